@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* Every packet that a program sees ends in exactly one counter of its hook, so the counters reconcile
+ * (docs/architecture.md has the equations, tests/bpf and tests/netns check them):
+ *
+ *   out_seen = sum(out_<parse reason>) + out_not_service + out_to_replica + out_no_id
+ *              + requests + resent + hedges_sent + hedges_untracked
+ *   requests = armed + lane_busy + clone_failed + clone_congested        (mode hedge)
+ *   armed    = rescued + cancelled + budget_denied + lost + too_early + disarmed + rescue_failed + still waiting
+ *   rescued  = hedges_sent + hedges_untracked                            (mode hedge)
+ *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
+ *              + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
+ *
+ * User space reads the names from this file: one X(name, meaning) a line. */
+#ifndef HEDGEROW_COUNTERS_H
+#define HEDGEROW_COUNTERS_H
+
+/* Why a frame was not understood and passed untouched; counted as out_<name> at egress, in_<name> at ingress. */
+#define PARSE_REASONS(X)                                                                       \
+	X(truncated, "the frame ends inside a header")                                         \
+	X(not_ip, "neither IPv4 nor IPv6 below at most two VLAN tags")                         \
+	X(bad_header, "a header's own length or version contradicts itself or the frame")      \
+	X(fragment, "an IP fragment: only the first one would carry the request id")           \
+	X(routing_header, "IPv6 routing header: the address on the wire is not the last one")  \
+	X(too_many_headers, "more IPv6 extension headers than are followed")                   \
+	X(not_udp, "another transport protocol")                                               \
+	X(gso, "one buffer of several datagrams (UDP GSO or GRO)")
+
+#define COUNTERS(X)                                                                            \
+	X(out_seen, "frames at the splitter")                                                  \
+	X(out_not_service, "UDP to an address that is no service of ours")                     \
+	X(out_to_replica, "UDP sent by the client itself to another replica")                  \
+	X(out_no_id, "to the service, but too short for a request id")                         \
+	X(requests, "new requests recorded in the scoreboard")                                 \
+	X(resent, "further copies sent by the client of a request that waits for its answer")  \
+	X(hedges_sent, "second copies that left: the kernel's in mode hedge, the client's in mode tap") \
+	X(hedges_untracked, "kernel hedges whose scoreboard entry was gone as they left")      \
+	X(armed, "requests whose clone entered the delay line")                                \
+	X(lane_busy, "requests not armed: every HTB lane was busy")                            \
+	X(clone_failed, "requests not armed: the kernel could not clone the packet")           \
+	X(clone_congested, "requests not armed: the delay line's queue refused the clone")     \
+	X(primers, "HTB primers that crossed the delay line and were dropped")                 \
+	X(stray, "other packets on the delay link, dropped")                                   \
+	X(cancelled, "clones dropped at their deadline: the request was answered")             \
+	X(budget_denied, "clones dropped at their deadline: no token left")                    \
+	X(lost, "clones dropped: the scoreboard entry had expired or been evicted")            \
+	X(too_early, "clones of an earlier request with the same id, dropped")                 \
+	X(disarmed, "clones dropped: hedging was switched off meanwhile")                      \
+	X(rescue_failed, "clones dropped: not parsed or not rewritten")                        \
+	X(rescued, "clones sent on as hedges")                                                 \
+	X(in_seen, "frames at the responder")                                                  \
+	X(in_not_service, "UDP from an address that is no service of ours")                    \
+	X(in_no_id, "from the service, but too short for a response id")                       \
+	X(in_unmatched, "responses to no request on the scoreboard")                           \
+	X(in_rewrite_failed, "responses whose source address could not be restored, dropped")  \
+	X(answered, "first responses: one for every request answered")                         \
+	X(hedges_won, "first responses that answer a hedge")                                   \
+	X(hedges_won_unknown, "first responses to hedged requests that do not tell which copy they answer") \
+	X(duplicates_dropped, "later responses, dropped (mode hedge)")                         \
+	X(duplicates_passed, "later responses, passed on (mode tap)")                          \
+	X(events_lost, "events that found the ring buffer full")
+
+enum parse_reason {
+	PARSED = 0,
+#define X(name, meaning) REASON_##name,
+	PARSE_REASONS(X)
+#undef X
+	PARSE_REASON_END
+};
+
+enum counter {
+#define X(name, meaning) COUNT_##name,
+	COUNTERS(X)
+#undef X
+#define X(name, meaning) COUNT_out_##name,
+	PARSE_REASONS(X)
+#undef X
+#define X(name, meaning) COUNT_in_##name,
+	PARSE_REASONS(X)
+#undef X
+	COUNTER_END
+};
+
+/* The counter of a parse reason at one hook; `first` is COUNT_out_truncated or COUNT_in_truncated. */
+#define COUNT_REASON(first, reason) ((first) + (reason) - REASON_truncated)
+
+#endif

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+/* The hedger's three programs. On any doubt a packet passes untouched and a counter says why (counters.h).
+ *
+ *   splitter   TC egress of the client's interface: records each request, clones it into the delay line, and is the
+ *              tap that sees every copy leave
+ *   rescuer    far end of the delay link: at the deadline drops the clone or sends it on as the hedge
+ *   responder  TC ingress of the client's interface: the first response wins, later ones are dropped
+ *
+ * They return TC_ACT_UNSPEC where they let a packet pass, so that filters of others behind them run too.
+ * LANES, SCOREBOARD_ENTRIES and EVENT_PAGES are given with -D; all else comes by config_map. */
+#include <uapi/linux/bpf.h>
+#include <uapi/linux/if_ether.h>
+#include <uapi/linux/in.h>
+#include <uapi/linux/ip.h>
+#include <uapi/linux/ipv6.h>
+#include <uapi/linux/pkt_cls.h>
+#include <uapi/linux/udp.h>
+
+#include "compat.h"
+#include "counters.h"
+#include "types.h"
+#include "maps.h"
+#include "marks.h"
+#include "parse.h"
+#include "scoreboard.h"
+#include "budget.h"
+#include "delay_line.h"
+#include "rewrite.h"
+#include "tap.h"
+
+/* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark. */
+static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, struct request *request, u32 replica,
+			       u64 now_ns)
+{
+	if (request) {
+		skb->mark = request->mark;
+		tap_departure(key, request, replica, now_ns);
+	} else {
+		skb->mark &= MARK_VALUE;
+		count(COUNT_hedges_untracked);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+int splitter(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	struct packet packet = {};
+	struct request_key key;
+	struct request *known, request = {};
+	struct endpoint *endpoint;
+	struct service *service;
+	bool hedge = mark_kind(skb->mark) == MARK_HEDGE;
+	u64 id, now_ns;
+	int reason;
+
+	if (!config || config->mode == MODE_OFF)
+		return TC_ACT_UNSPEC;
+	now_ns = bpf_ktime_get_ns();
+	count(COUNT_out_seen);
+	reason = parse(skb, &packet);
+	if (reason) {
+		count(COUNT_REASON(COUNT_out_truncated, reason));
+		return TC_ACT_UNSPEC;
+	}
+	endpoint = endpoint_get(packet.destination, packet.destination_port);
+	service = endpoint ? service_get(endpoint->service) : NULL;
+	if (!service) {
+		count(COUNT_out_not_service);
+		return TC_ACT_UNSPEC;
+	}
+	if (endpoint->replica && !hedge && config->identity == IDENTITY_FLOW) {
+		count(COUNT_out_to_replica);
+		return TC_ACT_UNSPEC;
+	}
+	if (!read_field(skb, &packet, &service->request_id, &id)) {
+		count(COUNT_out_no_id);
+		return TC_ACT_UNSPEC;
+	}
+	request_key_fill(&key, config, packet.source, packet.source_port, endpoint->service, id);
+	known = scoreboard_live(&key, config, now_ns);
+	if (hedge)
+		return hedge_leaves(skb, &key, known, endpoint->replica, now_ns);
+	/* A flow may use an answered id again; within a block of the testbed ids are used once. */
+	if (known && (!known->first_response_ns || config->identity == IDENTITY_BLOCK)) {
+		if (config->mode == MODE_TAP)
+			tap_departure(&key, known, endpoint->replica, now_ns);
+		else
+			count(COUNT_resent);
+		return TC_ACT_UNSPEC;
+	}
+	request.request_ns = now_ns;
+	request.deadline_ns = now_ns + config->delay_ns;
+	request.mark = skb->mark;
+	request.copies = 1;
+	scoreboard_put(&key, &request);
+	count(COUNT_requests);
+	if (config->mode == MODE_HEDGE) {
+		budget_earn(key.service);
+		count(delay_line_arm(skb, config, now_ns));
+	}
+	return TC_ACT_UNSPEC;
+}
+
+/* The counter that says why the clone goes no further, or COUNT_rescued; then `*replica` is where it goes. */
+static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns, u32 *replica)
+{
+	struct endpoint *endpoint;
+	struct service *service;
+	struct request_key key;
+	struct request *request;
+	u64 id;
+
+	if (parse(skb, packet))
+		return COUNT_rescue_failed;
+	endpoint = endpoint_get(packet->destination, packet->destination_port);
+	service = endpoint ? service_get(endpoint->service) : NULL;
+	if (!service || !read_field(skb, packet, &service->request_id, &id))
+		return COUNT_rescue_failed;
+	if (config->mode != MODE_HEDGE)
+		return COUNT_disarmed;
+	request_key_fill(&key, config, packet->source, packet->source_port, endpoint->service, id);
+	request = scoreboard_live(&key, config, now_ns);
+	if (!request)
+		return COUNT_lost;
+	/* No clone crosses before its own deadline: an early one was made for an earlier request with this id. */
+	if (now_ns < request->deadline_ns)
+		return COUNT_too_early;
+	if (request->first_response_ns)
+		return COUNT_cancelled;
+	if (!budget_spend(key.service))
+		return COUNT_budget_denied;
+	skb->mark = MARK_HEDGE | (request->mark & MARK_VALUE);
+	*replica = 0;
+	if (service->replicas > 1) {
+		struct endpoint_key *to;
+
+		*replica = 1 + id % (service->replicas - 1);
+		to = replica_get(key.service, *replica);
+		/* The tag and link address belong to the first replica's path. */
+		if (!to || packet->tagged || !rewrite(skb, packet, REWRITE_DESTINATION, to))
+			return COUNT_rescue_failed;
+	}
+	return COUNT_rescued;
+}
+
+int rescuer(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	struct packet packet = {};
+	u32 kind = mark_kind(skb->mark), lane = skb->mark & MARK_VALUE, verdict, replica = 0;
+	u64 now_ns = bpf_ktime_get_ns();
+
+	if (!config)
+		return TC_ACT_SHOT;
+	if (kind != MARK_CLONE) {
+		count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
+		return TC_ACT_SHOT;
+	}
+	if (config->delay_line == LINE_HTB)
+		lane_release(config, lane, now_ns);
+	verdict = rescue(skb, config, &packet, now_ns, &replica);
+	count(verdict);
+	if (verdict != COUNT_rescued)
+		return TC_ACT_SHOT;
+	/* The same replica has the link address that the clone still bears; another one's must be looked up. */
+	if (replica)
+		return redirect_neigh(config->out_ifindex, NULL, 0, 0);
+	return bpf_redirect(config->out_ifindex, 0);
+}
+
+int responder(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	struct packet packet = {};
+	struct request_key key;
+	struct request *request;
+	struct endpoint *endpoint;
+	struct endpoint_key *asked;
+	struct service *service;
+	u64 id, ordinal = 0, now_ns;
+	int reason;
+
+	if (!config || config->mode == MODE_OFF)
+		return TC_ACT_UNSPEC;
+	now_ns = bpf_ktime_get_ns();
+	count(COUNT_in_seen);
+	reason = parse(skb, &packet);
+	if (reason) {
+		count(COUNT_REASON(COUNT_in_truncated, reason));
+		return TC_ACT_UNSPEC;
+	}
+	endpoint = endpoint_get(packet.source, packet.source_port);
+	service = endpoint ? service_get(endpoint->service) : NULL;
+	if (!service) {
+		count(COUNT_in_not_service);
+		return TC_ACT_UNSPEC;
+	}
+	if (!read_field(skb, &packet, &service->response_id, &id)) {
+		count(COUNT_in_no_id);
+		return TC_ACT_UNSPEC;
+	}
+	request_key_fill(&key, config, packet.destination, packet.destination_port, endpoint->service, id);
+	request = scoreboard_live(&key, config, now_ns);
+	/* Another replica's packets belong to a request only if its hedge went there. */
+	if (!request || (config->mode == MODE_HEDGE && endpoint->replica && endpoint->replica != request->replica)) {
+		count(COUNT_in_unmatched);
+		return TC_ACT_UNSPEC;
+	}
+	if (!scoreboard_first_response(&key, request, now_ns)) {
+		if (config->mode == MODE_TAP) {
+			count(COUNT_duplicates_passed);
+			return TC_ACT_UNSPEC;
+		}
+		count(COUNT_duplicates_dropped);
+		return TC_ACT_SHOT;
+	}
+	if (config->mode == MODE_HEDGE && endpoint->replica) {
+		asked = replica_get(key.service, 0);
+		if (!asked || !rewrite(skb, &packet, REWRITE_SOURCE, asked)) {
+			count(COUNT_in_rewrite_failed);
+			return TC_ACT_SHOT;
+		}
+	}
+	if (service->copy_ordinal.length)
+		read_field(skb, &packet, &service->copy_ordinal, &ordinal);
+	tap_answer(&key, request, endpoint->replica, ordinal, now_ns);
+	return TC_ACT_UNSPEC;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* Requests in flight: which one a packet belongs to, and whether it still counts. */
+#ifndef HEDGEROW_SCOREBOARD_H
+#define HEDGEROW_SCOREBOARD_H
+
+static inline void request_key_fill(struct request_key *key, struct config *config, const u32 *client,
+				    u16 client_port, u16 service, u64 id)
+{
+	__builtin_memset(key, 0, sizeof(*key));
+	key->id = id;
+	key->block = config->block;
+	key->service = service;
+	if (config->identity == IDENTITY_FLOW) {
+		key->client[0] = client[0];
+		key->client[1] = client[1];
+		key->client[2] = client[2];
+		key->client[3] = client[3];
+		key->client_port = client_port;
+	}
+}
+
+/* The request of `key` unless there is none or it is older than the configured expiry. */
+static inline struct request *scoreboard_live(struct request_key *key, struct config *config, u64 now_ns)
+{
+	struct request *request = scoreboard_get(key);
+
+	if (request && now_ns - request->request_ns < config->expiry_ns)
+		return request;
+	return NULL;
+}
+
+/* The first response of a generation wins, whichever CPUs the copies' responses arrive on. */
+static inline bool scoreboard_first_response(struct request_key *key, struct request *request, u64 now_ns)
+{
+	struct answer_key answer = {};
+
+	if (request->first_response_ns)
+		return false;
+	answer.request = *key;
+	answer.generation = request->request_ns;
+	if (!answer_claim(&answer))
+		return false;
+	request->first_response_ns = now_ns;
+	return true;
+}
+
+#endif

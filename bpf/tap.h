@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* The measuring instrument, the same for every strategy: sees each copy leave and each first response arrive. */
+#ifndef HEDGEROW_TAP_H
+#define HEDGEROW_TAP_H
+
+static inline struct event *tap_event(struct request_key *key, struct request *request, u8 type)
+{
+	struct event *event = event_reserve();
+
+	if (!event)
+		return NULL;
+	event->request_ns = request->request_ns;
+	event->deadline_ns = request->deadline_ns;
+	event->departure_ns = 0;
+	event->first_response_ns = request->first_response_ns;
+	event->id = key->id;
+	event->client[0] = key->client[0];
+	event->client[1] = key->client[1];
+	event->client[2] = key->client[2];
+	event->client[3] = key->client[3];
+	event->block = key->block;
+	event->client_port = key->client_port;
+	event->service = key->service;
+	event->type = type;
+	event->copy = request->copies;
+	event->replica = request->replica;
+	event->winner = WINNER_NONE;
+	event->pad = 0;
+	return event;
+}
+
+/* A further copy of `request` leaves: the second one is its hedge. */
+static inline void tap_departure(struct request_key *key, struct request *request, u32 replica, u64 now_ns)
+{
+	struct event *event;
+
+	if (request->copies < 255)
+		request->copies++;
+	request->replica = replica;
+	if (request->copies != 2) {
+		count(COUNT_resent);
+		return;
+	}
+	count(COUNT_hedges_sent);
+	event = tap_event(key, request, EVENT_DEPARTURE);
+	if (!event)
+		return;
+	event->departure_ns = now_ns;
+	if (request->first_response_ns) /* only the first copy can have been answered */
+		event->winner = WINNER_PRIMARY;
+	event_submit(event);
+}
+
+/* Which copy the response answers: its replica tells, else the ordinal that a server of ours writes, else nothing. */
+static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
+{
+	if (request->copies < 2)
+		return WINNER_PRIMARY;
+	if (request->replica != 0)
+		return replica == request->replica ? WINNER_HEDGE : WINNER_PRIMARY;
+	if (ordinal == 0)
+		return WINNER_UNKNOWN;
+	return ordinal == 1 ? WINNER_PRIMARY : WINNER_HEDGE;
+}
+
+static inline void tap_histogram(u64 latency_ns)
+{
+	u32 power = bpf_log2l(latency_ns), sub, bucket;
+	u64 *slot;
+
+	/* bpf_log2l counts from 1; the bits below the leading one choose among a power's buckets. */
+	power = power ? power - 1 : 0;
+	if (power >= HISTOGRAM_SUB_BITS)
+		sub = (latency_ns >> (power - HISTOGRAM_SUB_BITS)) & ((1 << HISTOGRAM_SUB_BITS) - 1);
+	else
+		sub = 0;
+	bucket = (power << HISTOGRAM_SUB_BITS) | sub;
+	slot = histogram_get(bucket);
+	if (slot)
+		(*slot)++;
+}
+
+static inline void tap_answer(struct request_key *key, struct request *request, u32 replica, u64 ordinal, u64 now_ns)
+{
+	u8 winner = tap_winner(request, replica, ordinal);
+	struct event *event;
+
+	count(COUNT_answered);
+	tap_histogram(now_ns - request->request_ns);
+	if (request->copies < 2)
+		return;
+	if (winner == WINNER_HEDGE)
+		count(COUNT_hedges_won);
+	if (winner == WINNER_UNKNOWN)
+		count(COUNT_hedges_won_unknown);
+	event = tap_event(key, request, EVENT_ANSWER);
+	if (!event)
+		return;
+	event->winner = winner;
+	event_submit(event);
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What the programs and user space both know: images/hedger/kernel_layout.py mirrors these structures.
+ * Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times CLOCK_MONOTONIC. */
+#ifndef HEDGEROW_TYPES_H
+#define HEDGEROW_TYPES_H
+
+#define MAX_SERVICES 16
+#define MAX_REPLICAS 16 /* of one service; number 0 is the address that the client asks */
+#define HISTOGRAM_SUB_BITS 3
+#define HISTOGRAM_BUCKETS (64 << HISTOGRAM_SUB_BITS)
+
+enum mode { MODE_OFF = 0, MODE_TAP = 1, MODE_HEDGE = 2 };
+
+/* By what a request is told from others: its flow and id (real traffic), or id and block alone (the testbed's tap,
+ * since a rival may hedge from a second socket or to another replica). */
+enum identity { IDENTITY_FLOW = 0, IDENTITY_BLOCK = 1 };
+
+enum delay_line { LINE_NETEM = 1, LINE_HTB = 2 };
+
+enum event_type { EVENT_DEPARTURE = 1, EVENT_ANSWER = 2 };
+
+enum winner { WINNER_NONE = 0, WINNER_PRIMARY = 1, WINNER_HEDGE = 2, WINNER_UNKNOWN = 3 };
+
+struct config {
+	u64 delay_ns;
+	u64 expiry_ns; /* age at which a scoreboard entry stops counting */
+	u32 mode;
+	u32 identity;
+	u32 block;
+	u32 delay_line;
+	u32 delay_ifindex; /* near end of the delay link */
+	u32 out_ifindex;   /* where hedges leave */
+	u32 lane_handle;   /* HTB classid of lane 0 */
+	u32 pad;
+};
+
+struct endpoint_key {
+	u32 address[4];
+	u16 port;
+	u16 pad;
+};
+
+struct endpoint {
+	u16 service;
+	u16 replica;
+};
+
+struct field {
+	u16 offset; /* in the UDP payload */
+	u16 length; /* 0: there is none */
+};
+
+struct service {
+	struct field request_id;
+	struct field response_id;
+	struct field copy_ordinal; /* where a response tells which copy it answers; length 0 or 1 */
+	u32 replicas;              /* how many addresses it has, at least 1 */
+};
+
+struct request_key {
+	u32 client[4]; /* zero with IDENTITY_BLOCK, as is client_port */
+	u64 id;
+	u32 block;
+	u16 client_port;
+	u16 service; /* stands for the server's address, port and protocol */
+};
+
+struct request {
+	u64 request_ns; /* when the first copy left; also the generation of a reused id */
+	u64 deadline_ns;
+	u64 first_response_ns; /* 0: unanswered */
+	u32 mark;              /* the client's own mark, restored on the hedge */
+	u16 replica;           /* the hedge's */
+	u8 copies;             /* that have left */
+	u8 pad;
+};
+
+struct answer_key {
+	struct request_key request;
+	u64 generation;
+};
+
+/* Tokens are counted in millionths, so that fractions of a percent need no rounding. */
+struct budget {
+	struct bpf_spin_lock lock;
+	u32 pad;
+	u64 tokens;
+	u64 per_request;
+	u64 burst;
+};
+
+struct lanes {
+	struct bpf_spin_lock lock;
+	u32 next;
+	u64 free_ns[LANES]; /* when each lane takes the next request */
+};
+
+struct event {
+	u64 request_ns;
+	u64 deadline_ns;
+	u64 departure_ns;      /* EVENT_DEPARTURE */
+	u64 first_response_ns; /* EVENT_ANSWER, or a departure after the answer */
+	u64 id;
+	u32 client[4];
+	u32 block;
+	u16 client_port;
+	u16 service;
+	u8 type;
+	u8 copy;
+	u8 replica;
+	u8 winner;
+	u32 pad;
+};
+
+#endif
