@@ -1,0 +1,76 @@
+"""The skeleton that the containers' main processes share: one thread, one poll loop, control socket and signals.
+
+A supervisor does nothing but answer and watch, so that it can be asked at any time; the work is its workers'.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hedgerow_node.control import ControlServer, Operation
+from hedgerow_node.poller import Poller
+
+
+class Supervisor:
+    """A control socket (where `control_path` is given), the operation `stop`, and a clean end on SIGTERM and SIGINT.
+
+    Raises ControlError or OSError where the control socket cannot be opened.
+    """
+
+    def __init__(self, control_path: Path | None) -> None:
+        self._control = ControlServer(control_path)
+        self._control.operation("stop", lambda _: self.stop())
+        self._poller = Poller()
+        self._control.join(self._poller)
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._stopping = False
+        self._signalled, self._wakeup = socket.socketpair()
+        self._wakeup.setblocking(False)
+        self._signalled.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Python writes to the wake-up descriptor only for signals that have a handler.
+            signal.signal(number, lambda *_: None)
+        self.watch(self._signalled.fileno(), self.stop)
+
+    def operation(self, name: str, operation: Operation) -> None:
+        """Answer requests to `do` `name`; see `ControlServer.operation`."""
+        self._control.operation(name, operation)
+
+    def watch(self, fd: int, callback: Callable[[], None]) -> None:
+        """Call `callback` whenever `fd` is ready to be read."""
+        self._callbacks[fd] = callback
+        self._poller.register(fd)
+
+    def unwatch(self, fd: int) -> None:
+        """Stop watching `fd`."""
+        self._poller.unregister(fd)
+        del self._callbacks[fd]
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Tell everyone connected of `event`."""
+        self._control.emit(event, **fields)
+
+    def stop(self) -> None:
+        """Let `run` return once what is ready has been handled."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Answer and watch until told to stop, then close the control socket."""
+        while not self._stopping:
+            for fd in self._poller.wait(None):
+                if self._control.handle(fd):
+                    continue
+                callback = self._callbacks.get(fd)
+                if callback is not None:
+                    callback()
+        signal.set_wakeup_fd(-1)
+        self._control.close()
+
+    def abandon(self) -> None:
+        """Close the control socket in a forked worker, or peers would not see the supervisor's end."""
+        self._control.abandon()
