@@ -8,11 +8,26 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlServer, Operation
 from hedgerow_node.poller import Poller
+
+
+@dataclass
+class _Rhythm:
+    interval_ns: int
+    callback: Callable[[], None]
+    due_ns: int
+
+    def beat(self) -> None:
+        late_ns = now_ns() - self.due_ns
+        if late_ns >= 0:
+            self.due_ns += self.interval_ns * (late_ns // self.interval_ns + 1)
+            self.callback()
 
 
 class Supervisor:
@@ -27,6 +42,7 @@ class Supervisor:
         self._poller = Poller()
         self._control.join(self._poller)
         self._callbacks: dict[int, Callable[[], None]] = {}
+        self._rhythms: list[_Rhythm] = []
         self._stopping = False
         self._signalled, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)
@@ -51,6 +67,10 @@ class Supervisor:
         self._poller.unregister(fd)
         del self._callbacks[fd]
 
+    def every(self, interval_ns: int, callback: Callable[[], None]) -> None:
+        """Call `callback` each time another `interval_ns` have passed; one that takes longer skips beats."""
+        self._rhythms.append(_Rhythm(interval_ns, callback, now_ns() + interval_ns))
+
     def emit(self, event: str, **fields: Any) -> None:
         """Tell everyone connected of `event`."""
         self._control.emit(event, **fields)
@@ -62,12 +82,14 @@ class Supervisor:
     def run(self) -> None:
         """Answer and watch until told to stop, then close the control socket."""
         while not self._stopping:
-            for fd in self._poller.wait(None):
+            for fd in self._poller.wait(min((rhythm.due_ns for rhythm in self._rhythms), default=None)):
                 if self._control.handle(fd):
                     continue
                 callback = self._callbacks.get(fd)
                 if callback is not None:
                     callback()
+            for rhythm in self._rhythms:
+                rhythm.beat()
         signal.set_wakeup_fd(-1)
         self._control.close()
 

@@ -1,0 +1,148 @@
+"""The delay line: a veth pair in the client's network namespace, with the qdisc that holds clones at its near end.
+
+Which qdisc a kernel has is found by making one, never by reading version numbers: netem, the reference, is preferred,
+HTB lanes serve where it is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from hedgerow_node.lanes import CHARGED_BYTES, LANES, class_rate_bytes_per_s
+from hedgerow_node.units import NS_PER_US
+from iproute import IprouteError, batch, output
+from kernel_programs import DelayLineKind
+
+LINK_PREFIX = "hr"
+LINK_ALIAS = "hedgerow delay line of interface"
+QDISC_HANDLE = 0x4ED
+FIRST_LANE_CLASS = 0x10
+#: Where iproute2 rounds a delay down to the kernel's ticks of 64 ns, it must find a whole number of them.
+TICK_NS = 64
+#: Packets that netem may hold: it drops above its limit, and by hand the request rate is not known beforehand.
+NETEM_LIMIT = 100_000
+MTU = 65_535
+
+LANE_HANDLE = (QDISC_HANDLE << 16) | FIRST_LANE_CLASS
+
+
+class DelayLineError(Exception):
+    """No delay line could be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class DelayLink:
+    """The veth pair; `near` is where clones enter, `far` where the rescuer meets them."""
+
+    near: str
+    far: str
+    near_ifindex: int
+    far_ifindex: int
+    kind: DelayLineKind
+
+
+def link_names(run_id: str) -> tuple[str, str]:
+    """The near and the far end's names for a run."""
+    return f"{LINK_PREFIX}{run_id}d0", f"{LINK_PREFIX}{run_id}d1"
+
+
+def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
+    """The tc commands that make `link` hold a packet (HTB: a lane's second one) for `delay_ns`, never for less."""
+    if kind is DelayLineKind.NETEM:
+        ticks = -(-delay_ns // TICK_NS)
+        return [
+            f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: netem"
+            f" delay {ticks * TICK_NS / NS_PER_US:.3f}us limit {NETEM_LIMIT}"
+        ]
+    rate = class_rate_bytes_per_s(delay_ns)
+    lanes = (
+        f"class add dev {link} parent {QDISC_HANDLE:x}: classid {QDISC_HANDLE:x}:{FIRST_LANE_CLASS + lane:x} htb"
+        f" rate {rate}bps ceil {rate}bps mpu {CHARGED_BYTES} burst 1 cburst 1 quantum 200000"
+        for lane in range(LANES)
+    )
+    return [f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: htb default 0", *lanes]
+
+
+def probe() -> dict[str, str | None]:
+    """For each delay line None if this kernel has it, else the kernel's words; makes and removes a throwaway link."""
+    near, far = link_names(secrets.token_hex(3))
+    _add_link(near, far, alias="hedgerow probe")
+    try:
+        return {kind.name.lower(): _refusal(near, kind) for kind in DelayLineKind}
+    finally:
+        batch("ip", [f"link delete {near}"])
+
+
+def choose(wanted: str) -> DelayLineKind:
+    """The kind that `wanted` ("auto", "netem" or "htb") stands for here; DelayLineError where it cannot be had."""
+    refusals = probe()
+    candidates = list(DelayLineKind) if wanted == "auto" else [DelayLineKind[wanted.upper()]]
+    for kind in candidates:
+        if refusals[kind.name.lower()] is None:
+            return kind
+    words = "; ".join(f"{kind.name.lower()}: {refusals[kind.name.lower()]}" for kind in candidates)
+    raise DelayLineError(
+        f"no delay line {'at all' if wanted == 'auto' else wanted} on this kernel ({words});"
+        " install the distribution's extra modules package (linux-modules-extra), or ask for --delay-line auto"
+    )
+
+
+def make(names: tuple[str, str], kind: DelayLineKind, delay_ns: int, for_ifindex: int) -> DelayLink:
+    """Makes the link, up and with its qdisc, for requests of interface `for_ifindex`; on failure nothing stays."""
+    near, far = names
+    _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex}")
+    try:
+        batch("tc", qdisc_commands(near, kind, delay_ns))
+    except IprouteError:
+        remove(names)
+        raise
+    indices = {link["ifname"]: link["ifindex"] for link in _links()}
+    return DelayLink(near, far, indices[near], indices[far], kind)
+
+
+def remove(names: tuple[str, str]) -> None:
+    """Removes the link, with it its qdisc and what that still holds."""
+    batch("ip", [f"link delete {names[0]}"])
+
+
+def leftovers(for_ifindex: int) -> list[tuple[str, str]]:
+    """The names of delay links in this network namespace made for interface `for_ifindex`."""
+    alias = f"{LINK_ALIAS} {for_ifindex}"
+    return [(link["ifname"], link["link"]) for link in _links() if link.get("ifalias") == alias]
+
+
+def statistics(link: str) -> str:
+    """What `tc -s` says of the link's qdisc."""
+    return output("tc", "-s", "qdisc", "show", "dev", link)
+
+
+def _links() -> list[dict[str, Any]]:
+    links: list[dict[str, Any]] = json.loads(output("ip", "-json", "link", "show"))
+    return links
+
+
+def _add_link(near: str, far: str, alias: str) -> None:
+    """addrgenmode none keeps IPv6 from configuring the link, and so from sending on it."""
+    batch(
+        "ip",
+        [
+            f"link add {near} mtu {MTU} type veth peer name {far} mtu {MTU}",
+            f'link set dev {near} alias "{alias}" addrgenmode none',
+            f"link set dev {far} addrgenmode none",
+            f"link set dev {near} up",
+            f"link set dev {far} up",
+        ],
+    )
+
+
+def _refusal(link: str, kind: DelayLineKind) -> str | None:
+    first = qdisc_commands(link, kind, 1_000 * NS_PER_US)[:2]
+    try:
+        batch("tc", first)
+    except IprouteError as error:
+        return str(error)
+    batch("tc", [f"qdisc delete dev {link} root"])
+    return None

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""hedger.py: hedges the requests that leave by an interface, in the kernel, for clients that know nothing of it.
+
+By hand, for a real service:
+
+    hedger.py --interface eth0 --service 192.0.2.10:53 --delay 10ms --request-id 0:2 --stats 1s
+
+It works until SIGTERM or Ctrl-C, then takes everything away. Killed with -9 it leaves its programs in place: they go
+on hedging by the same rules until another hedger on that interface, or `hedger.py --interface eth0 --detach`, removes
+them. The testbed runs the same program with --control and switches it from block to block.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+from pyroute2 import IPRoute
+
+import delay_link
+from attachments import InterfaceBusyError, InterfaceLock
+from delay_link import DelayLineError
+from hedger_control import add_operations
+from hedger_options import Options, parse_options
+from hedgerow_node.control import ControlError
+from hedgerow_node.supervisor import Supervisor
+from hedgerow_node.units import NS_PER_MS
+from hedging import Hedger, HedgerError, find_interface, remove_leftovers
+from iproute import IprouteError
+from kernel_headers import HeadersMissingError
+from kernel_programs import Mode
+
+POLL_INTERVAL_NS = 200 * NS_PER_MS
+EXIT_CANNOT = 4
+
+CANNOT = (HedgerError, InterfaceBusyError, DelayLineError, IprouteError, HeadersMissingError, ControlError, OSError)
+
+
+def say(text: str) -> None:
+    """Tells the operator: on stderr, since stdout carries statistics."""
+    print(f"hedger: {text}", file=sys.stderr, flush=True)
+
+
+def detach(interface: str) -> None:
+    """Removes what a killed hedger left on `interface`."""
+    with IPRoute() as ip:
+        ifindex = find_interface(ip, interface)
+        lock = InterfaceLock(ifindex, interface)
+        removed = remove_leftovers(ip, ifindex)
+        lock.release()
+    say(f"removed from {interface}: {', '.join(removed)}" if removed else f"nothing of a hedger on {interface}")
+
+
+def work(options: Options) -> None:
+    """Hedges until told to stop."""
+    supervisor = Supervisor(options.control)
+    hedger = Hedger(options.assignment, say)
+    try:
+        add_operations(supervisor, hedger)
+        supervisor.every(POLL_INTERVAL_NS, hedger.poll)
+        if options.stats_interval_ns is not None:
+            supervisor.every(options.stats_interval_ns, lambda: print(json.dumps(hedger.statistics()), flush=True))
+        hedger.set_mode(options.mode)
+        say(
+            f"{options.mode.name.lower()} on {options.assignment.interface}, engine clone,"
+            f" delay line {hedger.link.kind.name.lower()}"
+        )
+        supervisor.run()
+        hedger.set_mode(Mode.OFF)
+        if options.stats_interval_ns is not None:
+            print(json.dumps(hedger.statistics()), flush=True)
+    finally:
+        hedger.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Exit codes: 0 done, 2 wrong usage, 4 something it needs is missing (the message says what)."""
+    options = parse_options(arguments)
+    try:
+        if options.probe:
+            print(json.dumps(delay_link.probe()))
+        elif options.detach:
+            detach(options.assignment.interface)
+        else:
+            work(options)
+    except CANNOT as error:
+        say(str(error))
+        return EXIT_CANNOT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""The hedger's command line: read, checked against what the programs can do, refused by name where it cannot be."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hedgerow_node.addresses import parse_endpoint
+from hedgerow_node.units import NS_PER_S, NS_PER_US, parse_duration_ns, parse_ratio
+from hedgerow_node.wire import parse_place
+from hedging import Assignment
+from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service
+
+MIN_DELAY_NS = 100 * NS_PER_US
+MAX_DELAY_NS = 60 * NS_PER_S
+MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    assignment: Assignment
+    mode: Mode
+    stats_interval_ns: int | None
+    control: Path | None
+    probe: bool
+    detach: bool
+
+
+def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """argparse shows a ValueError's text only where it is an ArgumentTypeError."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
+
+
+def _run_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-z]{6}", text):
+        raise ValueError(f"{text!r}: a run id is six digits or lower-case letters")
+    return text
+
+
+def _parser() -> argparse.ArgumentParser:
+    duration, endpoint, place = _checked(parse_duration_ns), _checked(parse_endpoint), _checked(parse_place)
+    parser = argparse.ArgumentParser(
+        prog="hedger.py",
+        description="Hedges UDP requests in the kernel: a second copy leaves when the first got no answer in time,"
+        " the first response wins, later ones are dropped.",
+    )
+    add = parser.add_argument
+    add("--interface", metavar="NAME", help="where the requests leave")
+    add(
+        "--service",
+        metavar="ADDR:PORT",
+        type=endpoint,
+        action="append",
+        default=[],
+        help="whom clients ask; repeatable",
+    )
+    add("--delay", metavar="TIME", type=duration, help="hedge delay, e.g. 10ms")
+    add("--request-id", metavar="OFFSET:LENGTH", type=place, help="where a request's payload bears its id, in bytes")
+    add("--response-id", metavar="OFFSET:LENGTH", type=place, help="the same for responses (default: as in requests)")
+    add("--copy-id", metavar="OFFSET:1", type=place, help="where a response tells which copy it answers, if it does")
+    add(
+        "--replica",
+        metavar="ADDR:PORT",
+        type=endpoint,
+        action="append",
+        default=[],
+        help="another replica of the service; with any, hedges go to these in turn; repeatable",
+    )
+    add("--engine", choices=["clone"], default="clone", help="how requests are held back (default: clone)")
+    add("--delay-line", choices=["auto", "netem", "htb"], default="auto", help="what holds them (default: auto)")
+    add(
+        "--budget",
+        metavar="PERCENT",
+        type=_checked(parse_ratio),
+        default=1.0,
+        help="hedges per request (default: 100%%)",
+    )
+    add(
+        "--burst", metavar="N", type=int, default=100, help="hedges that may exceed the budget at once (default: 100)"
+    )
+    add(
+        "--expiry",
+        metavar="TIME",
+        type=duration,
+        help="age at which a request is forgotten (default: 10 delays, ≥ 2s)",
+    )
+    add(
+        "--entries",
+        metavar="N",
+        type=int,
+        default=SCOREBOARD_ENTRIES,
+        help="requests remembered (default: %(default)s)",
+    )
+    add("--mode", choices=list(MODES), default="hedge", help="hedge, tap (only observe) or off (default: hedge)")
+    add("--stats", metavar="TIME", type=duration, help="print statistics as a JSON line this often")
+    add("--control", metavar="PATH", type=Path, help="answer on this Unix socket")
+    add("--run-id", metavar="ID", type=_checked(_run_id), help="six characters in the delay link's name")
+    add("--probe", action="store_true", help="print which delay lines this kernel has, as JSON, and end")
+    add("--detach", action="store_true", help="remove what a killed hedger left on --interface, and end")
+    return parser
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Exits with 2 and a message on stderr where the command line is wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if not given.probe:
+        required = ["interface"] if given.detach else ["interface", "service", "delay", "request_id"]
+        missing = [f"--{name.replace('_', '-')}" for name in required if not getattr(given, name)]
+        if missing:
+            parser.error(f"missing: {', '.join(missing)}")
+    complaint = None if given.probe or given.detach else _complaint(given)
+    if complaint:
+        parser.error(complaint)
+    delay_ns = given.delay or 0
+    assignment = Assignment(
+        interface=given.interface or "",
+        services=_services(given),
+        delay_ns=delay_ns,
+        expiry_ns=given.expiry or max(10 * delay_ns, 2 * NS_PER_S),
+        delay_line=given.delay_line,
+        budget_ratio=given.budget,
+        budget_burst=given.burst,
+        scoreboard_entries=given.entries,
+        run_id=given.run_id,
+    )
+    return Options(assignment, MODES[given.mode], given.stats, given.control, given.probe, given.detach)
+
+
+def _services(given: argparse.Namespace) -> list[Service]:
+    if given.request_id is None:
+        return []
+    response_id, copy_id = given.response_id or given.request_id, given.copy_id or NO_PLACE
+    return [Service([service, *given.replica], given.request_id, response_id, copy_id) for service in given.service]
+
+
+def _complaint(given: argparse.Namespace) -> str | None:
+    addresses = [*given.service, *given.replica]
+    rules = [
+        (len(given.service) > MAX_SERVICES, f"--service: at most {MAX_SERVICES}"),
+        (len(given.replica) >= MAX_REPLICAS, f"--replica: at most {MAX_REPLICAS - 1}"),
+        (given.replica and len(given.service) > 1, "--replica: only with one --service"),
+        (len(set(addresses)) < len(addresses), "--service, --replica: an address is named twice"),
+        (
+            len({":" in host for host, _ in addresses}) > 1 and given.replica,
+            "--replica: of another family than --service",
+        ),
+        (not MIN_DELAY_NS <= given.delay <= MAX_DELAY_NS, "--delay: from 100us to 60s"),
+        (given.expiry is not None and given.expiry <= given.delay, "--expiry: must be longer than --delay"),
+        (given.copy_id is not None and given.copy_id.length != 1, "--copy-id: one byte long, e.g. 4:1"),
+        (given.burst < 1, "--burst: at least 1"),
+        (not 1024 <= given.entries <= 1 << 24, "--entries: from 1024 to 16777216"),
+        (given.stats is not None and given.stats <= 0, "--stats: longer than nothing"),
+    ]
+    return next((text for broken, text in rules if broken), None)

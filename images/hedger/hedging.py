@@ -1,0 +1,153 @@
+"""One hedger on one interface: delay link, programs and attachments, made in order and taken away in reverse."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+import delay_link
+from attachments import EGRESS, INGRESS, Attachments, InterfaceLock
+from hedge_log import HedgeLog, lateness_summary
+from hedgerow_node.clock import now_ns
+from hedgerow_node.records import Hedge, write_rows
+from kernel_programs import Identity, KernelPrograms, Mode, Service, Settings
+from latency_histogram import quantile_ns
+
+_ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
+
+
+class HedgerError(Exception):
+    """The hedger cannot work as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a hedger is asked to do; `delay_line` is "auto", "netem" or "htb"."""
+
+    interface: str
+    services: Sequence[Service]
+    delay_ns: int
+    expiry_ns: int
+    delay_line: str
+    budget_ratio: float
+    budget_burst: int
+    scoreboard_entries: int
+    run_id: str | None = None  #: six letters or digits in the delay link's name; random where None
+
+
+def find_interface(ip: IPRoute, name: str) -> int:
+    """The index of interface `name`; HedgerError where there is none or its frames have no Ethernet header."""
+    try:
+        link = ip.link("get", ifname=name)[0]
+    except NetlinkError as error:
+        raise HedgerError(f"{name}: no such interface in this network namespace; see `ip link`") from error
+    if link["ifi_type"] not in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
+        raise HedgerError(f"{name}: its packets have no Ethernet header; choose the interface that carries them")
+    return int(link["index"])
+
+
+def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
+    """Removes what a killed hedger left on the interface, whose lock the caller holds; says what that was."""
+    removed = Attachments(ip).detach(ifindex)
+    for names in delay_link.leftovers(ifindex):
+        delay_link.remove(names)
+        removed.append(names[0])
+    return removed
+
+
+class Hedger:
+    """A hedger at work from construction until `close`, in mode off until told otherwise.
+
+    Raises HedgerError, InterfaceBusyError, DelayLineError, IprouteError or HeadersMissingError where it cannot be set
+    up; then nothing of it stays. `say` is told what an operator should know.
+    """
+
+    def __init__(self, assignment: Assignment, say: Callable[[str], None]) -> None:
+        with ExitStack() as stack:
+            self._ip = stack.enter_context(IPRoute())
+            self._ifindex = find_interface(self._ip, assignment.interface)
+            stack.callback(InterfaceLock(self._ifindex, assignment.interface).release)
+            removed = remove_leftovers(self._ip, self._ifindex)
+            if removed:
+                say(f"removed what a killed hedger had left on {assignment.interface}: {', '.join(removed)}")
+            kind = delay_link.choose(assignment.delay_line)
+            names = delay_link.link_names(assignment.run_id or secrets.token_hex(3))
+            self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex)
+            stack.callback(delay_link.remove, names)
+            self._programs = KernelPrograms(assignment.scoreboard_entries)
+            stack.callback(self._programs.close)
+            self._programs.configure(
+                Settings(
+                    services=assignment.services,
+                    delay_ns=assignment.delay_ns,
+                    expiry_ns=assignment.expiry_ns,
+                    delay_line=kind,
+                    delay_ifindex=self.link.near_ifindex,
+                    out_ifindex=self._ifindex,
+                    lane_handle=delay_link.LANE_HANDLE,
+                    budget_ratio=assignment.budget_ratio,
+                    budget_burst=assignment.budget_burst,
+                )
+            )
+            self._attachments = Attachments(self._ip)
+            self._attachments.attach(self.link.far_ifindex, INGRESS, "rescuer", self._programs.rescuer.fd)
+            stack.callback(self.detach)
+            self.attach()
+            self._log = HedgeLog()
+            self._stack = stack.pop_all()
+
+    def attach(self) -> None:
+        """Puts splitter and responder in place, the responder first: no hedge leaves before its loser can be met."""
+        self._attachments.attach(self._ifindex, INGRESS, "responder", self._programs.responder.fd)
+        self._attachments.attach(self._ifindex, EGRESS, "splitter", self._programs.splitter.fd)
+
+    def detach(self) -> None:
+        """Takes splitter and responder away; harmless where they are not there, or the interface is not."""
+        self._attachments.detach(self._ifindex)
+
+    def close(self) -> None:
+        """Takes everything away again."""
+        self._stack.close()
+
+    def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
+        """See `KernelPrograms.set_mode`."""
+        self._programs.set_mode(mode, identity, block)
+
+    def counters(self) -> dict[str, int]:
+        """All counters since the start."""
+        return self._programs.counters()
+
+    def poll(self) -> None:
+        """Takes over what the kernel has reported since; call it often enough that the ring buffer does not fill."""
+        self._programs.read_events(self._log.add)
+
+    def take_hedges(self) -> list[Hedge]:
+        """The hedges reported since they were last taken."""
+        self.poll()
+        return self._log.take()
+
+    def write_hedges(self, path: Path) -> int:
+        """Writes those hedges to a new file and returns their number."""
+        return write_rows(path, self.take_hedges(), Hedge)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counters, latency seen by the kernel, and lateness of the hedges since the last call."""
+        histogram = self._programs.latency_histogram()
+        latency_ns = {name: quantile_ns(histogram, q) for name, q in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))}
+        return {
+            "monotonic_ns": now_ns(),
+            "counters": self.counters(),
+            "latency_us": {name: None if value is None else value / 1_000 for name, value in latency_ns.items()},
+            "lateness_us": lateness_summary(self.take_hedges()),
+        }
+
+    def delay_line_statistics(self) -> str:
+        """What `tc -s` says of the delay line."""
+        return delay_link.statistics(self.link.near)

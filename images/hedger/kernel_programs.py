@@ -1,0 +1,199 @@
+"""Compiles and loads the eBPF programs with bcc, and speaks with them through their maps.
+
+The rest of the hedger sees Python values: settings in, counters, events and the latency histogram out. Structures
+come from the C sources themselves (bcc derives them), counter names are read from bpf/counters.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from hedgerow_node.lanes import LANES
+from hedgerow_node.wire import IdPlace
+from kernel_headers import stub_kernel_tree
+
+BPF_SOURCES = Path(__file__).resolve().parents[2] / "bpf"
+SCOREBOARD_ENTRIES = 65_536
+EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
+MAX_SERVICES = 16
+MAX_REPLICAS = 16  #: of one service, the address that clients ask included
+TOKEN = 1_000_000  #: a hedge's price in the budget's unit
+_SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
+
+
+class Mode(IntEnum):
+    """What the programs do; see bpf/types.h."""
+
+    OFF = 0
+    TAP = 1
+    HEDGE = 2
+
+
+class Identity(IntEnum):
+    """By what a request is told from others; see bpf/types.h."""
+
+    FLOW = 0
+    BLOCK = 1
+
+
+class DelayLineKind(IntEnum):
+    """Which qdisc holds the clones; see bpf/types.h."""
+
+    NETEM = 1
+    HTB = 2
+
+
+class EventType(IntEnum):
+    """What an event tells; see bpf/types.h."""
+
+    DEPARTURE = 1
+    ANSWER = 2
+
+
+NO_PLACE = IdPlace(0, 0)  #: the place of a field that does not exist
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service to hedge: the address that clients ask first, then further replicas that hedges go to instead."""
+
+    replicas: Sequence[tuple[str, int]]
+    request_id: IdPlace
+    response_id: IdPlace
+    copy_ordinal: IdPlace = NO_PLACE  #: where a response tells which copy it answers
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the programs must know before they are attached."""
+
+    services: Sequence[Service]
+    delay_ns: int
+    expiry_ns: int
+    delay_line: DelayLineKind
+    delay_ifindex: int
+    out_ifindex: int
+    lane_handle: int = 0
+    budget_ratio: float = 1.0
+    budget_burst: int = 100
+
+
+def inline_sources(path: Path) -> str:
+    """`path` with its own headers (`#include "…"`) put in place: bcc rewrites map accesses in one text only."""
+    return re.sub(
+        r'^#include "([^"]+)"$', lambda match: inline_sources(path.parent / match[1]), path.read_text(), flags=re.M
+    )
+
+
+@cache
+def counter_names() -> tuple[str, ...]:
+    """The counters in the kernel's order, as bpf/counters.h lists them."""
+    text = (BPF_SOURCES / "counters.h").read_text()
+    lists = dict(re.findall(r"#define (PARSE_REASONS|COUNTERS)\(X\)((?:.*\\\n)+.*)", text))
+    reasons, counters = (re.findall(r"X\((\w+),", lists[name]) for name in ("PARSE_REASONS", "COUNTERS"))
+    return (*counters, *(f"out_{name}" for name in reasons), *(f"in_{name}" for name in reasons))
+
+
+def _network_port(port: int) -> int:
+    return int.from_bytes(port.to_bytes(2, "big"), sys.byteorder)
+
+
+def _mapped_words(host: str) -> list[int]:
+    address = ip_address(host)
+    packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
+    return [int.from_bytes(packed[i : i + 4], sys.byteorder) for i in range(0, 16, 4)]
+
+
+class KernelPrograms:
+    """The loaded programs. Nothing is attached here; closing frees what no attachment holds."""
+
+    def __init__(self, scoreboard_entries: int = SCOREBOARD_ENTRIES) -> None:
+        """Compiles and loads. Raises HeadersMissingError, or what bcc raises where the kernel refuses a program."""
+        from bcc import BPF  # noqa: PLC0415 - slow to import, and only this class needs it
+
+        with stub_kernel_tree():
+            self._bpf = BPF(
+                text=inline_sources(BPF_SOURCES / "hedger.c"),
+                cflags=[
+                    "-Werror=implicit-function-declaration",
+                    "-Wno-macro-redefined",
+                    f"-DLANES={LANES}",
+                    f"-DSCOREBOARD_ENTRIES={scoreboard_entries}",
+                    f"-DEVENT_PAGES={EVENT_PAGES}",
+                ],
+            )
+        self.splitter, self.rescuer, self.responder = (
+            self._bpf.load_func(name, BPF.SCHED_CLS) for name in (_SPLITTER, _RESCUER, _RESPONDER)
+        )
+        self._config = self._bpf["config_map"].Leaf()
+        self._on_event: Callable[[Any], None] | None = None
+
+    def close(self) -> None:
+        """Releases programs and maps; what is attached stays until it is detached."""
+        self._bpf.cleanup()
+
+    def configure(self, settings: Settings) -> None:
+        """Hands the settings to the kernel, with the programs switched off."""
+        for index, service in enumerate(settings.services):
+            self._configure_service(index, service, settings)
+        config = self._config
+        config.delay_ns, config.expiry_ns = settings.delay_ns, settings.expiry_ns
+        config.delay_line, config.lane_handle = settings.delay_line, settings.lane_handle
+        config.delay_ifindex, config.out_ifindex = settings.delay_ifindex, settings.out_ifindex
+        self.set_mode(Mode.OFF)
+
+    def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
+        """Switches what the programs do with the packets from now on; `block` sets this request ids apart."""
+        self._config.mode, self._config.identity, self._config.block = mode, identity, block
+        self._bpf["config_map"][ctypes.c_int(0)] = self._config
+
+    def counters(self) -> dict[str, int]:
+        """All counters by name, summed over the CPUs."""
+        per_cpu = self._bpf["counter_map"][ctypes.c_int(0)]
+        return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
+
+    def latency_histogram(self) -> list[int]:
+        """Requests per latency bucket, summed over the CPUs; latency_histogram.py tells a bucket's bounds."""
+        per_cpu = self._bpf["histogram_map"][ctypes.c_int(0)]
+        return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
+
+    def read_events(self, handle: Callable[[Any], None]) -> None:
+        """Calls `handle` with each event (struct event of bpf/types.h) that waits in the ring buffer."""
+        if self._on_event is None:
+            table = self._bpf["event_map"]
+            table.open_ring_buffer(lambda _context, data, _size: self._deliver(table.event(data)))
+        self._on_event = handle
+        self._bpf.ring_buffer_consume()
+
+    def _deliver(self, event: Any) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
+        endpoints, replicas = self._bpf["endpoint_map"], self._bpf["replica_map"]
+        for number, (host, port) in enumerate(service.replicas):
+            key = endpoints.Key()
+            key.address, key.port = (ctypes.c_uint32 * 4)(*_mapped_words(host)), _network_port(port)
+            endpoint = endpoints.Leaf()
+            endpoint.service, endpoint.replica = index, number
+            endpoints[key] = endpoint
+            replicas[ctypes.c_int(index * MAX_REPLICAS + number)] = key
+        leaf = self._bpf["service_map"].Leaf()
+        for name in ("request_id", "response_id", "copy_ordinal"):
+            place, target = getattr(service, name), getattr(leaf, name)
+            target.offset, target.length = place.offset, place.length
+        leaf.replicas = len(service.replicas)
+        self._bpf["service_map"][ctypes.c_int(index)] = leaf
+        budget = self._bpf["budget_map"].Leaf()
+        budget.per_request = round(settings.budget_ratio * TOKEN)
+        budget.tokens = budget.burst = settings.budget_burst * TOKEN
+        self._bpf["budget_map"][ctypes.c_int(index)] = budget
