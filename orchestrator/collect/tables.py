@@ -1,0 +1,157 @@
+"""From the programs' binary rows to Parquet tables that anything can read, and back to arrays for the analysis.
+
+Importing this module takes half a second (numpy, pyarrow): commands that can do without import it only when asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from orchestrator.plan.blocks import Block
+
+#: Columns by name, all of the same length. Times that did not happen are NO_TIME (-1).
+Columns = dict[str, NDArray[Any]]
+
+_NUMPY_CODES = {"Q": "<u8", "I": "<u4", "H": "<u2", "B": "u1", "q": "<i8"}
+_NULLABLE_TIMES = {"kernel_rx_ns", "received_ns", "first_response_ns"}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One table: its kind of row, its columns in order, and the column whose codes are written as words."""
+
+    kind: type[Sample | Hedge | ServedCopy]
+    columns: str
+    coded: str
+    words: tuple[str | None, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        codes = LAYOUTS[self.kind].format.lstrip("<")
+        return np.dtype([(name, _NUMPY_CODES[code]) for name, code in zip(self.kind._fields, codes, strict=True)])
+
+
+_SAMPLES = _Table(
+    Sample,
+    "strategy block seq request_id intended_ns sent_ns kernel_rx_ns received_ns outcome copies_received",
+    "outcome",
+    tuple(outcome.name.lower() for outcome in Outcome),
+)
+_HEDGES = _Table(
+    Hedge,
+    "strategy arm block request_id copy request_ns deadline_ns departure_ns replica first_response_ns winner",
+    "winner",
+    tuple(None if winner is Winner.NONE else winner.name.lower() for winner in Winner),
+)
+_SERVER = _Table(
+    ServedCopy,
+    "strategy block request_id copy source_port replica received_ns due_ns sent_ns action",
+    "action",
+    tuple(action.name.lower() for action in Action),
+)
+
+
+def write_tables(folder: RunFolder, blocks: Iterable[Block]) -> None:
+    """Write samples.parquet, hedges.parquet and server.parquet from the raw files of `blocks`, then remove those.
+
+    Each block must have its three raw files, an empty one standing for "no rows". Raises RunError where one is
+    missing or torn; the raw files are then kept.
+    """
+    blocks = list(blocks)
+    _write(folder.samples, _SAMPLES, blocks, folder.raw_samples)
+    _write(folder.hedges, _HEDGES, blocks, folder.raw_hedges)
+    _write(folder.server, _SERVER, blocks, folder.raw_copies)
+    shutil.rmtree(folder.raw)
+    folder.give_to_owner()
+
+
+def read_samples(folder: RunFolder) -> dict[str, Columns]:
+    """The samples of each strategy; `outcome` as in `hedgerow_node.records.Outcome`. RunError without the table."""
+    return _read(folder.samples, _SAMPLES)
+
+
+def read_hedges(folder: RunFolder) -> dict[str, Columns]:
+    """The hedges of each strategy that has any; `winner` as in `records.Winner`. RunError without the table."""
+    return _read(folder.hedges, _HEDGES)
+
+
+def read_server(folder: RunFolder) -> dict[str, Columns]:
+    """The copies that servers received, by strategy; `action` as in `records.Action`. RunError without the table."""
+    return _read(folder.server, _SERVER)
+
+
+def write_checksums(folder: RunFolder) -> None:
+    """Write SHA256SUMS over every file of the folder, in the format of sha256sum(1)."""
+    lines = []
+    for path in sorted(folder.path.rglob("*")):
+        if path.is_file() and path != folder.checksums:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder.path)}\n")
+    folder.checksums.write_text("".join(lines))
+    folder.give_to_owner()
+
+
+def _raw_rows(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"{path.name} is missing: a block left no record", "see log.txt in the run folder") from None
+    if len(data) % dtype.itemsize:
+        raise RunError(
+            f"{path.name} is torn: {len(data)} bytes are no whole number of {dtype.itemsize}-byte rows",
+            "see log.txt in the run folder; was the disk full?",
+        )
+    return np.frombuffer(data, dtype)
+
+
+def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Block], Path]) -> None:
+    parts = [_raw_rows(raw(block), table.dtype) for block in blocks]
+    rows = np.concatenate([np.empty(0, table.dtype), *parts])
+    counts = [len(part) for part in parts]
+    arrays = {
+        "strategy": pa.array(np.repeat(np.array([block.strategy for block in blocks], object), counts), pa.string()),
+        "block": pa.array(np.repeat(np.array([block.number for block in blocks], np.int32), counts)),
+        "arm": pa.nulls(len(rows), pa.string()),
+    }
+    for name in table.kind._fields:
+        values = np.ascontiguousarray(rows[name])
+        if name == table.coded:
+            arrays[name] = pa.array(np.array(table.words, object)[values], pa.string())
+        else:
+            arrays[name] = pa.array(values, mask=values == NO_TIME if name in _NULLABLE_TIMES else None)
+    pq.write_table(pa.table({name: arrays[name] for name in table.columns.split()}), target)
+
+
+def _read(path: Path, kind: _Table) -> dict[str, Columns]:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing", "is this the folder of a finished run?") from None
+    columns: Columns = {}
+    for name in table.column_names:
+        if name == kind.coded:
+            codes = {word: code for code, word in enumerate(kind.words)}
+            columns[name] = np.array([codes[word] for word in table[name].to_pylist()], np.uint8)
+        elif name not in ("strategy", "arm"):
+            column = table[name].fill_null(NO_TIME) if table[name].null_count else table[name]
+            columns[name] = column.to_numpy()
+    strategies = table["strategy"].combine_chunks().dictionary_encode()
+    codes_of_rows = strategies.indices.to_numpy()
+    return {
+        strategy: {name: values[codes_of_rows == code] for name, values in columns.items()}
+        for code, strategy in enumerate(strategies.dictionary.to_pylist())
+    }

@@ -1,0 +1,60 @@
+"""How long a run will take, from what its scenario says: so that nobody starts a two-hour run by accident.
+
+An estimate, not a promise: it knows service times, stalls, hedges, thinking and draining exactly, and the cost of a
+request's way there and back, of a block's change of sockets and of standing a topology up as measured on a small
+virtual machine.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from orchestrator.plan.blocks import Block, Plan
+from orchestrator.scenario.models import Scenario
+
+REQUEST_OVERHEAD_NS = 300 * NS_PER_US  #: client and server in Python, two context switches each way
+BLOCK_OVERHEAD_NS = 100 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block
+RUN_OVERHEAD_NS = 4 * NS_PER_S  #: topology up and down, tables, statistics, plots
+
+
+def run_eta_ns(scenario: Scenario, plan: Plan) -> int:
+    """Expected duration of a whole run, ns."""
+    return RUN_OVERHEAD_NS + sum(block_etas_ns(scenario, plan))
+
+
+def block_etas_ns(scenario: Scenario, plan: Plan) -> list[int]:
+    """Expected duration of each block of `plan`, ns, in its order; draining and change of block included."""
+    stalled = {block.number: stalled_requests(scenario, block) for block in plan}
+    return [_block_ns(scenario, block, stalled[block.number]) for block in plan]
+
+
+def stalled_requests(scenario: Scenario, block: Block) -> int:
+    """How many of the block's measured requests the server stalls."""
+    if scenario.service.stall is None:
+        return 0
+    condition = parse_when(scenario.service.stall.when)
+    return sum(condition.evaluate(request_id) for request_id in range(block.first_id, block.first_id + block.count))
+
+
+def _block_ns(scenario: Scenario, block: Block, stalled: int) -> int:
+    arrivals, service = scenario.workload.arrivals, scenario.service
+    median_ns, sigma = service.service_time.median_ns, service.service_time.sigma
+    service_ns = round(median_ns * math.exp(sigma**2 / 2))
+    requests = block.count + block.warmup_count
+    busy_ns = requests * (service_ns + arrivals.think_ns + REQUEST_OVERHEAD_NS)
+    busy_ns += stalled * _stall_ns(scenario, block.strategy)
+    users_ns = busy_ns // min(arrivals.users, max(1, requests))
+    workers_ns = requests * service_ns // service.concurrency if service.concurrency else 0
+    return max(users_ns, workers_ns) + scenario.drain_ns + BLOCK_OVERHEAD_NS
+
+
+def _stall_ns(scenario: Scenario, strategy: str) -> int:
+    """What a stall adds to a request's latency."""
+    stall = scenario.service.stall
+    if stall is None:
+        return 0
+    waited_ns = min(stall.duration_ns, scenario.workload.timeout_ns)
+    rescued = strategy != "baseline" and stall.heal_on_duplicate
+    return min(scenario.hedging.delay_ns, waited_ns) if rescued else waited_ns

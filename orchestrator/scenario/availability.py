@@ -1,0 +1,101 @@
+"""Keys and values that the scenario format defines but this version does not build yet.
+
+They are told apart from mistakes: who writes `engine: wheel` wrote a good scenario and needs another version, not
+another spelling. Entries leave this module as their features arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+Path = tuple[str | int, ...]
+MARK = "not available in this version"
+
+
+class Unavailable(NamedTuple):
+    """A place in the scenario that asks for a feature of a later version; everything below it goes unchecked."""
+
+    path: Path
+    message: str
+    remedy: str = ""
+
+
+#: Keys that no value makes available.
+_KEYS: dict[Path, str] = {
+    ("workload", "spread"): "",
+    ("workload", "arrivals", "rate"): "use arrivals: {mode: closed}",
+    ("workload", "arrivals", "process"): "use arrivals: {mode: closed}",
+    ("hedging", "delay", "percentile"): "write a fixed delay, e.g. delay: 10ms",
+    ("hedging", "delay", "window"): "write a fixed delay, e.g. delay: 10ms",
+    ("arms",): "write one scenario file for each variant",
+    ("matrix",): "write one scenario file for each value",
+    ("smoke",): "write a smaller scenario of its own, or use --set",
+}
+
+#: Values that are not available, by key.
+_VALUES: dict[Path, tuple[tuple[Any, ...], str]] = {
+    ("topology", "placement"): (("gateway",), "use sidecar"),
+    ("workload", "arrivals", "mode"): (("open",), "use closed"),
+    ("hedging", "target"): (("other", "least-outstanding"), "use same"),
+    ("hedging", "engine"): (("wheel",), "use clone or auto"),
+    ("hedging", "delay_line"): (("fq",), "use netem, htb or auto"),
+    ("hedging", "request_id"): (("dns", "memcached"), "write the id's offset and length"),
+}
+
+#: Whole numbers that may not exceed 1 yet.
+_SINGLE: tuple[Path, ...] = (("topology", "replicas"), ("hedging", "max_hedges"))
+
+_STRATEGIES = ("kernel-wheel", "app-asyncio", "app-native", "proxy")
+_BENCH_ONLY = "bare"
+
+
+def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
+    """Every place of the raw scenario `data` that asks for something of a later version."""
+    for path, remedy in _KEYS.items():
+        if path[-1] in (_at(data, path[:-1]) or {}):
+            yield Unavailable(path, f"{path[-1]} is {MARK}", remedy)
+    for path, (values, remedy) in _VALUES.items():
+        value = _value(data, path)
+        if isinstance(value, str) and value in values:
+            yield Unavailable(path, f"{value} is {MARK}", remedy)
+    for path in _SINGLE:
+        value = _value(data, path)
+        if isinstance(value, int) and value > 1:
+            yield Unavailable(path, f"{path[-1]} above 1 is {MARK}", "use 1")
+    yield from _faults(data)
+    yield from _strategies(data)
+
+
+def _faults(data: dict[Any, Any]) -> Iterator[Unavailable]:
+    if data.get("faults") and isinstance(data["faults"], list):
+        remedy = "remove them; service.stall stalls chosen requests"
+        yield Unavailable(("faults",), f"faults on a timeline are {MARK}", remedy)
+
+
+def _strategies(data: dict[Any, Any]) -> Iterator[Unavailable]:
+    listed = data.get("strategies")
+    for index, strategy in enumerate(listed if isinstance(listed, list) else []):
+        if strategy == _BENCH_ONLY:
+            yield Unavailable(
+                ("strategies", index),
+                "bare attaches nothing, so nothing observes it; it belongs to bench",
+                "remove it",
+            )
+        elif strategy in _STRATEGIES:
+            yield Unavailable(("strategies", index), f"strategy {strategy} is {MARK}", "remove it")
+
+
+def _at(data: dict[Any, Any], path: Path) -> dict[Any, Any] | None:
+    """The mapping at `path`, None where there is none."""
+    value: Any = data
+    for key in path:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value if isinstance(value, dict) else None
+
+
+def _value(data: dict[Any, Any], path: Path) -> Any:
+    parent = _at(data, path[:-1])
+    return None if parent is None else parent.get(path[-1])

@@ -1,0 +1,176 @@
+"""What must hold between a scenario's keys: each is fine alone, together they could not be run or judged.
+
+Everything found is reported; nothing is repaired silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hedgerow_node.expression import ExpressionError
+from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.lanes import LANES, capacity_per_s
+from hedgerow_node.records import FIRST_WARMUP_ID
+from hedgerow_node.units import NS_PER_S, format_duration
+from orchestrator.errors import Problem, ScenarioError
+from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
+
+#: Where, what, and what to do about it.
+Complaint = tuple[tuple[str | int, ...], str, str]
+
+_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged")
+
+
+def complaints(scenario: Scenario) -> list[Complaint]:
+    """Everything about the relations between `scenario`'s keys that keeps it from being run or judged."""
+    return [
+        *_strategies(scenario),
+        *_blocks(scenario),
+        *_times(scenario),
+        *_payload(scenario),
+        *_stalls(scenario),
+        *_claims(scenario),
+        *_published(scenario),
+        *(_capacity(scenario) if scenario.hedging.delay_line == "htb" else ()),
+    ]
+
+
+def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
+    """Refuse a run whose highest request rate the chosen `delay_line` ("netem", "htb") cannot carry.
+
+    `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means.
+    Raises ScenarioError (exit code 2) with the numbers and the remedy.
+    """
+    if delay_line == "htb":
+        problems = [Problem("", ".".join(map(str, path)), text, remedy) for path, text, remedy in _capacity(scenario)]
+        if problems:
+            raise ScenarioError(problems)
+
+
+def highest_rate_per_s(scenario: Scenario) -> float:
+    """The highest request rate that the workload can reach: users / (think + median service time).
+
+    A bounded number of workers bounds it too: workers / median service time.
+    """
+    arrivals, service = scenario.workload.arrivals, scenario.service
+    median_ns = service.service_time.median_ns
+    rate = arrivals.users * NS_PER_S / (arrivals.think_ns + median_ns)
+    return rate if service.concurrency is None else min(rate, service.concurrency * NS_PER_S / median_ns)
+
+
+def _capacity(scenario: Scenario) -> Iterator[Complaint]:
+    rate, capacity = highest_rate_per_s(scenario), capacity_per_s(scenario.hedging.delay_ns)
+    if scenario.hedges_in_kernel and rate > capacity:
+        yield (
+            ("hedging", "delay_line"),
+            f"{LANES} HTB lanes hold {capacity:.0f} requests per second for "
+            f"{format_duration(scenario.hedging.delay_ns)}, the workload can reach {rate:.0f} per second",
+            "use fewer users, a longer think time, a shorter hedge delay, or a host with netem",
+        )
+
+
+def _strategies(scenario: Scenario) -> Iterator[Complaint]:
+    for index, strategy in enumerate(scenario.strategies):
+        if strategy in scenario.strategies[:index]:
+            yield ("strategies", index), f"{strategy} is listed twice", "remove one"
+
+
+def _blocks(scenario: Scenario) -> Iterator[Complaint]:
+    blocks, workload = scenario.design.blocks, scenario.workload
+    if blocks > workload.requests:
+        yield (
+            ("design", "blocks"),
+            f"{blocks} blocks cannot share {workload.requests} requests",
+            "use fewer blocks or more requests",
+        )
+    warmups = workload.warmup * blocks * len(scenario.strategies)
+    if warmups > FIRST_WARMUP_ID:
+        yield ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
+
+
+def _times(scenario: Scenario) -> Iterator[Complaint]:
+    delay_ns, timeout_ns = scenario.hedging.delay_ns, scenario.workload.timeout_ns
+    if delay_ns >= timeout_ns:
+        yield (
+            ("hedging", "delay"),
+            f"{format_duration(delay_ns)} is not shorter than workload.timeout {format_duration(timeout_ns)}, "
+            "no hedge could be answered",
+            "use a shorter delay or a longer time-out",
+        )
+    stall, median_ns = scenario.service.stall, scenario.service.service_time.median_ns
+    if stall is not None and stall.duration_ns < timeout_ns <= stall.duration_ns + 2 * median_ns:
+        yield (
+            ("workload", "timeout"),
+            f"{format_duration(timeout_ns)} is as long as a stalled answer takes "
+            f"({format_duration(stall.duration_ns + median_ns)}), so chance decides which comes first",
+            f"use at most {format_duration(stall.duration_ns)} (stalled requests time out) or "
+            f"clearly more than {format_duration(stall.duration_ns + 2 * median_ns)} (they are answered)",
+        )
+
+
+def _payload(scenario: Scenario) -> Iterator[Complaint]:
+    payload, request_id = scenario.workload.payload, scenario.hedging.request_id
+    end = request_id.request.offset + request_id.request.length
+    if end > payload:
+        yield (
+            ("workload", "payload"),
+            f"{payload} bytes do not hold the request id, which ends at byte {end}",
+            f"use at least {end}",
+        )
+    mark = request_id.response.offset + request_id.response.length
+    if mark + COPY_MARK_BYTES > payload:
+        yield (
+            ("workload", "payload"),
+            f"{payload} bytes do not hold the response id, which ends at byte {mark}, "
+            f"and the {COPY_MARK_BYTES} bytes that tell copy and replica",
+            f"use at least {mark + COPY_MARK_BYTES}",
+        )
+    copy_id = scenario.hedging.copy_id
+    if copy_id is not None and copy_id.offset != mark:
+        yield (
+            ("hedging", "copy_id", "offset"),
+            f"is {copy_id.offset}, but the server tells the copy right after the response id",
+            f"use {mark}",
+        )
+
+
+def _stalls(scenario: Scenario) -> Iterator[Complaint]:
+    stall = scenario.service.stall
+    if stall is None:
+        return
+    condition = parse_when(stall.when)
+    try:
+        for request_id in range(scenario.workload.requests):
+            condition.evaluate(request_id)
+    except ExpressionError as error:
+        yield (
+            ("service", "stall", "when"),
+            f"{stall.when!r} cannot be evaluated for id {request_id}: {error}",
+            "mind the divisor",
+        )
+
+
+def _claims(scenario: Scenario) -> Iterator[Complaint]:
+    seen: set[str] = set()
+    for index, claim in enumerate(scenario.claims):
+        if claim.id in seen:
+            yield ("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own"
+        seen.add(claim.id)
+        for call in parse_claim(claim.expect).calls():
+            path = ("claims", index, "expect")
+            where = f"column {call.column}: "
+            if call.strategy not in scenario.strategies:
+                known = ", ".join(scenario.strategies)
+                yield path, f"{where}{call.strategy} is not a strategy of this scenario", f"listed here: {known}"
+            elif call.strategy == "baseline" and call.function in _NEEDS_HEDGES:
+                yield path, f"{where}{call.text} never has a value, baseline sends no hedges", "name another strategy"
+            if call.function == "stalled_hedged" and scenario.service.stall is None:
+                yield path, f"{where}{call.text} never has a value, nothing stalls", "add service.stall"
+
+
+def _published(scenario: Scenario) -> Iterator[Complaint]:
+    for strategy in scenario.published:
+        if strategy not in scenario.strategies:
+            known = ", ".join(scenario.strategies)
+            yield ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"

@@ -1,0 +1,367 @@
+"""The language of claims: `p99(kernel) <= 0.04 * p99(baseline)`, parsed into a tree whose units have been checked.
+
+A claim that compares milliseconds with a bare number would be judged, and judged wrongly, for ever; so durations,
+ratios and counts are kept apart here, before anything runs.
+
+    claim       = expression ("<" | "<=" | ">" | ">=" | "==") expression
+    expression  = term {("+" | "-") term}
+    term        = factor {("*" | "/") factor}
+    factor      = "-" factor | "(" expression ")" | number [unit | "%"] | function "(" strategy ")"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from hedgerow_node.units import parse_duration_ns
+
+MAX_LENGTH = 500
+MAX_DEPTH = 32
+
+
+class Dimension(Enum):
+    """What kind of quantity an expression is. A bare number takes the place of a ratio or a count, not of a time."""
+
+    DURATION = "a duration"
+    RATIO = "a ratio"
+    COUNT = "a count"
+    NUMBER = "a bare number"
+
+
+class Function(NamedTuple):
+    """A figure of one strategy that a claim may name.
+
+    `quantile` is the quantile it asks for, if any. `counted` figures are exact counts of what happened in the run,
+    not estimates from a sample of it: one duplicate delivered refutes "none is", whatever an interval would say.
+    """
+
+    dimension: Dimension
+    meaning: str
+    quantile: float | None = None
+    counted: bool = False
+
+
+_LATENESS = "lateness of the hedges: departure - deadline"
+FUNCTIONS: dict[str, Function] = {
+    "p50": Function(Dimension.DURATION, "latency, median", 0.5),
+    "p90": Function(Dimension.DURATION, "latency, 90th percentile", 0.9),
+    "p95": Function(Dimension.DURATION, "latency, 95th percentile", 0.95),
+    "p99": Function(Dimension.DURATION, "latency, 99th percentile", 0.99),
+    "p999": Function(Dimension.DURATION, "latency, 99.9th percentile", 0.999),
+    "max": Function(Dimension.DURATION, "latency, maximum"),
+    "mean": Function(Dimension.DURATION, "latency, mean"),
+    "rate": Function(Dimension.RATIO, "hedge rate: hedges / requests"),
+    "lateness_p50": Function(Dimension.DURATION, f"{_LATENESS}, median", 0.5),
+    "lateness_p99": Function(Dimension.DURATION, f"{_LATENESS}, 99th percentile", 0.99),
+    "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum"),
+    "extra_load": Function(Dimension.RATIO, "copies received by servers / requests - 1"),
+    "answered": Function(Dimension.RATIO, "share of the requests that were answered in time"),
+    "duplicates": Function(Dimension.COUNT, "duplicate responses delivered to the client", counted=True),
+    "stalled_hedged": Function(
+        Dimension.RATIO, "share of the requests stalled by the server that were hedged", counted=True
+    ),
+}
+
+
+class ClaimError(ValueError):
+    """A claim that cannot be parsed or whose units do not fit; `column` counts from 1."""
+
+    def __init__(self, column: int, message: str) -> None:
+        super().__init__(f"column {column}: {message}")
+        self.column = column
+
+
+@dataclass(frozen=True)
+class Number:
+    """A literal: nanoseconds for durations, the plain value otherwise (2.5% is 0.025)."""
+
+    value: float
+    dimension: Dimension
+    text: str
+    column: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function of a strategy."""
+
+    function: str
+    strategy: str
+    column: int
+
+    @property
+    def dimension(self) -> Dimension:
+        return FUNCTIONS[self.function].dimension
+
+    @property
+    def text(self) -> str:
+        return f"{self.function}({self.strategy})"
+
+
+@dataclass(frozen=True)
+class Negation:
+    """Unary minus."""
+
+    operand: Expression
+    dimension: Dimension
+    column: int
+
+    @property
+    def text(self) -> str:
+        return f"-{_bracketed(self.operand)}"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`left operator right` with one of + - * /."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    dimension: Dimension
+    column: int
+
+    @property
+    def text(self) -> str:
+        return f"{_bracketed(self.left)} {self.operator} {_bracketed(self.right)}"
+
+
+Expression = Number | Call | Negation | Operation
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole claim: `left operator right` with one of < <= > >= ==."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+    @property
+    def text(self) -> str:
+        return f"{self.left.text} {self.operator} {self.right.text}"
+
+    def calls(self) -> list[Call]:
+        """Every function call of the claim, left to right."""
+        return [*calls(self.left), *calls(self.right)]
+
+
+def calls(expression: Expression) -> Iterator[Call]:
+    """The function calls of `expression`, left to right."""
+    if isinstance(expression, Call):
+        yield expression
+    elif isinstance(expression, Negation):
+        yield from calls(expression.operand)
+    elif isinstance(expression, Operation):
+        yield from calls(expression.left)
+        yield from calls(expression.right)
+
+
+def parse_claim(text: str) -> Comparison:
+    """The claim that `text` makes; ClaimError, with the column, where it makes none."""
+    if len(text) > MAX_LENGTH:
+        raise ClaimError(MAX_LENGTH + 1, f"a claim has at most {MAX_LENGTH} characters")
+    return _Parser(text).claim()
+
+
+def _bracketed(expression: Expression) -> str:
+    return f"({expression.text})" if isinstance(expression, Operation) else expression.text
+
+
+class _Token(NamedTuple):
+    """A word of a claim; `head` and `tail` are a number's digits and unit, or a call's function and strategy."""
+
+    kind: str
+    text: str
+    column: int
+    head: str = ""
+    tail: str = ""
+
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s*(?P<unit>%|[A-Za-zµ]+))?
+      | (?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<strategy>[A-Za-z][\w-]*)\s*\)
+      | (?P<word>[A-Za-z_]\w*)
+      | (?P<operator><=|>=|==|[-+*/()<>])""",
+    re.VERBOSE,
+)
+
+
+class _Parser:
+    """Recursive descent over the tokens of one claim."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._position = 0
+        self._depth = 0
+        self._token = self._next()
+
+    def claim(self) -> Comparison:
+        left = self._expression()
+        operator = self._token
+        if operator.text not in ("<", "<=", ">", ">=", "=="):
+            raise self._unexpected("a comparison (<, <=, >, >=, ==)")
+        self._advance()
+        right = self._expression()
+        if self._token.text in ("<", "<=", ">", ">=", "=="):
+            raise ClaimError(self._token.column, "a claim has one comparison; write two claims")
+        if self._token.kind != "end":
+            raise self._unexpected("the end of the claim")
+        comparison = Comparison(operator.text, left, right)
+        if not comparison.calls():
+            raise ClaimError(1, "names no strategy; write a function of one, e.g. p99(kernel)")
+        _check_comparable(comparison, operator.column)
+        return comparison
+
+    def _expression(self) -> Expression:
+        left = self._term()
+        while self._token.text in ("+", "-"):
+            operator = self._advance()
+            left = _sum(operator, left, self._term())
+        return left
+
+    def _term(self) -> Expression:
+        left = self._factor()
+        while self._token.text in ("*", "/"):
+            operator = self._advance()
+            right = self._factor()
+            left = _product(operator, left, right) if operator.text == "*" else _quotient(operator, left, right)
+        return left
+
+    def _factor(self) -> Expression:
+        token = self._token
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise ClaimError(token.column, f"nested deeper than {MAX_DEPTH} levels")
+        try:
+            if token.text == "-":
+                self._advance()
+                operand = self._factor()
+                return Negation(operand, operand.dimension, token.column)
+            if token.text == "(":
+                self._advance()
+                inner = self._expression()
+                if self._token.text != ")":
+                    raise self._unexpected("a closing parenthesis")
+                self._advance()
+                return inner
+            if token.kind == "number":
+                self._advance()
+                return _number(token)
+            if token.kind == "call":
+                self._advance()
+                return _call(token)
+            if token.kind == "word" and token.text in FUNCTIONS:
+                raise ClaimError(
+                    token.column, f"{token.text} needs a strategy in parentheses, e.g. {token.text}(kernel)"
+                )
+            raise self._unexpected("a number or a function of a strategy")
+        finally:
+            self._depth -= 1
+
+    def _advance(self) -> _Token:
+        token, self._token = self._token, self._next()
+        return token
+
+    def _unexpected(self, wanted: str) -> ClaimError:
+        found = f"found {self._token.text!r}" if self._token.text else "the claim ends"
+        return ClaimError(self._token.column, f"{found} where {wanted} should be")
+
+    def _next(self) -> _Token:
+        while True:
+            column = self._position + 1
+            if self._position == len(self._text):
+                return _Token("end", "", column)
+            match = _TOKEN.match(self._text, self._position)
+            if match is None:
+                raise ClaimError(column, f"{self._text[self._position]!r} means nothing here")
+            self._position = match.end()
+            if match["space"]:
+                continue
+            if match["number"]:
+                return _Token("number", match[0], column, match["number"], match["unit"] or "")
+            if match["name"]:
+                return _Token("call", match[0], column, match["name"], match["strategy"])
+            return _Token("word" if match["word"] else "operator", match[0], column)
+
+
+def _number(token: _Token) -> Number:
+    digits, unit = token.head, token.tail
+    if not unit:
+        return Number(float(digits), Dimension.NUMBER, token.text, token.column)
+    if unit == "%":
+        return Number(float(digits) / 100, Dimension.RATIO, token.text, token.column)
+    try:
+        return Number(float(parse_duration_ns(digits + unit)), Dimension.DURATION, token.text, token.column)
+    except ValueError as error:
+        raise ClaimError(token.column, str(error)) from error
+
+
+def _call(token: _Token) -> Call:
+    if token.head not in FUNCTIONS:
+        raise ClaimError(token.column, f"unknown function {token.head}; known: {', '.join(FUNCTIONS)}")
+    return Call(token.head, token.tail, token.column)
+
+
+def _sum(operator: _Token, left: Expression, right: Expression) -> Operation:
+    dimension = _common(left.dimension, right.dimension)
+    if dimension is None:
+        raise _mismatch(operator.column, f"{operator.text} joins", left, right)
+    return Operation(operator.text, left, right, dimension, operator.column)
+
+
+def _product(operator: _Token, left: Expression, right: Expression) -> Operation:
+    dimensions = {left.dimension, right.dimension}
+    for scale in (Dimension.NUMBER, Dimension.RATIO):
+        if scale in dimensions:
+            other = right.dimension if left.dimension is scale else left.dimension
+            return Operation("*", left, right, other, operator.column)
+    raise ClaimError(
+        operator.column,
+        f"* multiplies {left.dimension.value} by {right.dimension.value}; one of them must be a number",
+    )
+
+
+def _quotient(operator: _Token, left: Expression, right: Expression) -> Operation:
+    if isinstance(right, Number) and right.value == 0:
+        raise ClaimError(operator.column, "divides by zero")
+    if right.dimension in (Dimension.NUMBER, left.dimension):
+        same = right.dimension is left.dimension is not Dimension.NUMBER
+        dimension = Dimension.RATIO if same else left.dimension
+    elif right.dimension is Dimension.RATIO:
+        dimension = Dimension.RATIO if left.dimension is Dimension.NUMBER else left.dimension
+    else:
+        raise ClaimError(
+            operator.column,
+            f"/ divides {left.dimension.value} by {right.dimension.value}; their units must be the same",
+        )
+    return Operation("/", left, right, dimension, operator.column)
+
+
+def _common(left: Dimension, right: Dimension) -> Dimension | None:
+    """The dimension that both sides can be read in, None where there is none."""
+    if left is right:
+        return left
+    if Dimension.NUMBER in (left, right) and Dimension.DURATION not in (left, right):
+        return right if left is Dimension.NUMBER else left
+    return None
+
+
+def _check_comparable(claim: Comparison, column: int) -> None:
+    if _common(claim.left.dimension, claim.right.dimension) is None:
+        raise _mismatch(column, f"{claim.operator} compares", claim.left, claim.right)
+
+
+def _mismatch(column: int, does: str, left: Expression, right: Expression) -> ClaimError:
+    message = f"{does} {left.text}, {left.dimension.value}, and {right.text}, {right.dimension.value}"
+    for side in (left, right):
+        if side.dimension is Dimension.NUMBER:
+            shown = side.text if isinstance(side, Number) else "it"
+            example = f"{shown}ms" if isinstance(side, Number) else "10ms"
+            return ClaimError(column, f"{message}; {shown} needs a unit, e.g. {example}")
+    return ClaimError(column, f"{message}; both must have the same unit")

@@ -1,0 +1,301 @@
+"""The keys that a scenario may have, what they mean, and what they are when left out.
+
+This is the reference: `orchestrator schema` prints it as JSON Schema. Keys are the contract's names; attributes that
+hold a time say so in their name (`think` → `think_ns`). Relations between keys are in `checks`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from hedgerow_node.expression import ExpressionError
+from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.records import FIRST_WARMUP_ID
+from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
+from orchestrator.scenario.claim_grammar import ClaimError, parse_claim
+from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, Workers, between_ns
+
+Strategy = Literal["baseline", "app-seed", "app-deadline", "kernel", "kernel-clone"]
+
+MINUTE_NS = 60 * NS_PER_S
+#: Requests must fit one packet: a fragment has no UDP header, so the kernel could not tell whose it is.
+MAX_PAYLOAD = 1400
+#: After the response id the server writes two bytes: which copy this answers, and which replica answers.
+COPY_MARK_BYTES = 2
+
+
+def _when(text: str) -> str:
+    try:
+        parse_when(text)
+    except ExpressionError as error:
+        raise ValueError(f"{text!r}: {error}") from error
+    return text
+
+
+def _expectation(text: str) -> str:
+    try:
+        parse_claim(text)
+    except ClaimError as error:
+        raise ValueError(f"{text!r}: {error}") from error
+    return text
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+class Section(BaseModel):
+    """A mapping of the scenario file: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Topology(Section):
+    """Which nodes there are, and where the hedger sits."""
+
+    replicas: Literal[1] = Field(default=1, description="Number of server replicas.")
+    placement: Literal["sidecar"] = Field(
+        default="sidecar", description="Where the hedger attaches: sidecar, in the client's own network namespace."
+    )
+
+
+class ServiceTime(Section):
+    """How long the server works on a request: a duration, or a distribution seeded by request id."""
+
+    distribution: Literal["constant", "lognormal"] = Field(
+        default="constant", description="constant: always the median; lognormal: drawn anew for each copy of each id."
+    )
+    median_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+        alias="median", description="Median time that the server takes for a request."
+    )
+    sigma: Annotated[Real, Field(ge=0, le=3)] = Field(
+        default=0.0, description="Standard deviation of the time's natural logarithm; lognormal only."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"distribution": "constant", "median": value}
+
+    @model_validator(mode="after")
+    def _sigma_belongs_to_lognormal(self) -> ServiceTime:
+        if self.distribution == "constant" and self.sigma:
+            raise ValueError("a constant service time has no sigma; remove it, or set distribution: lognormal")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return format_duration(self.median_ns) if self.distribution == "constant" else handler(self)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler.resolve_ref_schema(handler(core_schema))
+        short = mapping["properties"]["median"]
+        return {"anyOf": [{key: short[key] for key in ("type", "pattern", "examples")}, mapping]}
+
+
+class Stall(Section):
+    """Which requests the server answers late, and by how much."""
+
+    when: Annotated[str, AfterValidator(_when)] = Field(
+        description="Condition over the integer id: + - * // %, comparisons, and, or, not, parentheses.",
+        examples=["id % 100 < 2"],
+    )
+    duration_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+        alias="duration", description="How long a stalled response is held back beyond its service time."
+    )
+    heal_on_duplicate: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether a second copy of a request, seen within a second of the first, is answered at once.",
+    )
+
+
+class Service(Section):
+    """The server and how it behaves."""
+
+    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(default=9000, description="UDP port of the service.")
+    service_time: ServiceTime = Field(
+        default_factory=lambda: ServiceTime.model_validate("2ms"),
+        description="Time the server takes for a request; 2ms if left out.",
+    )
+    concurrency: Workers = Field(
+        default=None,
+        description="Requests worked on at once, the others queue first come first served; or unlimited.",
+    )
+    stall: Stall | None = Field(default=None, description="Deterministic stalls; none if left out.")
+
+
+class ClosedArrivals(Section):
+    """Users that send, wait for the answer or the time-out, think, and send again."""
+
+    mode: Literal["closed"] = Field(
+        default="closed", description="closed: the next request waits for the last answer."
+    )
+    users: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=1, description="Users, a socket each.")
+    think_ns: Annotated[Duration, AfterValidator(between_ns(0, MINUTE_NS))] = Field(
+        default=NS_PER_MS, alias="think", description="Pause between an answer (or time-out) and the next request."
+    )
+
+
+class Workload(Section):
+    """What the client sends. Measured ids are 0 … requests-1, the same for every strategy."""
+
+    requests: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
+        description="Measured requests of each strategy, split over its blocks."
+    )
+    warmup: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
+        default=50, description=f"Unmeasured requests before each block; their ids start at {FIRST_WARMUP_ID}."
+    )
+    arrivals: ClosedArrivals = Field(default_factory=ClosedArrivals, description="When requests are sent.")
+    payload: Annotated[Whole, Field(ge=1, le=MAX_PAYLOAD)] = Field(
+        default=64, description="Bytes of a request's and of a response's UDP payload."
+    )
+    timeout_ns: Annotated[Duration, AfterValidator(between_ns(NS_PER_MS, 10 * MINUTE_NS))] = Field(
+        default=NS_PER_S, alias="timeout", description="After this the client gives a request up."
+    )
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(default=42, description="Seed of the server's draws.")
+
+
+class IdField(Section):
+    """Where an unsigned big-endian request id lies in the UDP payload."""
+
+    offset: Annotated[Whole, Field(ge=0, lt=MAX_PAYLOAD)] = Field(
+        default=0, description="First byte, counted from 0."
+    )
+    length: Literal[4, 8] = Field(default=4, description="Bytes: 4 or 8.")
+
+
+class RequestId(Section):
+    """How a request and its response are told to belong together."""
+
+    request: IdField = Field(default_factory=IdField, description="The id in a request.")
+    response: IdField = Field(
+        default_factory=IdField,
+        description=f"The id in a response; our server writes {COPY_MARK_BYTES} bytes of its own right after it.",
+    )
+
+
+class CopyId(Section):
+    """Where a response tells which copy it answers (first byte) and which replica answers (second byte)."""
+
+    offset: Annotated[Whole, Field(ge=0, lt=MAX_PAYLOAD)] = Field(description="First byte, counted from 0.")
+    length: Literal[1, 2] = Field(default=2, description="1: the copy; 2: the copy and the replica.")
+
+
+class Budget(Section):
+    """A token bucket that bounds how many hedges may be sent."""
+
+    percent: Percent = Field(default=100.0, description="Hedges earned by 100 requests.")
+    burst: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
+        default=100, description="Hedges that may be saved up."
+    )
+
+
+class Hedging(Section):
+    """When a second copy is sent, and how."""
+
+    delay_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+        alias="delay", description="Hedge delay: how long a request may stay unanswered before a second copy is sent."
+    )
+    max_hedges: Literal[1] = Field(default=1, description="Hedges of one request.")
+    budget: Budget = Field(default_factory=Budget, description="Bound on hedges sent by the kernel.")
+    target: Literal["same"] = Field(default="same", description="Which replica the hedge goes to.")
+    request_id: RequestId = Field(default_factory=RequestId, description="Where requests and responses carry the id.")
+    copy_id: CopyId | None = Field(
+        default=None, description="Where responses tell which copy they answer; if left out, winners are unknown."
+    )
+    engine: Literal["clone", "auto"] = Field(default="auto", description="How the kernel holds a hedge back.")
+    delay_line: Literal["netem", "htb", "auto"] = Field(
+        default="auto", description="The qdisc that holds clones back; auto probes for netem, then for htb."
+    )
+
+
+class Design(Section):
+    """How the strategies' blocks are interleaved."""
+
+    blocks: Annotated[Whole, Field(ge=1, le=1000)] = Field(
+        default=10, description="Blocks of each strategy; fewer than 5 give no intervals."
+    )
+    order: Literal["randomised", "fixed"] = Field(
+        default="randomised", description="Order of the strategies in each round: shuffled by the seed, or as listed."
+    )
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(
+        default=1, description="Seed of the order and of the bootstrap."
+    )
+
+
+class Claim(Section):
+    """A statement that the run shall support or refute."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(description="Short name, unique.")
+    text: str = Field(default="", description="The claim in words.")
+    expect: Annotated[str, AfterValidator(_expectation)] = Field(
+        description="Comparison of two expressions over functions of strategies, numbers, percentages and durations.",
+        examples=["p99(kernel) <= 0.04 * p99(baseline)"],
+    )
+
+
+Milliseconds = Annotated[Real, Field(ge=0)]
+
+
+class PublishedFigures(Section):
+    """Latencies that someone else published, in milliseconds, to print beside ours."""
+
+    p50: Milliseconds | None = Field(default=None, description="Median, ms.")
+    p90: Milliseconds | None = Field(default=None, description="90th percentile, ms.")
+    p95: Milliseconds | None = Field(default=None, description="95th percentile, ms.")
+    p99: Milliseconds | None = Field(default=None, description="99th percentile, ms.")
+    p999: Milliseconds | None = Field(default=None, description="99.9th percentile, ms.")
+    max: Milliseconds | None = Field(default=None, description="Maximum, ms.")
+    mean: Milliseconds | None = Field(default=None, description="Mean, ms.")
+
+
+class Scenario(Section):
+    """An experiment: the service, the workload, how to hedge, what to compare, and what is claimed."""
+
+    version: Literal[1] = Field(description="Version of this format.")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")] = Field(
+        description="Lower-case letters, digits and hyphens; run folders are named after it."
+    )
+    description: str = Field(default="", description="One sentence for people.")
+    topology: Topology = Field(default_factory=Topology, description="The nodes.")
+    service: Service = Field(default_factory=Service, description="The server.")
+    workload: Workload = Field(description="The client.")
+    hedging: Hedging = Field(description="The hedger, and the delay that user-space rivals use too.")
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = Field(description="What is compared.")
+    design: Design = Field(default_factory=Design, description="Blocks and their order.")
+    faults: tuple[()] = Field(default=(), description="Faults on a timeline; none in this version.")
+    claims: tuple[Claim, ...] = Field(default=(), description="What the run is expected to show.")
+    published: dict[Strategy, PublishedFigures] = Field(
+        default_factory=dict, description="Published figures by strategy."
+    )
+
+    def as_document(self) -> dict[str, Any]:
+        """The scenario with every default filled in, spelt as in a file; it loads to an equal model."""
+        document: dict[str, Any] = _without_nulls(self.model_dump(mode="json", by_alias=True))
+        return document
+
+    @property
+    def hedges_in_kernel(self) -> bool:
+        """Whether any strategy needs the kernel's delay line."""
+        return any(strategy.startswith("kernel") for strategy in self.strategies)
+
+    @property
+    def drain_ns(self) -> int:
+        """How long a block waits after its last request: the time-out or the longest stall, whichever is longer."""
+        return max(self.workload.timeout_ns, self.service.stall.duration_ns if self.service.stall else 0)

@@ -1,0 +1,85 @@
+"""Quantities with units as pydantic types, so that models hold integers and files hold what people write.
+
+The spellings are those of `hedgerow_node.units`, the same that the programs' command lines accept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from hedgerow_node.units import format_duration, parse_duration_ns, parse_ratio
+
+
+def _duration_ns(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_duration_ns(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write e.g. {value}ms")
+    raise ValueError("is not a duration; write a number and a unit, e.g. 10ms")
+
+
+def _percent(value: Any) -> Any:
+    return parse_ratio(value) * 100 if isinstance(value, str) else value
+
+
+def _workers(value: Any) -> int | None:
+    if value == "unlimited" or value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError(f"{value!r} is no number of workers; write a whole number from 1 up, or unlimited")
+
+
+def between_ns(low_ns: int, high_ns: int) -> Callable[[int], int]:
+    """A validator for durations from `low_ns` to `high_ns`, both included, whose message speaks in units."""
+
+    def check(value_ns: int) -> int:
+        if not low_ns <= value_ns <= high_ns:
+            raise ValueError(
+                f"{format_duration(value_ns)} is out of range; "
+                f"write a duration from {format_duration(low_ns)} to {format_duration(high_ns)}"
+            )
+        return value_ns
+
+    return check
+
+
+#: Integer nanoseconds, written as "10ms".
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration_ns),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|min)$", "examples": ["10ms"]}),
+]
+
+#: A whole number; YAML's strings and booleans are not taken for one.
+Whole = Annotated[int, Field(strict=True)]
+
+#: A number; YAML's strings and booleans are not taken for one.
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+
+#: A percentage in percent, written as 5 or "5%".
+Percent = Annotated[
+    float,
+    Field(strict=True, gt=0, le=100),
+    BeforeValidator(_percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+            ]
+        }
+    ),
+]
+
+#: A number of workers, None for "unlimited".
+Workers = Annotated[
+    int | None,
+    BeforeValidator(_workers),
+    PlainSerializer(lambda value: "unlimited" if value is None else value, return_type=int | str),
+    WithJsonSchema({"anyOf": [{"const": "unlimited"}, {"type": "integer", "minimum": 1}]}),
+]

@@ -1,0 +1,30 @@
+"""The JSON Schema of scenario files, for editors and for those who write scenarios by program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from orchestrator.scenario.models import Scenario
+
+
+class _DefaultsAsWritten(GenerateJsonSchema):
+    """Shows defaults as a file spells them (10ms), where pydantic would show what models hold (10000000)."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        result = super().default_schema(schema)
+        inner: Any = schema["schema"]
+        while "serialization" not in inner and "schema" in inner:
+            inner = inner["schema"]
+        written = inner.get("serialization", {}).get("function")
+        if "default" in result and written is not None:
+            result["default"] = written(schema.get("default"))
+        return result
+
+
+def scenario_json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) that every scenario file of this version satisfies."""
+    schema = Scenario.model_json_schema(by_alias=True, schema_generator=_DefaultsAsWritten)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
