@@ -1,0 +1,83 @@
+"""Running one block from the command line: the way to try a server, or a hedger, without the testbed around it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+from client_block import BlockSettings, IdRange
+from client_ledger import Ledger
+from client_worker import run_block
+from hedgerow_node.addresses import parse_endpoint
+from hedgerow_node.arguments import reading, whole_number
+from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
+from hedgerow_node.units import NS_PER_MS, parse_duration_ns
+from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
+from hedging_policies import POLICIES
+
+_QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The client's command line; ends the program, with exit code 2, where it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="client.py", description="Send UDP requests and record what became of each: on request, or by hand."
+    )
+    add, duration, place = parser.add_argument, reading(parse_duration_ns), reading(parse_place)
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--control", type=Path, metavar="PATH", help="wait for blocks on this Unix socket")
+    mode.add_argument("--server", type=reading(parse_endpoint), metavar="ADDR:PORT", help="run one block against it")
+    add("--strategy", choices=list(POLICIES), default="baseline", help="default baseline")
+    add("--requests", type=whole_number(1), default=300, metavar="N", help="default 300")
+    add("--warmup", type=whole_number(0), default=20, metavar="N", help="requests that enter no figure (default 20)")
+    add("--users", type=whole_number(1), default=1, metavar="N", help="each with one request at a time (default 1)")
+    add("--think", type=duration, default="1ms", metavar="TIME", help="a user's pause between requests (default 1ms)")
+    add("--payload", type=whole_number(1, MAX_PAYLOAD), default=64, metavar="BYTES", help="default 64")
+    add("--delay", type=duration, default="10ms", metavar="TIME", help="hedge delay of app-… (default 10ms)")
+    add("--timeout", type=duration, default="1s", metavar="TIME", help="a request's (default 1s)")
+    add("--drain", type=duration, default="1s", metavar="TIME", help="wait for late copies at the end (default 1s)")
+    add("--request-id", type=place, default="0:4", metavar="OFFSET:LENGTH", help="in requests (default 0:4)")
+    add("--response-id", type=place, default="0:4", metavar="OFFSET:LENGTH", help="in responses (default 0:4)")
+    add("--samples", type=Path, metavar="FILE", help="also write a record a request to this file")
+    return parser.parse_args(argv)
+
+
+def run_by_hand(arguments: argparse.Namespace) -> int:
+    """Run the block that the command line describes and print its report, one JSON object; returns the exit code."""
+    try:
+        settings = BlockSettings(
+            strategy=arguments.strategy,
+            server=arguments.server,
+            requests=IdRange(0, arguments.requests),
+            warmup=IdRange(FIRST_WARMUP_ID, arguments.warmup),
+            payload=arguments.payload,
+            timeout_ns=arguments.timeout,
+            users=arguments.users,
+            think_ns=arguments.think,
+            hedge_delay_ns=arguments.delay,
+            places=RequestIdPlaces(arguments.request_id, arguments.response_id),
+            drain_ns=arguments.drain,
+        )
+        result = run_block(settings)
+        if arguments.samples is not None:
+            write_rows(arguments.samples, result.ledger.rows(), Sample)
+    except (ValueError, OSError) as error:
+        print(f"client: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps({"strategy": settings.strategy, **result.report, "latency_ms": latencies_ms(result.ledger)}))
+    return 0
+
+
+def latencies_ms(ledger: Ledger) -> dict[str, float | None]:
+    """Nearest-rank quantiles of the latency in milliseconds; None where one falls among unanswered requests."""
+    latencies_ns = sorted(
+        math.inf if received_ns == NO_TIME else received_ns - sent_ns
+        for sent_ns, received_ns in zip(ledger.sent_ns, ledger.received_ns, strict=True)
+    )
+    picked = {name: latencies_ns[math.ceil(share * len(latencies_ns)) - 1] for name, share in _QUANTILES.items()}
+    return {name: None if math.isinf(value) else round(value / NS_PER_MS, 3) for name, value in picked.items()}

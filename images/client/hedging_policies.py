@@ -1,0 +1,75 @@
+"""How long a client waits, and when it sends a second copy: all that tells the strategies apart.
+
+The loop asks its policy at four moments; everything else, and so the cost of a request, is the same for all. Whoever
+leaves hedging to the kernel or to nobody runs the same policy: the kernel's client must be the baseline's.
+"""
+
+from __future__ import annotations
+
+from hedgerow_node.units import NS_PER_MS
+
+
+class Policy:
+    """No hedging, and a request time-out that is absolute. All times are in nanoseconds."""
+
+    hedges = False  #: whether a second copy is sent when the primary's deadline has passed
+
+    def __init__(self, timeout_ns: int, hedge_delay_ns: int) -> None:
+        self._timeout_ns = timeout_ns
+        self._hedge_delay_ns = hedge_delay_ns
+
+    def primary_deadline_ns(self, sent_ns: int) -> int:
+        """Until when to wait for the answer to the first copy, sent at `sent_ns`."""
+        return sent_ns + self._timeout_ns
+
+    def final_deadline_ns(self, sent_ns: int, hedged_ns: int) -> int:  # noqa: ARG002 (other policies count from it)
+        """Until when to wait for an answer at all, the second copy having left at `hedged_ns`."""
+        return sent_ns + self._timeout_ns
+
+    def disturbed_deadline_ns(self, deadline_ns: int, hedged: bool, now_ns: int) -> int:  # noqa: ARG002
+        """The deadline after a datagram that was not the answer arrived at `now_ns`; `deadline_ns` before it."""
+        return deadline_ns
+
+
+class AppDeadline(Policy):
+    """User-space hedging done well: absolute deadlines for the hedge and for the request."""
+
+    hedges = True
+
+    def primary_deadline_ns(self, sent_ns: int) -> int:
+        return sent_ns + self._hedge_delay_ns
+
+
+class AppSeed(Policy):
+    """User-space hedging as the published client does it.
+
+    It sets a time-out on its socket and receives in a loop that skips answers to other ids. The time-out belongs to
+    each receive, so every late answer to an earlier request starts it anew, and Python rounds it up to whole
+    milliseconds. After the hedge it waits up to the request's time-out in the same way.
+    """
+
+    hedges = True
+
+    def __init__(self, timeout_ns: int, hedge_delay_ns: int) -> None:
+        super().__init__(_up_to_whole_ms(timeout_ns), _up_to_whole_ms(hedge_delay_ns))
+
+    def primary_deadline_ns(self, sent_ns: int) -> int:
+        return sent_ns + self._hedge_delay_ns
+
+    def final_deadline_ns(self, sent_ns: int, hedged_ns: int) -> int:  # noqa: ARG002
+        return hedged_ns + self._timeout_ns
+
+    def disturbed_deadline_ns(self, deadline_ns: int, hedged: bool, now_ns: int) -> int:  # noqa: ARG002
+        return now_ns + (self._timeout_ns if hedged else self._hedge_delay_ns)
+
+
+def _up_to_whole_ms(value_ns: int) -> int:
+    return -(-value_ns // NS_PER_MS) * NS_PER_MS
+
+
+POLICIES: dict[str, type[Policy]] = {
+    "baseline": Policy,
+    "kernel": Policy,
+    "app-seed": AppSeed,
+    "app-deadline": AppDeadline,
+}
