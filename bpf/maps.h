@@ -7,6 +7,10 @@ struct counters {
 	u64 n[COUNTER_END];
 };
 
+struct histogram {
+	u64 n[HISTOGRAM_BUCKETS];
+};
+
 BPF_ARRAY(config_map, struct config, 1);
 /* (address, port) of every replica of every service. */
 BPF_HASH(endpoint_map, struct endpoint_key, struct endpoint, MAX_SERVICES * MAX_REPLICAS);
@@ -21,7 +25,7 @@ BPF_ARRAY(budget_map, struct budget, MAX_SERVICES);
 BPF_ARRAY(lane_map, struct lanes, 1);
 BPF_PERCPU_ARRAY(counter_map, struct counters, 1);
 /* Latency of first responses in ns, log-linear: 8 buckets a power of two. */
-BPF_PERCPU_ARRAY(histogram_map, u64, HISTOGRAM_BUCKETS);
+BPF_PERCPU_ARRAY(histogram_map, struct histogram, 1);
 BPF_RINGBUF_OUTPUT(event_map, EVENT_PAGES);
 
 static inline struct config *config_get(void)
@@ -88,9 +92,12 @@ static inline struct lanes *lanes_get(void)
 	return lane_map.lookup(&zero);
 }
 
-static inline u64 *histogram_get(int bucket)
+static inline void histogram_add(u32 bucket)
 {
-	return histogram_map.lookup(&bucket);
+	int zero = 0;
+	struct histogram *histogram = histogram_map.lookup(&zero);
+	if (histogram && bucket < HISTOGRAM_BUCKETS)
+		histogram->n[bucket]++;
 }
 
 static inline struct event *event_reserve(void)

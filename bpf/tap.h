@@ -65,19 +65,12 @@ static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 
 static inline void tap_histogram(u64 latency_ns)
 {
-	u32 power = bpf_log2l(latency_ns), sub, bucket;
-	u64 *slot;
-
 	/* bpf_log2l counts from 1; the bits below the leading one choose among a power's buckets. */
-	power = power ? power - 1 : 0;
+	u32 power = bpf_log2l(latency_ns | 1) - 1, sub = 0;
+
 	if (power >= HISTOGRAM_SUB_BITS)
 		sub = (latency_ns >> (power - HISTOGRAM_SUB_BITS)) & ((1 << HISTOGRAM_SUB_BITS) - 1);
-	else
-		sub = 0;
-	bucket = (power << HISTOGRAM_SUB_BITS) | sub;
-	slot = histogram_get(bucket);
-	if (slot)
-		(*slot)++;
+	histogram_add((power << HISTOGRAM_SUB_BITS) | sub);
 }
 
 static inline void tap_answer(struct request_key *key, struct request *request, u32 replica, u64 ordinal, u64 now_ns)

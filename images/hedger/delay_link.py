@@ -99,8 +99,7 @@ def make(names: tuple[str, str], kind: DelayLineKind, delay_ns: int, for_ifindex
     except IprouteError:
         remove(names)
         raise
-    indices = {link["ifname"]: link["ifindex"] for link in _links()}
-    return DelayLink(near, far, indices[near], indices[far], kind)
+    return DelayLink(near, far, interface_index(near), interface_index(far), kind)
 
 
 def remove(names: tuple[str, str]) -> None:
@@ -117,6 +116,12 @@ def leftovers(for_ifindex: int) -> list[tuple[str, str]]:
 def statistics(link: str) -> str:
     """What `tc -s` says of the link's qdisc."""
     return output("tc", "-s", "qdisc", "show", "dev", link)
+
+
+def interface_index(name: str) -> int:
+    """The index of an interface of this network namespace; IprouteError where there is none."""
+    (link,) = json.loads(output("ip", "-json", "link", "show", "dev", name))
+    return int(link["ifindex"])
 
 
 def _links() -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ _IDENTITIES = {identity.name.lower(): identity for identity in Identity}
 def add_operations(supervisor: Supervisor, hedger: Hedger) -> None:
     """Lets `supervisor` answer:
 
-    - `ping` → `{"role", "engine", "delay_line", "interface_index"}`
+    - `ping` → `{"role", "engine", "delay_line"}`
     - `mode` `{"mode": "off"|"tap"|"hedge", "identity": "flow"|"block", "block": int}`
     - `attach`, `detach`: puts splitter and responder in place or takes them away, the delay line staying
     - `stats` → counters, kernel latency, lateness since the last call

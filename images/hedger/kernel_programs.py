@@ -122,7 +122,7 @@ class KernelPrograms:
 
         with stub_kernel_tree():
             self._bpf = BPF(
-                text=inline_sources(BPF_SOURCES / "hedger.c"),
+                text=inline_sources(BPF_SOURCES / "hedger.c").encode(),
                 cflags=[
                     "-Werror=implicit-function-declaration",
                     "-Wno-macro-redefined",
@@ -132,9 +132,9 @@ class KernelPrograms:
                 ],
             )
         self.splitter, self.rescuer, self.responder = (
-            self._bpf.load_func(name, BPF.SCHED_CLS) for name in (_SPLITTER, _RESCUER, _RESPONDER)
+            self._bpf.load_func(name.encode(), BPF.SCHED_CLS) for name in (_SPLITTER, _RESCUER, _RESPONDER)
         )
-        self._config = self._bpf["config_map"].Leaf()
+        self._config = self._map("config_map").Leaf()
         self._on_event: Callable[[Any], None] | None = None
 
     def close(self) -> None:
@@ -142,44 +142,48 @@ class KernelPrograms:
         self._bpf.cleanup()
 
     def configure(self, settings: Settings) -> None:
-        """Hands the settings to the kernel, with the programs switched off."""
+        """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty."""
         for index, service in enumerate(settings.services):
             self._configure_service(index, service, settings)
         config = self._config
         config.delay_ns, config.expiry_ns = settings.delay_ns, settings.expiry_ns
         config.delay_line, config.lane_handle = settings.delay_line, settings.lane_handle
         config.delay_ifindex, config.out_ifindex = settings.delay_ifindex, settings.out_ifindex
+        self._map("lane_map")[ctypes.c_int(0)] = self._map("lane_map").Leaf()
         self.set_mode(Mode.OFF)
 
     def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
         """Switches what the programs do with the packets from now on; `block` sets this request ids apart."""
         self._config.mode, self._config.identity, self._config.block = mode, identity, block
-        self._bpf["config_map"][ctypes.c_int(0)] = self._config
+        self._map("config_map")[ctypes.c_int(0)] = self._config
 
     def counters(self) -> dict[str, int]:
         """All counters by name, summed over the CPUs."""
-        per_cpu = self._bpf["counter_map"][ctypes.c_int(0)]
+        per_cpu = self._map("counter_map")[ctypes.c_int(0)]
         return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
 
     def latency_histogram(self) -> list[int]:
         """Requests per latency bucket, summed over the CPUs; latency_histogram.py tells a bucket's bounds."""
-        per_cpu = self._bpf["histogram_map"][ctypes.c_int(0)]
+        per_cpu = self._map("histogram_map")[ctypes.c_int(0)]
         return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
 
     def read_events(self, handle: Callable[[Any], None]) -> None:
         """Calls `handle` with each event (struct event of bpf/types.h) that waits in the ring buffer."""
         if self._on_event is None:
-            table = self._bpf["event_map"]
+            table = self._map("event_map")
             table.open_ring_buffer(lambda _context, data, _size: self._deliver(table.event(data)))
         self._on_event = handle
         self._bpf.ring_buffer_consume()
+
+    def _map(self, name: str) -> Any:
+        return self._bpf[name.encode()]
 
     def _deliver(self, event: Any) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
     def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
-        endpoints, replicas = self._bpf["endpoint_map"], self._bpf["replica_map"]
+        endpoints, replicas = self._map("endpoint_map"), self._map("replica_map")
         for number, (host, port) in enumerate(service.replicas):
             key = endpoints.Key()
             key.address, key.port = (ctypes.c_uint32 * 4)(*_mapped_words(host)), _network_port(port)
@@ -187,13 +191,13 @@ class KernelPrograms:
             endpoint.service, endpoint.replica = index, number
             endpoints[key] = endpoint
             replicas[ctypes.c_int(index * MAX_REPLICAS + number)] = key
-        leaf = self._bpf["service_map"].Leaf()
+        leaf = self._map("service_map").Leaf()
         for name in ("request_id", "response_id", "copy_ordinal"):
             place, target = getattr(service, name), getattr(leaf, name)
             target.offset, target.length = place.offset, place.length
         leaf.replicas = len(service.replicas)
-        self._bpf["service_map"][ctypes.c_int(index)] = leaf
-        budget = self._bpf["budget_map"].Leaf()
+        self._map("service_map")[ctypes.c_int(index)] = leaf
+        budget = self._map("budget_map").Leaf()
         budget.per_request = round(settings.budget_ratio * TOKEN)
         budget.tokens = budget.burst = settings.budget_burst * TOKEN
-        self._bpf["budget_map"][ctypes.c_int(index)] = budget
+        self._map("budget_map")[ctypes.c_int(index)] = budget

@@ -1,0 +1,174 @@
+"""The loaded programs on a bench of their own: a private network namespace, single frames in, verdicts out.
+
+Frames are fed with BPF_PROG_TEST_RUN by the raw system call, which every bcc release leaves open.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import delay_link
+from hedge_log import HedgeLog
+from hedgerow_node.records import Hedge
+from hedgerow_node.wire import IdPlace
+from iproute import batch
+from kernel_programs import DelayLineKind, KernelPrograms, Service, Settings
+
+CLIENT4, SERVER4, OTHER4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100)
+CLIENT6, SERVER6, OTHER6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100)
+PASSED, DROPPED, REDIRECTED = -1, 2, 7  #: TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_REDIRECT
+MARK_PRIMER, MARK_CLONE, MARK_HEDGE = 0x4ED10000, 0x4ED20000, 0x4ED30000
+FIRST_FOUR_BYTES, NEXT_BYTE = IdPlace(0, 4), IdPlace(4, 1)
+
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
+_BPF_PROG_TEST_RUN = 10
+_CONTEXT_SIZE = 192  #: struct __sk_buff
+_MARK_AT, _PRIORITY_AT, _GSO_SEGS_AT, _GSO_SIZE_AT = 8, 32, 164, 176
+_CLONE_NEWNET = 0x40000000
+
+
+@contextmanager
+def private_network() -> Iterator[None]:
+    """Runs the calling thread in a network namespace of its own, and back in the old one afterwards."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if libc.unshare(_CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare: no private network namespace")
+        yield
+    finally:
+        if libc.setns(before, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns: no way back to the network namespace")
+        os.close(before)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a program did with a frame: its return value, the frame and the marks after it."""
+
+    action: int
+    frame: bytes
+    mark: int
+    priority: int
+
+
+def run(program_fd: int, frame: bytes, mark: int = 0, priority: int = 0, gso_segs: int = 0) -> Verdict:
+    """Runs the program once over `frame`; OSError where the kernel refuses the frame (too short for it)."""
+    context = ctypes.create_string_buffer(_CONTEXT_SIZE)
+    struct.pack_into("I", context, _MARK_AT, mark)
+    struct.pack_into("I", context, _PRIORITY_AT, priority)
+    struct.pack_into("I", context, _GSO_SEGS_AT, gso_segs)
+    struct.pack_into("I", context, _GSO_SIZE_AT, 512 if gso_segs else 0)
+    data_in, data_out = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(len(frame) + 256)
+    pointer = ctypes.addressof
+    attributes = bytearray(
+        struct.pack(
+            "IIIIQQIIIIQQ",
+            program_fd,
+            0,  # return value
+            len(frame),
+            len(data_out),
+            pointer(data_in),
+            pointer(data_out),
+            1,  # repeat
+            0,  # duration
+            _CONTEXT_SIZE,
+            _CONTEXT_SIZE,
+            pointer(context),
+            pointer(context),
+        )
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
+    if libc.syscall(_BPF_SYSCALL[os.uname().machine], _BPF_PROG_TEST_RUN, buffer, len(attributes)) != 0:
+        raise OSError(ctypes.get_errno(), f"BPF_PROG_TEST_RUN: {os.strerror(ctypes.get_errno())}")
+    fields = struct.unpack_from("IIII", attributes)
+    return Verdict(
+        ctypes.c_int(fields[1]).value,
+        data_out.raw[: fields[3]],
+        struct.unpack_from("I", context, _MARK_AT)[0],
+        struct.unpack_from("I", context, _PRIORITY_AT)[0],
+    )
+
+
+class KernelBench:
+    """The programs with a service over IPv4 and one over IPv6, a real delay link and an interface for hedges."""
+
+    def __init__(self, programs: KernelPrograms, link: delay_link.DelayLink, out_ifindex: int) -> None:
+        self.programs, self.link, self.out_ifindex = programs, link, out_ifindex
+        self._before: dict[str, int] = {}
+
+    def configure(
+        self,
+        *,
+        delay_ns: int = 1,
+        expiry_ns: int = 60_000_000_000,
+        replicas: bool = False,
+        request_id: IdPlace = FIRST_FOUR_BYTES,
+        response_id: IdPlace = FIRST_FOUR_BYTES,
+        copy_ordinal: IdPlace = NEXT_BYTE,
+        budget_ratio: float = 1.0,
+        budget_burst: int = 1_000_000,
+    ) -> None:
+        """New settings. A delay of 1 ns means that a clone is due as soon as it is looked at."""
+        services = [
+            Service([asked, other] if replicas else [asked], request_id, response_id, copy_ordinal)
+            for asked, other in ((SERVER4, OTHER4), (SERVER6, OTHER6))
+        ]
+        self.programs.configure(
+            Settings(
+                services,
+                delay_ns,
+                expiry_ns,
+                self.link.kind,
+                self.link.near_ifindex,
+                self.out_ifindex,
+                delay_link.LANE_HANDLE,
+                budget_ratio,
+                budget_burst,
+            )
+        )
+
+    def split(self, frame: bytes, **context: int) -> Verdict:
+        """A frame leaves."""
+        return run(self.programs.splitter.fd, frame, **context)
+
+    def rescue(self, frame: bytes, mark: int = MARK_CLONE) -> Verdict:
+        """A frame crosses the delay link."""
+        return run(self.programs.rescuer.fd, frame, mark=mark)
+
+    def respond(self, frame: bytes, **context: int) -> Verdict:
+        """A frame arrives."""
+        return run(self.programs.responder.fd, frame, **context)
+
+    def counted(self) -> dict[str, int]:
+        """What the counters have counted since the last call, those that stand still left out."""
+        now = self.programs.counters()
+        changed = {name: value - self._before.get(name, 0) for name, value in now.items()}
+        self._before = now
+        return {name: change for name, change in changed.items() if change}
+
+    def hedges(self) -> list[Hedge]:
+        """The hedges reported since the last call."""
+        log = HedgeLog()
+        self.programs.read_events(log.add)
+        return log.take()
+
+
+@contextmanager
+def kernel_bench(kind: DelayLineKind) -> Iterator[KernelBench]:
+    """A bench with freshly loaded programs; nothing of it is left afterwards."""
+    with private_network():
+        batch("ip", ["link add out0 type veth peer name out1", "link set out0 up", "link set out1 up"])
+        # Clones wait for a minute, longer than any test: what crosses is what the test feeds to the rescuer.
+        link = delay_link.make(delay_link.link_names("000000"), kind, 60_000_000_000, 0)
+        programs = KernelPrograms()
+        try:
+            yield KernelBench(programs, link, delay_link.interface_index("out0"))
+        finally:
+            programs.close()

@@ -1,0 +1,219 @@
+"""What becomes of a clone at its deadline, and of the hedge on its way out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bpf.datagrams import request, response
+from bpf.frames import ETH_VLAN, HOP_BY_HOP, Datagram, options_header
+from bpf.kernel_bench import (
+    CLIENT4,
+    CLIENT6,
+    DROPPED,
+    MARK_CLONE,
+    MARK_HEDGE,
+    MARK_PRIMER,
+    OTHER4,
+    OTHER6,
+    PASSED,
+    REDIRECTED,
+    SERVER4,
+    SERVER6,
+    KernelBench,
+)
+from hedgerow_node.lanes import LANES
+from hedgerow_node.records import Winner
+from kernel_programs import Mode
+
+HOUR_NS = 3_600_000_000_000
+
+
+def test_an_unanswered_request_is_hedged_with_the_very_same_frame(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    frame = request(1).frame()
+    bench.split(frame)
+    verdict = bench.rescue(frame)
+    assert (verdict.action, verdict.frame, verdict.mark) == (REDIRECTED, frame, MARK_HEDGE)
+    assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "rescued": 1}
+
+
+def test_an_answered_request_is_not(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    frame = request(2).frame()
+    bench.split(frame)
+    bench.respond(response(request(2)).frame())
+    bench.counted()
+    assert bench.rescue(frame).action == DROPPED
+    assert bench.counted() == {"cancelled": 1}
+
+
+def test_the_tap_sees_the_hedge_leave_and_gives_back_the_clients_mark(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    asked = request(3)
+    assert bench.split(asked.frame(), mark=0xABCD0007, priority=6).mark == 0xABCD0007
+    crossed = bench.rescue(asked.frame())
+    assert crossed.mark == MARK_HEDGE | 0x0007
+    left = bench.split(asked.frame(), mark=crossed.mark)
+    assert (left.action, left.mark, left.frame) == (PASSED, 0xABCD0007, asked.frame())
+    bench.respond(response(asked, copy=2).frame())
+    (hedge,) = bench.hedges()
+    assert (hedge.request_id, hedge.copy, hedge.replica, hedge.winner) == (3, 2, 0, Winner.HEDGE)
+    assert hedge.request_ns < hedge.deadline_ns <= hedge.departure_ns <= hedge.first_response_ns
+    counted = bench.counted()
+    assert counted["rescued"] == counted["hedges_sent"] == counted["hedges_won"] == 1
+
+
+def test_arming_leaves_mark_priority_and_frame_alone(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    frame = request(4).frame()
+    verdict = bench.split(frame, mark=0x12345678, priority=3)
+    assert (verdict.frame, verdict.mark, verdict.priority) == (frame, 0x12345678, 3)
+
+
+def test_a_clone_of_an_earlier_request_with_the_same_id_hedges_nothing(bench: KernelBench) -> None:
+    asked = request(5)
+    bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
+    bench.programs.set_mode(Mode.HEDGE)
+    bench.split(asked.frame())
+    bench.respond(response(asked).frame())
+    bench.split(asked.frame())
+    bench.counted()
+    assert bench.rescue(asked.frame()).action == DROPPED
+    assert bench.counted() == {"too_early": 1}
+
+
+def test_a_clone_whose_request_is_forgotten_is_dropped(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    assert bench.rescue(request(6).frame()).action == DROPPED
+    assert bench.counted() == {"lost": 1}
+
+
+def test_switched_off_meanwhile(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    bench.split(request(7).frame())
+    bench.programs.set_mode(Mode.TAP)
+    bench.counted()
+    assert bench.rescue(request(7).frame()).action == DROPPED
+    assert bench.counted() == {"disarmed": 1}
+
+
+def test_only_clones_cross_the_delay_link(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    bench.split(request(8).frame())
+    bench.counted()
+    for mark in (MARK_PRIMER, MARK_PRIMER | 17, 0, 7, MARK_HEDGE, 0x0002FFFF):
+        assert bench.rescue(request(8).frame(), mark=mark).action == DROPPED
+    assert bench.counted() == {"primers": 2, "stray": 4}
+
+
+def test_an_unparsable_clone_is_dropped(bench: KernelBench) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    for frame in (replace(request(9), fragment=0x2000).frame(), replace(request(9), destination=OTHER4).frame()):
+        assert bench.rescue(frame).action == DROPPED
+    assert bench.counted() == {"rescue_failed": 2}
+
+
+def test_the_budget_is_a_token_bucket(bench: KernelBench) -> None:
+    """Burst 2, 10 %: of twenty due at once two are sent, after ten more requests one more is."""
+    bench.configure(budget_ratio=0.1, budget_burst=2)
+    bench.programs.set_mode(Mode.HEDGE)
+    frames = [request(100 + n).frame() for n in range(31)]
+    for frame in frames[:20]:
+        bench.split(frame)
+    actions = [bench.rescue(frame).action for frame in frames[:20]]
+    assert actions == [REDIRECTED] * 2 + [DROPPED] * 18
+    for frame in frames[20:30]:
+        bench.split(frame)
+    assert [bench.rescue(frame).action for frame in frames[20:22]] == [REDIRECTED, DROPPED]
+    counted = bench.counted()
+    assert (counted["requests"], counted["rescued"], counted["budget_denied"]) == (30, 3, 19)
+
+
+@pytest.mark.parametrize("mark", [MARK_HEDGE, MARK_HEDGE | 0x1234])
+def test_a_hedge_whose_request_is_forgotten_leaves_without_our_mark(bench: KernelBench, mark: int) -> None:
+    bench.programs.set_mode(Mode.HEDGE)
+    verdict = bench.split(request(11).frame(), mark=mark)
+    assert (verdict.action, verdict.mark) == (PASSED, mark & 0xFFFF)
+    assert bench.counted() == {"out_seen": 1, "hedges_untracked": 1}
+
+
+def test_more_requests_at_once_than_lanes(bench: KernelBench) -> None:
+    """Their clones would leave late, so they are not armed, and counted; a lane is free again after its clone."""
+    bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
+    bench.programs.set_mode(Mode.HEDGE)
+    for n in range(LANES + 5):
+        bench.split(request(1000 + n).frame())
+    counted = bench.counted()
+    assert (counted["requests"], counted["armed"], counted["lane_busy"]) == (LANES + 5, LANES, 5)
+
+
+REPLICA_CASES = {
+    "IPv4": Datagram(CLIENT4, SERVER4, request(50).payload),
+    "IPv4 with options": Datagram(CLIENT4, SERVER4, request(51).payload, options=b"\1" * 8),
+    "IPv4 without UDP checksum": Datagram(CLIENT4, SERVER4, request(52).payload, udp_checksum=0),
+    "IPv4, odd length": Datagram(CLIENT4, SERVER4, request(53).payload + b"x"),
+    "IPv6": Datagram(CLIENT6, SERVER6, request(54).payload),
+    "IPv6 with options": Datagram(CLIENT6, SERVER6, request(55).payload, extensions=[(HOP_BY_HOP, options_header())]),
+}
+
+
+@pytest.mark.parametrize("name", REPLICA_CASES)
+def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_sums(
+    bench: KernelBench, name: str
+) -> None:
+    bench.configure(replicas=True)
+    bench.programs.set_mode(Mode.HEDGE)
+    asked = REPLICA_CASES[name]
+    other = OTHER6 if ":" in asked.source[0] else OTHER4
+    bench.split(asked.frame())
+    crossed = bench.rescue(asked.frame())
+    assert (crossed.action, crossed.frame) == (REDIRECTED, replace(asked, destination=other).frame())
+
+    bench.split(crossed.frame, mark=crossed.mark)
+    answer = asked.reply(asked.payload)
+    arrived = bench.respond(replace(answer, source=other).frame())
+    assert (arrived.action, arrived.frame) == (PASSED, answer.frame())
+
+    assert bench.respond(answer.frame()).action == DROPPED
+    (hedge,) = bench.hedges()
+    assert (hedge.replica, hedge.winner) == (1, Winner.HEDGE)
+    counted = bench.counted()
+    assert (counted["hedges_sent"], counted["hedges_won"], counted["duplicates_dropped"]) == (1, 1, 1)
+
+
+def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
+    bench.configure(replicas=True)
+    bench.programs.set_mode(Mode.HEDGE)
+    asked = request(60)
+    bench.split(asked.frame())
+    crossed = bench.rescue(asked.frame())
+    bench.split(crossed.frame, mark=crossed.mark)
+    assert bench.respond(response(asked).frame()).action == PASSED
+    assert bench.respond(replace(response(asked), source=OTHER4).frame()).action == DROPPED
+    assert [hedge.winner for hedge in bench.hedges()] == [Winner.PRIMARY]
+
+
+def test_another_replica_that_was_not_asked_by_us_is_left_alone(bench: KernelBench) -> None:
+    bench.configure(replicas=True)
+    bench.programs.set_mode(Mode.HEDGE)
+    asked = request(61)
+    bench.split(asked.frame())
+    directly = replace(asked, destination=OTHER4)
+    assert bench.split(directly.frame()).action == PASSED
+    frame = response(directly).frame()
+    verdict = bench.respond(frame)
+    assert (verdict.action, verdict.frame) == (PASSED, frame)
+    counted = bench.counted()
+    assert (counted["requests"], counted["out_to_replica"], counted["in_unmatched"]) == (1, 1, 1)
+
+
+def test_a_tagged_frame_is_not_sent_to_another_replica(bench: KernelBench) -> None:
+    """Its tag and link address lead to the first replica."""
+    bench.configure(replicas=True)
+    bench.programs.set_mode(Mode.HEDGE)
+    frame = replace(request(62), vlan=[ETH_VLAN]).frame()
+    bench.split(frame)
+    assert bench.rescue(frame, mark=MARK_CLONE).action == DROPPED
+    assert bench.counted()["rescue_failed"] == 1
