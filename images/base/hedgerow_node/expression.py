@@ -19,13 +19,13 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 MAX_LENGTH = 500  #: characters
 MAX_DEPTH = 50  #: nested parentheses, "not"s and signs
 
-_TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_]\w*)|(<=|>=|==|!=|//|[-+*%<>()]))")
+_TOKEN = re.compile(r"\s*(?:([0-9]+)|([A-Za-z_]\w*)|(<=|>=|==|!=|//|[-+*%<>()]))")
 _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -232,6 +232,6 @@ class _Parser:
             node = self._deeper(token.column, self._disjunction)
             if not self._accept(")"):
                 _fail(self._tokens[self._next].column, f"the parenthesis of column {token.column} is not closed")
-            return node
+            return replace(node, column=token.column)
         token = self._tokens[self._next]
         return _fail(token.column, f"expected a number, 'id' or a parenthesis, not {token.text!r}")

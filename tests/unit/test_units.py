@@ -1,0 +1,60 @@
+"""Quantities are read exactly, refused with a hint, and written back in the largest unit that keeps them exact."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hedgerow_node.lanes import capacity_per_s, class_rate_bytes_per_s
+from hedgerow_node.units import format_duration, parse_duration_ns, parse_rate_per_s, parse_ratio
+
+
+@given(st.integers(min_value=0, max_value=10**18))
+def test_a_written_duration_reads_back_as_itself(value_ns: int) -> None:
+    assert parse_duration_ns(format_duration(value_ns)) == value_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "value_ns"),
+    [
+        ("0s", 0),
+        ("1ns", 1),
+        ("1.5us", 1_500),
+        ("10ms", 10_000_000),
+        ("10 ms", 10_000_000),
+        ("0.1s", 100_000_000),  # would not be exact in floating point
+        ("2m", 120_000_000_000),
+        ("2min", 120_000_000_000),
+    ],
+)
+def test_durations(text: str, value_ns: int) -> None:
+    assert parse_duration_ns(text) == value_ns
+
+
+@pytest.mark.parametrize("text", ["", "10", "ms", "-1ms", "1 h", "1e3ms", "10ms later", "1,5ms"])
+def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match=r"e\.g\. 10ms"):
+        parse_duration_ns(text)
+
+
+def test_a_duration_is_whole_nanoseconds() -> None:
+    with pytest.raises(ValueError, match="finer than one nanosecond"):
+        parse_duration_ns("0.5ns")
+
+
+def test_rates_and_percentages() -> None:
+    assert parse_rate_per_s("500/s") == 500
+    assert parse_rate_per_s("2 / ms") == 2000
+    assert parse_rate_per_s("60/min") == 1
+    assert parse_ratio("2.5%") == 0.025
+    with pytest.raises(ValueError, match="500/s"):
+        parse_rate_per_s("500")
+    with pytest.raises(ValueError, match=r"2\.5%"):
+        parse_ratio("2.5")
+
+
+def test_a_lane_carries_one_request_per_two_delays() -> None:
+    assert capacity_per_s(10_000_000, lanes=256) == 12_800
+    # At the class's rate one packet of the charged size takes the delay or a trifle longer, never less.
+    assert 65_535 / class_rate_bytes_per_s(10_000_000) >= 0.010
