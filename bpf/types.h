@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* What the programs and user space both know: bcc hands user space these structures, the numbers below stand again in kernel_programs.py.
- * Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times CLOCK_MONOTONIC. */
+/* What the programs and user space both know: bcc hands user space the structures, kernel_programs.py repeats the
+ * numbers. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times CLOCK_MONOTONIC. */
 #ifndef HEDGEROW_TYPES_H
 #define HEDGEROW_TYPES_H
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from enum import IntEnum
 
 import pytest
+
 from hedgerow_node.records import Winner
 from kernel_programs import (
     BPF_SOURCES,
@@ -72,7 +74,7 @@ def test_histogram_buckets_adjoin() -> None:
     """From 8 ns up, where a power of two has its eight buckets; below, each has one."""
     bounds = [bucket_bounds_ns(bucket) for bucket in range(3 << 3, 64 << 3)]
     assert bounds[0][0] == 8
-    assert all(low < high == following for (low, high), (following, _) in zip(bounds, bounds[1:], strict=False))
+    assert all(low < high == following for (low, high), (following, _) in itertools.pairwise(bounds))
 
 
 def test_histogram_quantiles_bound_the_value_from_above() -> None:
