@@ -1,0 +1,115 @@
+"""The figures of one strategy, each computed for any weighting of the rounds: what the functions of claims mean."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hedgerow_node.records import FIRST_WARMUP_ID, Action, Outcome, Winner
+from orchestrator.analysis.quantiles import Floats, Rounds, Weights
+from orchestrator.collect.tables import Columns
+from orchestrator.scenario.claim_grammar import FUNCTIONS
+
+Ints = NDArray[np.int64]
+
+
+class Measures:
+    """What one strategy did, by round: latencies and latenesses in ns, and counts of everything else.
+
+    `samples`, `hedges` and `server` are the strategy's rows of the three tables, `rounds` the run's block numbers in
+    ascending order. `hedges` and `server` are None where the strategy has no rows there; without server rows,
+    `extra_load` and `stalled_hedged` have no value.
+    """
+
+    def __init__(self, samples: Columns, hedges: Columns | None, server: Columns | None, rounds: Ints) -> None:
+        self.rounds = len(rounds)
+        index = np.searchsorted(rounds, samples["block"])
+        answered = samples["outcome"] == Outcome.ANSWERED
+        self.latency = Rounds(latencies_ns(samples), index, self.rounds)
+        self.requests = self._by_round(index)
+        self.answered = self._by_round(index[answered])
+        self.timeouts = self._by_round(index[samples["outcome"] == Outcome.TIMEOUT])
+        self.errors = self._by_round(index[samples["outcome"] == Outcome.ERROR])
+        self.duplicates = self._by_round(index, np.maximum(samples["copies_received"].astype(np.int64) - 1, 0))
+        self._read_hedges(hedges, rounds)
+        self._read_server(server, rounds)
+
+    def _read_hedges(self, hedges: Columns | None, rounds: Ints) -> None:
+        if hedges is None:
+            hedges = {name: np.empty(0, np.int64) for name in _HEDGE_COLUMNS}
+        measured = hedges["request_id"] < FIRST_WARMUP_ID
+        index = np.searchsorted(rounds, hedges["block"][measured])
+        late = (hedges["departure_ns"] - hedges["deadline_ns"])[measured].astype(np.float64)
+        winner = hedges["winner"][measured]
+        self.lateness = Rounds(late, index, self.rounds)
+        self.hedges = self._by_round(index)
+        self.hedges_won = self._by_round(index[winner == Winner.HEDGE])
+        self.hedges_won_unknown = self._by_round(index[winner == Winner.UNKNOWN])
+        self.hedged_ids = np.unique(hedges["request_id"][measured])
+
+    def _read_server(self, server: Columns | None, rounds: Ints) -> None:
+        self.copies: Ints | None = None
+        self.stalled = self.stalled_hedged = np.zeros(self.rounds, np.int64)
+        if server is None:
+            return
+        measured = server["request_id"] < FIRST_WARMUP_ID
+        index = np.searchsorted(rounds, server["block"])
+        self.copies = self._by_round(index[measured])
+        was_stalled = measured & (server["action"] == Action.STALLED)
+        ids, first = np.unique(server["request_id"][was_stalled], return_index=True)
+        stalled_index = index[was_stalled][first]
+        self.stalled = self._by_round(stalled_index)
+        self.stalled_hedged = self._by_round(stalled_index[np.isin(ids, self.hedged_ids)])
+
+    def _by_round(self, index: Ints, amounts: Ints | None = None) -> Ints:
+        """How many of `index` (or how much of `amounts`) fall into each round."""
+        return np.bincount(index, amounts, self.rounds).astype(np.int64)
+
+    def values_behind(self, function: str) -> int:
+        """How many values a quantile `function` is taken from."""
+        return len(self.lateness if function.startswith("lateness") else self.latency)
+
+    def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
+        """`function` of the claim grammar for each resample; times in ns, NaN where there is no value.
+
+        Requests without an answer count as taking `unanswered_ns`, which must be no shorter than any answered one.
+        """
+        values = self.lateness if function.startswith("lateness") else self.latency
+        quantile = FUNCTIONS[function].quantile
+        if function == "mean":
+            return values.mean(weights, unanswered_ns)
+        if quantile is None and function not in ("max", "lateness_max"):
+            return self._evaluate_counts(function, weights)
+        found = values.maximum(weights) if quantile is None else values.quantile(quantile, weights)
+        return np.where(np.isposinf(found), unanswered_ns, found)
+
+    def _evaluate_counts(self, function: str, weights: Weights) -> Floats:
+        requests = weights @ self.requests
+        if function == "duplicates":
+            return (weights @ self.duplicates).astype(np.float64)
+        if function == "rate":
+            return _ratio(weights @ self.hedges, requests)
+        if function == "answered":
+            return _ratio(weights @ self.answered, requests)
+        if function == "stalled_hedged":
+            return _ratio(weights @ self.stalled_hedged, weights @ self.stalled)
+        if function == "extra_load":
+            if self.copies is None:
+                return np.full(len(weights), np.nan)
+            return _ratio(weights @ self.copies - requests, requests)
+        raise ValueError(f"{function} is not a function of the claim grammar")
+
+
+_HEDGE_COLUMNS = ("block", "request_id", "departure_ns", "deadline_ns", "winner")
+
+
+def _ratio(numerator: Ints, denominator: Ints) -> Floats:
+    out: Floats = np.full(len(numerator), np.nan)
+    np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return out
+
+
+def latencies_ns(samples: Columns) -> Floats:
+    """Latency of each request in ns, from its intended send; +inf for those without an answer."""
+    waited = (samples["received_ns"] - samples["intended_ns"]).astype(np.float64)
+    return np.where(samples["outcome"] == Outcome.ANSWERED, waited, np.inf)

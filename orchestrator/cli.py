@@ -1,0 +1,58 @@
+"""The `orchestrator` command: registers the commands, and turns errors into messages, remedies and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import click
+import typer
+
+from orchestrator.commands import plan, runs, schema, validate
+from orchestrator.errors import ExitCode, HedgerowError
+
+app = typer.Typer(
+    help="Measure hedged requests: in the kernel, in user space, and not at all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(validate.validate)
+app.command()(plan.plan)
+app.command()(schema.schema)
+app.command()(runs.ls)
+app.command()(runs.show)
+
+
+def main() -> None:
+    """Run the command line and exit with the code that design and documentation promise."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command that `arguments` give and return its exit code; foreseen errors are printed, not raised."""
+    try:
+        code = app(args=arguments, prog_name="orchestrator", standalone_mode=False)
+    except HedgerowError as error:
+        _print_error(error, as_json="--json" in arguments)
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # who read our output has left (`| head`): there is nobody to tell, not even at exit's own flush
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    return code if isinstance(code, int) else int(ExitCode.DONE)
+
+
+def _print_error(error: HedgerowError, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(error.as_json(), indent=1, ensure_ascii=False))
+        return
+    typer.echo(error.message, err=True)
+    if error.remedy:
+        typer.echo(f"remedy: {error.remedy}", err=True)

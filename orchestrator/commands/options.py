@@ -1,0 +1,26 @@
+"""The options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ScenarioFile = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario file (YAML).", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a key, e.g. --set workload.requests=500. May be repeated."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, errors included.")]
+ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")]
+
+DEFAULT_RESULTS = Path("results")
+
+
+def print_json(value: Any) -> None:
+    """Print `value` on stdout as JSON that people can read too."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,34 @@
+"""`orchestrator validate`: is this scenario one that can be run and judged? All its problems at once if not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import AsJson, Overrides, print_json
+from orchestrator.errors import Problem, ScenarioError
+from orchestrator.scenario.load import load_scenario
+
+
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.", show_default=False)],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check scenario files; exit 2 and name every problem with its line and key where there is one."""
+    problems: list[Problem] = []
+    valid: list[dict[str, str]] = []
+    for file in files:
+        try:
+            valid.append({"file": str(file), "scenario": load_scenario(file, overrides or ()).name})
+        except ScenarioError as error:
+            problems += error.problems
+    if problems:
+        raise ScenarioError(problems)
+    if as_json:
+        print_json({"valid": valid})
+    else:
+        for entry in valid:
+            typer.echo(f"{entry['file']}: valid")

@@ -1,0 +1,48 @@
+"""How figures are written for people: as many digits as they carry, and a word where there is no number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+NONE = "-"
+
+
+def number(value: float | None) -> str:
+    """`value` with two decimals, or fewer the larger it is."""
+    if value is None:
+        return NONE
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def micros(value: float | None) -> str:
+    """A lateness in whole microseconds."""
+    return NONE if value is None else f"{value:.0f}"
+
+
+def percent(ratio: float | None) -> str:
+    """`ratio` as a percentage."""
+    return NONE if ratio is None else f"{ratio * 100:.2f} %"
+
+
+def latency(strategy: dict[str, Any], name: str) -> str:
+    """A latency of a strategy's summary in ms; quantiles that fall among time-outs say so."""
+    return "> timeout" if name in strategy.get("censored", ()) else number(strategy["latency_ms"][name])
+
+
+def interval(ends: list[float | None] | None, digits: int = 2) -> str:
+    """An interval; an open upper end lies beyond the time-out."""
+    if ends is None:
+        return NONE
+    low, high = (("> timeout" if end is None else f"{end:.{digits}f}") for end in ends)
+    return f"{low} to {high}"
+
+
+def observed(claim: dict[str, Any]) -> str:
+    """What a claim observed, in its unit, with its interval."""
+    value, unit = claim["observed"], claim["unit"]
+    if value is None:
+        return NONE
+    suffix = {"ms": " ms", "us": " µs"}.get(unit, "")
+    digits = {"ms": 2, "us": 0, "count": 0}.get(unit, 4)
+    bounds = f" ({interval(claim['ci95'], digits)})" if claim["ci95"] else ""
+    return f"{value:.{digits}f}{suffix}{bounds}"

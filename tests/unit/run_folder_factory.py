@@ -1,0 +1,130 @@
+"""Run folders made up from a scenario, so that tables, analysis and reports can be tested without running anything.
+
+Times are drawn from a seeded generator around what a quiet host shows; a `Story` tells where a strategy departs from
+that.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.records import (
+    NO_TIME,
+    Action,
+    Hedge,
+    Outcome,
+    Sample,
+    ServedCopy,
+    Winner,
+    write_rows,
+)
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
+from orchestrator.analysis.summary import summarise, write_summary
+from orchestrator.collect.folder import RunFolder
+from orchestrator.collect.tables import write_tables
+from orchestrator.plan.blocks import Block, make_plan
+from orchestrator.scenario.load import dump_scenario, load_scenario
+from orchestrator.scenario.models import Scenario
+
+ROOT = Path(__file__).parents[2]
+START_NS = 1_000_000_000_000
+#: Median lateness of each hedging strategy, ns.
+LATENESS_NS = {"app-seed": 900 * NS_PER_US, "app-deadline": 250 * NS_PER_US, "kernel": 60 * NS_PER_US}
+WAY_NS = 600 * NS_PER_US  #: there and back
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happens to some ids of one strategy: no answer at all, a duplicate delivered, a stall that nobody hedged."""
+
+    unanswered: frozenset[int] = frozenset()
+    duplicates: frozenset[int] = frozenset()
+    unhedged: frozenset[int] = frozenset()
+    lateness_ns: int | None = None
+
+
+@dataclass
+class Records:
+    """The rows of one block."""
+
+    samples: list[Sample] = field(default_factory=list)
+    copies: list[ServedCopy] = field(default_factory=list)
+    hedges: list[Hedge] = field(default_factory=list)
+
+
+def scenario_from(name: str, *overrides: str) -> Scenario:
+    """The project's own scenario `name` with `--set` overrides."""
+    return load_scenario(ROOT / "scenarios" / f"{name}.yaml", overrides)
+
+
+def raw_run(results: Path, scenario: Scenario, stories: Mapping[str, Story] | None = None) -> RunFolder:
+    """A folder as a run leaves it once its last block is over: manifest, scenario, raw rows."""
+    folder = RunFolder.create(results, scenario.name)
+    manifest = {"run": folder.name, "scenario": scenario.name}
+    folder.manifest.write_text(json.dumps({**manifest, "backend": "netns", "engine": "clone", "delay_line": "htb"}))
+    folder.scenario.write_text(dump_scenario(scenario))
+    for block in make_plan(scenario):
+        records = _block_records(scenario, block, (stories or {}).get(block.strategy, Story()))
+        write_rows(folder.raw_samples(block), records.samples, Sample)
+        write_rows(folder.raw_copies(block), records.copies, ServedCopy)
+        write_rows(folder.raw_hedges(block), records.hedges, Hedge)
+    return folder
+
+
+def finished_run(results: Path, scenario: Scenario, stories: Mapping[str, Story] | None = None) -> RunFolder:
+    """A folder as a finished run leaves it, tables and summary.json included."""
+    folder = raw_run(results, scenario, stories)
+    write_tables(folder, make_plan(scenario))
+    write_summary(folder, summarise(folder))
+    return folder
+
+
+def _block_records(scenario: Scenario, block: Block, story: Story) -> Records:
+    draws = random.Random(f"{block.strategy} {block.number}")
+    records = Records()
+    now_ns = START_NS + block.order * 10_000 * NS_PER_MS
+    for warmup in range(block.warmup_count):
+        served = ServedCopy(block.warmup_first_id + warmup, 1, 40_000, 0, now_ns, now_ns, now_ns, Action.SERVED)
+        records.copies.append(served)
+    for seq in range(block.count):
+        sample = _request(scenario, block, seq, now_ns, story, draws, records)
+        records.samples.append(sample)
+        ended_ns = sample.received_ns if sample.outcome == Outcome.ANSWERED else now_ns + scenario.workload.timeout_ns
+        now_ns = ended_ns + scenario.workload.arrivals.think_ns
+    return records
+
+
+def _request(
+    scenario: Scenario, block: Block, seq: int, sent_ns: int, story: Story, draws: random.Random, records: Records
+) -> Sample:
+    request_id = block.first_id + seq
+    service_ns = scenario.service.service_time.median_ns + round(draws.lognormvariate(0, 0.4) * WAY_NS)
+    stall = scenario.service.stall
+    stalled = stall is not None and parse_when(stall.when).evaluate(request_id)
+    hedged = stalled and block.strategy != "baseline" and request_id not in story.unhedged
+    took_ns = service_ns
+    arrived_ns = sent_ns + WAY_NS // 2
+    action = Action.STALLED if stalled else Action.SERVED
+    records.copies.append(ServedCopy(request_id, 1, 40_000, 0, arrived_ns, arrived_ns, arrived_ns, action))
+    if hedged:
+        usual_ns = LATENESS_NS[block.strategy] if story.lateness_ns is None else story.lateness_ns
+        late_ns = round(draws.lognormvariate(0, 0.3) * usual_ns)
+        deadline_ns = sent_ns + scenario.hedging.delay_ns
+        left_ns = deadline_ns + late_ns
+        took_ns = left_ns - sent_ns + service_ns
+        answer_ns = sent_ns + took_ns
+        records.hedges.append(Hedge(request_id, 2, 0, Winner.UNKNOWN, sent_ns, deadline_ns, left_ns, answer_ns))
+        records.copies.append(ServedCopy(request_id, 2, 40_000, 0, left_ns, left_ns, left_ns, Action.HEALED))
+    elif stalled and stall is not None:
+        took_ns += stall.duration_ns
+    if request_id in story.unanswered or took_ns > scenario.workload.timeout_ns:
+        return Sample(request_id, seq, sent_ns, sent_ns, NO_TIME, NO_TIME, Outcome.TIMEOUT, 0)
+    received_ns = sent_ns + took_ns
+    copies = 2 if request_id in story.duplicates else 1
+    kernel_rx_ns = received_ns - 20 * NS_PER_US
+    return Sample(request_id, seq, sent_ns, sent_ns, kernel_rx_ns, received_ns, Outcome.ANSWERED, copies)
