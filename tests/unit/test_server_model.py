@@ -1,0 +1,187 @@
+"""The server's decisions, without sockets: service times, queues, stalls, and what heals them."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hedgerow_node.expression import parse
+from hedgerow_node.fields import Fields
+from hedgerow_node.records import FIRST_WARMUP_ID, Action
+from hedgerow_node.wire import IdPlace, RequestIdPlaces
+from node_programs import MS
+from server_memory import MEMORY_NS, CopyMemory
+from service_model import ServiceModel, ServiceSettings, Stall, read_settings, standard_normal
+
+PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))
+SOURCE, OTHER_SOURCE = ("192.0.2.1", 40_000), ("192.0.2.1", 40_001)
+SERVICE_NS, STALL_NS = 2 * MS, 400 * MS
+
+
+def model(when: str = "id % 100 < 2", heal: bool = True, concurrency: int | None = None) -> ServiceModel:
+    stall = Stall(parse(when), STALL_NS, heal)
+    return ServiceModel(ServiceSettings(PLACES, median_ns=SERVICE_NS, stall=stall, concurrency=concurrency))
+
+
+def test_a_request_is_served_after_the_service_time() -> None:
+    assert model().admit(SOURCE, 5, 1_000) == (1_000 + SERVICE_NS, 1, Action.SERVED)
+
+
+def test_a_stall_comes_on_top_of_the_service_time() -> None:
+    assert model().admit(SOURCE, 100, 1_000) == (1_000 + SERVICE_NS + STALL_NS, 1, Action.STALLED)
+
+
+def test_a_duplicate_within_a_second_heals_the_stall() -> None:
+    serving = model()
+    serving.admit(SOURCE, 100, 0)
+    assert serving.admit(SOURCE, 100, MEMORY_NS) == (MEMORY_NS + SERVICE_NS, 2, Action.HEALED)
+    # The second counts from the copy before, whichever that was.
+    assert serving.admit(SOURCE, 100, 2 * MEMORY_NS) == (2 * MEMORY_NS + SERVICE_NS, 3, Action.HEALED)
+    late_ns = 3 * MEMORY_NS + 1
+    assert serving.admit(SOURCE, 100, late_ns) == (late_ns + SERVICE_NS + STALL_NS, 4, Action.STALLED)
+
+
+def test_a_duplicate_of_a_request_that_does_not_stall_is_just_served() -> None:
+    serving = model()
+    serving.admit(SOURCE, 5, 0)
+    assert serving.admit(SOURCE, 5, 10) == (10 + SERVICE_NS, 2, Action.SERVED)
+
+
+def test_the_same_id_from_elsewhere_is_another_request() -> None:
+    serving = model()
+    serving.admit(SOURCE, 100, 0)
+    assert serving.admit(OTHER_SOURCE, 100, 10)[1:] == (1, Action.STALLED)
+
+
+def test_without_healing_every_copy_stalls() -> None:
+    serving = model(heal=False)
+    assert [serving.admit(SOURCE, 100, at_ns)[1:] for at_ns in (0, 10)] == [(1, Action.STALLED), (2, Action.STALLED)]
+
+
+def test_warm_up_requests_never_stall() -> None:
+    serving = model(when="id >= 0")
+    assert serving.admit(SOURCE, FIRST_WARMUP_ID, 0)[2] == Action.SERVED
+    assert serving.admit(SOURCE, FIRST_WARMUP_ID - 1, 0)[2] == Action.STALLED
+
+
+def test_a_condition_that_divides_by_zero_is_remembered_and_the_request_served() -> None:
+    serving = model(when="10 % (id - 5) == 1")
+    assert serving.failure is None
+    assert serving.admit(SOURCE, 5, 0)[2] == Action.SERVED
+    assert serving.failure is not None
+    assert "division by zero for id 5" in serving.failure
+
+
+def test_bounded_concurrency_serves_first_in_first_out() -> None:
+    serving = model(when="id == 1", concurrency=2)
+    due_ns = [serving.admit(SOURCE, request_id, request_id)[0] for request_id in range(5)]
+    # Request 1 stalls and keeps its worker; the others pass through the remaining one, one after the other.
+    assert due_ns == [SERVICE_NS, 1 + SERVICE_NS + STALL_NS, 2 * SERVICE_NS, 3 * SERVICE_NS, 4 * SERVICE_NS]
+
+
+@given(
+    gaps_ns=st.lists(st.integers(0, 5 * MS), min_size=1, max_size=60),
+    workers=st.integers(1, 5),
+)
+def test_workers_are_never_more_than_there_are_nor_idle_while_a_request_waits(
+    gaps_ns: list[int], workers: int
+) -> None:
+    serving, arrived_ns, served = model(concurrency=workers), 0, []
+    for request_id, gap_ns in enumerate(gaps_ns, start=2):
+        arrived_ns += gap_ns
+        due_ns = serving.admit(SOURCE, request_id, arrived_ns)[0]
+        duration_ns = SERVICE_NS + (STALL_NS if request_id % 100 < 2 else 0)
+        served.append((arrived_ns, due_ns - duration_ns, due_ns))
+    for arrived_ns, start_ns, _ in served:
+        busy = sum(1 for _, begun_ns, due_ns in served if begun_ns <= start_ns < due_ns)
+        assert busy <= workers
+        if start_ns > arrived_ns:
+            assert any(due_ns == start_ns for _, _, due_ns in served), "a waiting request starts when another ends"
+    starts_ns = [start_ns for _, start_ns, _ in served]
+    assert starts_ns == sorted(starts_ns)
+
+
+def lognormal(sigma: float = 0.3, seed: int = 42) -> ServiceModel:
+    return ServiceModel(ServiceSettings(PLACES, seed=seed, median_ns=SERVICE_NS, sigma=sigma))
+
+
+@given(st.integers(), st.integers(0, 2**64 - 1), st.integers(1, 2**16))
+def test_a_service_time_belongs_to_seed_id_and_copy(seed: int, request_id: int, copy: int) -> None:
+    first, second = lognormal(seed=seed), lognormal(seed=seed)
+    second.admit(SOURCE, 1, 0)  # whatever else was served makes no difference
+    assert first.service_time_ns(request_id, copy) == second.service_time_ns(request_id, copy) > 0
+
+
+def test_service_times_differ_by_seed_id_and_copy() -> None:
+    drawn = {
+        standard_normal(seed, request_id, copy) for seed in (1, 2) for request_id in range(50) for copy in (1, 2)
+    }
+    assert len(drawn) == 200
+
+
+def test_draws_are_normal() -> None:
+    draws = [standard_normal(7, request_id, 1) for request_id in range(20_000)]
+    assert statistics.fmean(draws) == pytest.approx(0, abs=0.03)
+    assert statistics.stdev(draws) == pytest.approx(1, abs=0.02)
+    assert sum(draw > 1.6449 for draw in draws) / len(draws) == pytest.approx(0.05, abs=0.006)
+    pairs = list(zip(draws, draws[1:], strict=False))
+    assert statistics.correlation([a for a, _ in pairs], [b for _, b in pairs]) == pytest.approx(0, abs=0.03)
+
+
+def test_the_generator_never_changes() -> None:
+    # Results of different versions are comparable only while these stay what they are.
+    assert [lognormal().service_time_ns(request_id, 1) for request_id in range(3)] == [
+        2_070_033,
+        1_668_955,
+        1_178_453,
+    ]
+    assert lognormal().service_time_ns(0, 2) == 2_923_379
+
+
+def test_the_median_is_the_median() -> None:
+    serving = lognormal()
+    times_ns = [serving.service_time_ns(request_id, 1) for request_id in range(10_001)]
+    assert statistics.median(times_ns) == pytest.approx(SERVICE_NS, rel=0.02)
+
+
+def test_memory_is_bounded_and_forgets_the_oldest() -> None:
+    memory = CopyMemory(generation_size=10)
+    for request_id in range(25):
+        assert memory.note(SOURCE, request_id, request_id) == (1, False)
+    assert memory.note(SOURCE, 15, 100) == (2, True)
+    assert memory.note(SOURCE, 0, 100) == (1, False)
+
+
+def test_a_known_request_keeps_its_count_across_generations() -> None:
+    memory = CopyMemory(generation_size=2)
+    ordinals = []
+    for request_id in range(20):
+        memory.note(SOURCE, request_id, 0)
+        ordinals.append(memory.note(SOURCE, 1_000, 0)[0])
+    assert ordinals == list(range(1, 21))
+
+
+def test_settings_are_read_from_a_start_block_message() -> None:
+    message = {
+        "replica": 2,
+        "seed": 7,
+        "service_time": {"distribution": "lognormal", "median_ns": 5, "sigma": 0.3},
+        "concurrency": 4,
+        "stall": {"when": "id < 3", "duration_ns": 6, "heal_on_duplicate": False},
+        "request_id": {"request": {"offset": 0, "length": 4}, "response": {"offset": 4, "length": 2}},
+    }
+    assert read_settings(Fields(message)) == ServiceSettings(
+        places=RequestIdPlaces(IdPlace(0, 4), IdPlace(4, 2)),
+        replica=2,
+        seed=7,
+        median_ns=5,
+        sigma=0.3,
+        concurrency=4,
+        stall=Stall(parse("id < 3"), 6, False),
+    )
+    constant = message | {"service_time": {"distribution": "constant", "median_ns": 5}, "stall": None}
+    assert read_settings(Fields(constant)).sigma == 0
+    assert read_settings(Fields(constant | {"concurrency": None})).concurrency is None
