@@ -73,11 +73,8 @@ def judge(claim: Comparison, evidence: Evidence) -> Finding:
     counted = all(FUNCTIONS[call.function].counted for call in claim.calls())
     weights = plain(evidence.rounds) if counted else evidence.resamples
     observed = _scaled(_evaluate(subject, evidence, plain(evidence.rounds))[0], unit)
-    ci95 = (
-        None
-        if counted or weights is None
-        else _scaled_interval(interval(_evaluate(subject, evidence, weights)), unit)
-    )
+    resampled = None if counted or weights is None else interval(_evaluate(subject, evidence, weights))
+    ci95 = _scaled_interval(resampled, unit)
     reason = _shortfall(claim, evidence)
     verdict: Verdict = "inconclusive"
     if not reason and weights is None:
@@ -102,12 +99,10 @@ def _decide(claim: Comparison, evidence: Evidence, weights: Weights) -> tuple[Ve
             left = _evaluate(claim.left, evidence, weights, unanswered_ns)
             right = _evaluate(claim.right, evidence, weights, unanswered_ns)
             difference = interval(left - right)
-        if difference is None:
-            return "inconclusive", _undefined(claim, evidence)
-        found.append(_compare(claim.operator, difference))
-    if found[0] != found[1]:
-        return "inconclusive", _undefined(claim, evidence)
-    return found[0], "the 95 % interval straddles the bound" if found[0] == "inconclusive" else ""
+        found.append("inconclusive" if difference is None else _compare(claim.operator, difference))
+    if found[0] == found[1] != "inconclusive":
+        return found[0], ""
+    return "inconclusive", _undefined(claim, evidence) or "the 95 % interval straddles the bound"
 
 
 def _compare(operator: str, difference: Interval) -> Verdict:
@@ -141,6 +136,7 @@ def _shortfall(claim: Comparison, evidence: Evidence) -> str:
 
 
 def _undefined(claim: Comparison, evidence: Evidence) -> str:
+    """Which of the claim's figures is no plain number in some resample, empty where all are."""
     for call in claim.calls():
         measures = evidence.measures[call.strategy]
         weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples
@@ -149,7 +145,7 @@ def _undefined(claim: Comparison, evidence: Evidence) -> str:
             return f"{call.text} falls among requests without an answer (> {format_duration(evidence.timeout_ns)})"
         if np.isnan(values).any():
             return f"{call.text} has no value in some rounds"
-    return "the claim divides by zero"
+    return ""
 
 
 def _evaluate(

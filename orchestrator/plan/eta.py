@@ -58,3 +58,13 @@ def _stall_ns(scenario: Scenario, strategy: str) -> int:
     waited_ns = min(stall.duration_ns, scenario.workload.timeout_ns)
     rescued = strategy != "baseline" and stall.heal_on_duplicate
     return min(scenario.hedging.delay_ns, waited_ns) if rescued else waited_ns
+
+
+def spoken(duration_ns: int) -> str:
+    """`duration_ns` as people say it: "28 s", "3 min 5 s", "1 h 2 min"."""
+    seconds = round(duration_ns / NS_PER_S)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -1,27 +1,40 @@
-"""A run's summary as tables: the published figures beside ours, then the claims, then on what it was measured.
+"""A run's summary as tables: our figures with the published ones below, the claims, and on what it was measured.
 
-On a terminal with colour and rules, elsewhere as plain aligned text that survives a log file and a diff.
+On a terminal with rules and colour, elsewhere as plain aligned text that survives a log file and a diff. Both fit 80
+columns but for long claims.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any, TextIO
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report import figures
 
-Rows = list[list[str]]
-
-_COLOURS = {"supported": "green", "refuted": "red", "inconclusive": "yellow"}
 _LATENCIES = ("p50", "p95", "p99", "max")
+_STYLES = {"supported": "green", "refuted": "bold red", "inconclusive": "yellow"}
+_PUBLISHED = "  published"
+_MEASURED_ON = {"backend": "backend", "engine": "engine", "delay_line": "delay line"}
 _CLOSED_NOTE = (
     "Closed arrivals: while a request is stuck no other is sent, so these latencies leave out the waiting of those "
     "that would have come (coordinated omission)."
 )
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One table; the first `words` columns hold words, the others figures."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[list[str]]
+    words: int = 1
 
 
 def print_summary(summary: dict[str, Any], file: TextIO | None = None) -> None:
@@ -35,13 +48,16 @@ def print_summary(summary: dict[str, Any], file: TextIO | None = None) -> None:
 
 def render(summary: dict[str, Any], console: Console) -> None:
     """Print `summary` with rules and colours to a terminal."""
-    for title, header, rows in _tables(summary):
-        table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-        for index, name in enumerate(header):
-            words = title == _CLAIMS or not index
-            table.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in row))
+    for section in _sections(summary):
+        table = Table(title=section.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+        table.padding = (0, 1, 0, 0)
+        for index, name in enumerate(section.header):
+            folds = index == len(section.header) - 1 and index < section.words
+            justify: Any = "left" if index < section.words else "right"
+            table.add_column(name, justify=justify, no_wrap=not folds, overflow="fold")
+        for row in section.rows:
+            row_style = "dim" if row[0] == _PUBLISHED else ""
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row), style=row_style)
         console.print(table)
     for line in _notes(summary):
         console.print(line, highlight=False)
@@ -50,43 +66,37 @@ def render(summary: dict[str, Any], console: Console) -> None:
 def as_text(summary: dict[str, Any]) -> str:
     """`summary` as plain text, columns aligned by spaces."""
     lines: list[str] = []
-    for title, header, rows in _tables(summary):
-        lines += [title, *_aligned(header, rows, left=len(header) if title == _CLAIMS else 1), ""]
+    for section in _sections(summary):
+        lines += [section.title, *_aligned(section), ""]
     return "\n".join([*lines, *_notes(summary)]) + "\n"
 
 
-_LATENCY = "Latency in ms: published / measured"
-_HEDGES = "Hedges"
-_CLAIMS = "Claims"
-
-
-def _tables(summary: dict[str, Any]) -> list[tuple[str, list[str], Rows]]:
+def _sections(summary: dict[str, Any]) -> list[_Section]:
     strategies = summary["strategies"]
-    tables: list[tuple[str, list[str], Rows]] = [
-        (
-            _LATENCY if any("published_ms" in strategy for strategy in strategies.values()) else "Latency in ms",
-            ["strategy", *(name.upper() if name != "max" else name for name in _LATENCIES), "P99 95 % interval"],
-            [_latencies(name, strategy) for name, strategy in strategies.items()],
-        ),
-        (
-            _HEDGES,
-            ["strategy", "hedges", "hedge rate", "extra load", "duplicates delivered", "lateness P50 µs", "P99 µs"],
+    names = tuple(name if name == "max" else name.upper() for name in _LATENCIES)
+    latencies = [row for name, strategy in strategies.items() for row in _latencies(name, strategy)]
+    sections = [
+        _Section("Latency in ms", ("strategy", *names, "P99, 95 % interval"), latencies),
+        _Section(
+            "Hedges, and their lateness in µs",
+            ("strategy", "hedges", "hedge rate", "extra load", "duplicates", "late P50", "late P99"),
             [_hedges(name, strategy) for name, strategy in strategies.items()],
         ),
     ]
     if summary["claims"]:
-        header = ["claim", "verdict", "observed (95 % interval)", "expected"]
-        tables.append((_CLAIMS, header, [_claim(claim) for claim in summary["claims"]]))
-    return tables
+        header = ("claim", "verdict", "observed (95 % interval)", "expected")
+        sections.append(_Section("Claims", header, [_claim(claim) for claim in summary["claims"]], words=len(header)))
+    return sections
 
 
-def _latencies(name: str, strategy: dict[str, Any]) -> list[str]:
+def _latencies(name: str, strategy: dict[str, Any]) -> list[list[str]]:
+    """Our row, and below it the published one where there is one."""
+    ours = [figures.latency(strategy, quantile) for quantile in _LATENCIES]
+    rows = [[name, *ours, figures.interval(strategy["ci95_ms"]["p99"])]]
     published = strategy.get("published_ms")
-    cells = []
-    for quantile in _LATENCIES:
-        ours = figures.latency(strategy, quantile)
-        cells.append(ours if published is None else f"{figures.number(published.get(quantile))} / {ours}")
-    return [name, *cells, figures.interval(strategy["ci95_ms"]["p99"])]
+    if published is not None:
+        rows.append([_PUBLISHED, *(figures.number(published.get(quantile)) for quantile in _LATENCIES), ""])
+    return rows
 
 
 def _hedges(name: str, strategy: dict[str, Any]) -> list[str]:
@@ -121,16 +131,13 @@ def _notes(summary: dict[str, Any]) -> list[str]:
     return notes
 
 
-_MEASURED_ON = {"backend": "backend", "engine": "engine", "delay_line": "delay line"}
-
-
-def _aligned(header: list[str], rows: Rows, left: int) -> list[str]:
-    """`rows` under `header`, the first `left` columns flush left, the others flush right."""
-    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
+def _aligned(section: _Section) -> list[str]:
+    table = [list(section.header), *section.rows]
+    widths = [max(len(row[index]) for row in table) for index in range(len(section.header))]
     lines = []
-    for row in [header, *rows]:
+    for row in table:
         cells = [
-            cell.ljust(width) if index < left else cell.rjust(width)
+            cell.ljust(width) if index < section.words else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(["", *cells]).rstrip())

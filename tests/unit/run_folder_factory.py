@@ -40,7 +40,7 @@ WAY_NS = 600 * NS_PER_US  #: there and back
 
 @dataclass(frozen=True)
 class Story:
-    """What happens to some ids of one strategy: no answer at all, a duplicate delivered, a stall that nobody hedged."""
+    """What happens to some ids of one strategy: no answer, a duplicate delivered, a stall that nobody hedged."""
 
     unanswered: frozenset[int] = frozenset()
     duplicates: frozenset[int] = frozenset()
@@ -50,8 +50,9 @@ class Story:
 
 @dataclass
 class Records:
-    """The rows of one block."""
+    """The rows of one block, and the dice that they are drawn with."""
 
+    draws: random.Random
     samples: list[Sample] = field(default_factory=list)
     copies: list[ServedCopy] = field(default_factory=list)
     hedges: list[Hedge] = field(default_factory=list)
@@ -85,25 +86,22 @@ def finished_run(results: Path, scenario: Scenario, stories: Mapping[str, Story]
 
 
 def _block_records(scenario: Scenario, block: Block, story: Story) -> Records:
-    draws = random.Random(f"{block.strategy} {block.number}")
-    records = Records()
+    records = Records(random.Random(f"{block.strategy} {block.number}"))
     now_ns = START_NS + block.order * 10_000 * NS_PER_MS
     for warmup in range(block.warmup_count):
         served = ServedCopy(block.warmup_first_id + warmup, 1, 40_000, 0, now_ns, now_ns, now_ns, Action.SERVED)
         records.copies.append(served)
     for seq in range(block.count):
-        sample = _request(scenario, block, seq, now_ns, story, draws, records)
+        sample = _request(scenario, block, seq, now_ns, story=story, records=records)
         records.samples.append(sample)
         ended_ns = sample.received_ns if sample.outcome == Outcome.ANSWERED else now_ns + scenario.workload.timeout_ns
         now_ns = ended_ns + scenario.workload.arrivals.think_ns
     return records
 
 
-def _request(
-    scenario: Scenario, block: Block, seq: int, sent_ns: int, story: Story, draws: random.Random, records: Records
-) -> Sample:
+def _request(scenario: Scenario, block: Block, seq: int, sent_ns: int, *, story: Story, records: Records) -> Sample:
     request_id = block.first_id + seq
-    service_ns = scenario.service.service_time.median_ns + round(draws.lognormvariate(0, 0.4) * WAY_NS)
+    service_ns = scenario.service.service_time.median_ns + round(records.draws.lognormvariate(0, 0.4) * WAY_NS)
     stall = scenario.service.stall
     stalled = stall is not None and parse_when(stall.when).evaluate(request_id)
     hedged = stalled and block.strategy != "baseline" and request_id not in story.unhedged
@@ -113,7 +111,7 @@ def _request(
     records.copies.append(ServedCopy(request_id, 1, 40_000, 0, arrived_ns, arrived_ns, arrived_ns, action))
     if hedged:
         usual_ns = LATENESS_NS[block.strategy] if story.lateness_ns is None else story.lateness_ns
-        late_ns = round(draws.lognormvariate(0, 0.3) * usual_ns)
+        late_ns = round(records.draws.lognormvariate(0, 0.3) * usual_ns)
         deadline_ns = sent_ns + scenario.hedging.delay_ns
         left_ns = deadline_ns + late_ns
         took_ns = left_ns - sent_ns + service_ns
