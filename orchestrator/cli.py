@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 
-import click
 import typer
 
 from orchestrator.commands import plan, runs, schema, validate
+from orchestrator.commands import run as run_command
 from orchestrator.errors import ExitCode, HedgerowError
 
 app = typer.Typer(
@@ -20,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(validate.validate)
 app.command()(plan.plan)
+app.command()(run_command.run)
 app.command()(schema.schema)
 app.command()(runs.ls)
 app.command()(runs.show)
@@ -33,20 +33,14 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command that `arguments` give and return its exit code; foreseen errors are printed, not raised."""
     try:
-        code = app(args=arguments, prog_name="orchestrator", standalone_mode=False)
+        app(args=arguments, prog_name="orchestrator")
     except HedgerowError as error:
         _print_error(error, as_json="--json" in arguments)
         return int(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # who read our output has left (`| head`): there is nobody to tell, not even at exit's own flush
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
-    return code if isinstance(code, int) else int(ExitCode.DONE)
+    except SystemExit as ending:
+        # Typer ends every command this way, with 2 where the command line is wrong and 130 on Ctrl-C
+        return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
+    return int(ExitCode.DONE)
 
 
 def _print_error(error: HedgerowError, as_json: bool) -> None:

@@ -169,15 +169,8 @@ def _ecdf(axes: Axes, strategy: str, values: NDArray[Any], right: float = np.inf
     label = f"{strategy}, n = {len(values)}" + (f", {beyond} beyond the scale" if beyond else "")
     seen = int(np.isfinite(ordered).sum())
     # the curve rises from zero at its first value
-    axes.step(
-        [*ordered[:1], *ordered[:seen]],
-        shares[: seen + 1],
-        where="post",
-        color=colour,
-        linestyle=dashes,
-        label=label,
-        lw=1.8,
-    )
+    steps = np.concatenate([ordered[:1], ordered[:seen]])[: seen + 1]
+    axes.step(steps, shares[: len(steps)], where="post", color=colour, linestyle=dashes, label=label, lw=1.8)
 
 
 def _finish_ecdf(figure: Figure, axes: Axes) -> None:

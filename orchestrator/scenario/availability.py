@@ -54,7 +54,7 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
     """Every place of the raw scenario `data` that asks for something of a later version."""
     for path, remedy in _KEYS.items():
         if path[-1] in (_at(data, path[:-1]) or {}):
-            yield Unavailable(path, f"{path[-1]} is {MARK}", remedy)
+            yield Unavailable(path, f"is {MARK}", remedy)
     for path, (values, remedy) in _VALUES.items():
         value = _value(data, path)
         if isinstance(value, str) and value in values:
@@ -62,7 +62,7 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
     for path in _SINGLE:
         value = _value(data, path)
         if isinstance(value, int) and value > 1:
-            yield Unavailable(path, f"{path[-1]} above 1 is {MARK}", "use 1")
+            yield Unavailable(path, f"more than 1 is {MARK}", "use 1")
     yield from _faults(data)
     yield from _strategies(data)
 
@@ -70,7 +70,7 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
 def _faults(data: dict[Any, Any]) -> Iterator[Unavailable]:
     if data.get("faults") and isinstance(data["faults"], list):
         remedy = "remove them; service.stall stalls chosen requests"
-        yield Unavailable(("faults",), f"faults on a timeline are {MARK}", remedy)
+        yield Unavailable(("faults",), f"a timeline of faults is {MARK}", remedy)
 
 
 def _strategies(data: dict[Any, Any]) -> Iterator[Unavailable]:

@@ -18,7 +18,7 @@ def _duration_ns(value: Any) -> int:
         return parse_duration_ns(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write e.g. {value}ms")
-    raise ValueError("is not a duration; write a number and a unit, e.g. 10ms")
+    raise ValueError("a mapping, a list or nothing is no duration; write a number and a unit, e.g. 10ms")
 
 
 def _percent(value: Any) -> Any:

@@ -1,0 +1,90 @@
+"""Takes back what a journal says was changed. Each undo may be repeated, and finds nothing to do the second time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import LeftoversError
+from orchestrator.host.marks import namespaces_of, processes_of
+from orchestrator.host.namespaces import delete, exists
+
+_END_TIMEOUT_S = 3.0
+_POLL_S = 0.01
+
+
+def end_processes(run_id: str) -> dict[str, Any]:
+    """The undo of starting processes for a run."""
+    return {"do": "end-processes", "run": run_id}
+
+
+def delete_namespace(name: str) -> dict[str, Any]:
+    """The undo of making a network namespace."""
+    return {"do": "delete-namespace", "name": name}
+
+
+def remove_directory(path: Path) -> dict[str, Any]:
+    """The undo of making a directory of ours with all that is in it."""
+    return {"do": "remove-directory", "path": str(path)}
+
+
+def carry_out(undo: dict[str, Any]) -> None:
+    """Does one undo; LeftoversError where this version does not know it or it does not succeed."""
+    action = _ACTIONS.get(undo.get("do", ""))
+    if action is None:
+        raise LeftoversError(f"the journal asks for an unknown undo: {undo}", "use the version that made the run")
+    action(undo)
+
+
+def _end_processes(undo: dict[str, Any]) -> None:
+    """SIGTERM first, since programs then take away what they attached; SIGKILL for those that do not heed it."""
+    run_id = undo["run"]
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in processes_of(run_id):
+            _send(pid, number)
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        while processes_of(run_id):
+            if time.monotonic() > deadline_s:
+                break
+            time.sleep(_POLL_S)
+        else:
+            return
+    raise LeftoversError(f"processes {processes_of(run_id)} do not end", "see what holds them: cat /proc/PID/stack")
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
+    except ProcessLookupError:
+        return
+
+
+def _delete_namespace(undo: dict[str, Any]) -> None:
+    if exists(undo["name"]):
+        delete(undo["name"])
+
+
+def _remove_directory(undo: dict[str, Any]) -> None:
+    path = Path(undo["path"])
+    if path.exists():
+        shutil.rmtree(path)
+
+
+_ACTIONS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "end-processes": _end_processes,
+    "delete-namespace": _delete_namespace,
+    "remove-directory": _remove_directory,
+}
+
+
+def by_marks(run_id: str) -> None:
+    """Undoes what bears the run's id where its journal is gone."""
+    _end_processes(end_processes(run_id))
+    for name in namespaces_of(run_id):
+        _delete_namespace(delete_namespace(name))

@@ -1,0 +1,58 @@
+"""Ctrl-C and its kin: the first one ends what is under way, later ones do not disturb the cleaning up."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from orchestrator.errors import ExitCode, HedgerowError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(HedgerowError):  # noqa: N818 - an event, not a fault
+    """The run was asked to end."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"interrupted by {signal.Signals(number).name}", "what was measured so far is in the run folder"
+        )
+
+
+class Interrupts:
+    """While entered, turns the first of the signals into `Interrupted`, raised in the main thread."""
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._shielded = False
+        self._number: int | None = None
+
+    def __enter__(self) -> Interrupts:
+        for number in _SIGNALS:
+            self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def shield(self) -> None:
+        """From here on signals are only remembered: what follows must be finished."""
+        self._shielded = True
+
+    def raise_remembered(self) -> None:
+        """Raises `Interrupted` if a signal came while shielded."""
+        if self._number is not None:
+            raise Interrupted(self._number)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if self._shielded:
+            print("cleaning up, a moment", file=sys.stderr, flush=True)
+            self._number = self._number or number
+            return
+        self._shielded = True
+        raise Interrupted(number)

@@ -1,0 +1,182 @@
+"""The netns backend: the nodes' programs in network namespaces, joined by a bridge in a namespace of its own.
+
+Nothing is made in the host's own network: the only traces are named namespaces, and processes that bear the run's id
+in their environment and end with the orchestrator.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from hedgerow_node.control import ControlClient, ControlError
+from orchestrator.errors import RunError
+from orchestrator.host.journal import Journal
+from orchestrator.host.live import LiveRun
+from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
+from orchestrator.host.namespaces import DIRECTORY, create, inside
+from orchestrator.host.undo import carry_out, delete_namespace, end_processes
+from orchestrator.scenario.models import Scenario
+from orchestrator.topology import programs
+from orchestrator.topology.base import CLIENT, HEDGER, server_name
+
+INTERFACE = "eth0"
+BRIDGE = "bridge0"
+CLIENT_ADDRESS = "10.77.0.1"
+PREFIX_LENGTH = 24
+START_TIMEOUT_S = 20.0  #: compiling the BPF programs takes a quarter of a second here, many under emulation
+CALL_TIMEOUT_S = 30.0
+_POLL_S = 0.01
+
+
+def server_address(replica: int) -> str:
+    """The address of a server replica."""
+    return f"10.77.0.{10 + replica}"
+
+
+class NetnsTopology:
+    """The nodes of one run; `log` receives what the programs print."""
+
+    backend = "netns"
+
+    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, log: Path) -> None:
+        self._scenario, self._live, self._journal, self._log = scenario, live, journal, log
+        self._replicas = range(scenario.topology.replicas)
+        self._namespaces: list[str] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._controls: dict[str, ControlClient] = {}
+
+    def up(self) -> None:
+        """Namespaces, links and programs, in this order; RunError where a program does not come up."""
+        self._connect_nodes()
+        self._journal.change("start the nodes' programs", end_processes(self._live.run_id))
+        client = self._namespace("client")
+        for replica in self._replicas:
+            listen = f"0.0.0.0:{self._scenario.service.port}"
+            self._start(
+                server_name(replica), self._namespace(f"server{replica}"), programs.SERVER, ["--listen", listen]
+            )
+        self._start(CLIENT, client, programs.CLIENT, [])
+        arguments = programs.hedger_arguments(self._scenario, INTERFACE, self.servers(), self._live.run_id)
+        self._start(HEDGER, client, programs.HEDGER, arguments)
+        for node in self._processes:
+            self._controls[node] = self._wait_for(node)
+
+    def down(self) -> None:
+        """Ends the programs, the hedger first so that it can detach, and removes the namespaces."""
+        for control in self._controls.values():
+            control.close()
+        self._controls = {}
+        if self._processes:
+            for node in (HEDGER, *self._processes):
+                if node in self._processes:
+                    self._end(self._processes.pop(node))
+            carry_out(end_processes(self._live.run_id))
+        while self._namespaces:
+            carry_out(delete_namespace(self._namespaces[-1]))
+            self._namespaces.pop()
+
+    def servers(self) -> list[tuple[str, int]]:
+        """Address and port of every replica."""
+        return [(server_address(replica), self._scenario.service.port) for replica in self._replicas]
+
+    def control(self, node: str) -> ControlClient:
+        """The control channel of a node."""
+        return self._controls[node]
+
+    def check(self) -> None:
+        """Raises RunError where a program has ended."""
+        for node, process in self._processes.items():
+            if process.poll() is not None:
+                raise RunError(f"{node} ended in the middle of the run ({_ending(process)})", "see the run's log.txt")
+
+    def _namespace(self, role: str) -> str:
+        return namespace_name(self._live.run_id, role)
+
+    def _connect_nodes(self) -> None:
+        roles = {"client": CLIENT_ADDRESS, **{f"server{n}": server_address(n) for n in self._replicas}}
+        middle = self._make_namespace("bridge")
+        with _netlink(middle) as bridge_side:
+            bridge_side.link("add", ifname=BRIDGE, kind="bridge")
+            bridge = bridge_side.link_lookup(ifname=BRIDGE)[0]
+            bridge_side.link("set", index=bridge, state="up")
+            for role, address in roles.items():
+                with _netlink(self._make_namespace(role)) as node_side:
+                    peer = {"ifname": role, "net_ns_fd": middle}
+                    node_side.link("add", ifname=INTERFACE, kind="veth", peer=peer)
+                    interface = node_side.link_lookup(ifname=INTERFACE)[0]
+                    node_side.addr("add", index=interface, address=address, prefixlen=PREFIX_LENGTH)
+                    node_side.link("set", index=node_side.link_lookup(ifname="lo")[0], state="up")
+                    node_side.link("set", index=interface, state="up")
+                port = bridge_side.link_lookup(ifname=role)[0]
+                bridge_side.link("set", index=port, master=bridge, state="up")
+
+    def _make_namespace(self, role: str) -> str:
+        name = self._namespace(role)
+        self._journal.change(f"make network namespace {name}", delete_namespace(name))
+        self._namespaces.append(name)
+        create(name)
+        return name
+
+    def _start(self, node: str, namespace: str, program: Path, arguments: Sequence[str]) -> None:
+        """nsenter rather than `ip netns exec`, which mounts another /sys; setpriv so that no program outlives us."""
+        command = ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net={DIRECTORY / namespace}", "--"]
+        command += [sys.executable, str(program), *arguments, "--control", str(self._socket(node))]
+        with self._log.open("ab") as log:
+            self._processes[node] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, PROCESS_VARIABLE: self._live.run_id},
+                start_new_session=True,  # the terminal's Ctrl-C is for the orchestrator alone
+            )
+
+    def _socket(self, node: str) -> Path:
+        return self._live.path / f"{node}.sock"
+
+    def _wait_for(self, node: str) -> ControlClient:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        process = self._processes[node]
+        while process.poll() is None:
+            try:
+                control = ControlClient(self._socket(node), CALL_TIMEOUT_S)
+                control.call("ping")
+            except ControlError as error:
+                if time.monotonic() > deadline_s:
+                    raise RunError(f"{node} does not answer: {error}", "see the run's log.txt") from error
+                time.sleep(_POLL_S)
+            else:
+                return control
+        lines = self._log.read_text(errors="replace").splitlines()
+        words = [line for line in lines if line.startswith(f"{node.partition('-')[0]}: ")]
+        raise RunError(
+            f"{node} did not come up ({_ending(process)}): {'; '.join(words) or 'no word from it'}",
+            "orchestrator doctor says what is missing",
+        )
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        try:
+            process.wait(timeout=CALL_TIMEOUT_S / 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _netlink(namespace: str) -> IPRoute:
+    with inside(namespace):
+        return IPRoute()
+
+
+def _ending(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
