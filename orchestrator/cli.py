@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from orchestrator.commands import plan, runs, schema, validate
+from orchestrator.commands import doctor, down, plan, runs, schema, validate
 from orchestrator.commands import run as run_command
 from orchestrator.errors import ExitCode, HedgerowError
 
@@ -17,12 +17,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(doctor.doctor)
 app.command()(validate.validate)
 app.command()(plan.plan)
 app.command()(run_command.run)
 app.command()(schema.schema)
 app.command()(runs.ls)
 app.command()(runs.show)
+app.command()(down.down)
 
 
 def main() -> None:

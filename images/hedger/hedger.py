@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
@@ -31,7 +32,7 @@ from hedgerow_node.units import NS_PER_MS
 from hedging import Hedger, HedgerError, find_interface, remove_leftovers
 from iproute import IprouteError
 from kernel_headers import HeadersMissingError
-from kernel_programs import Mode
+from kernel_programs import KernelPrograms, Mode
 
 POLL_INTERVAL_NS = 200 * NS_PER_MS
 EXIT_CANNOT = 4
@@ -52,6 +53,17 @@ def detach(interface: str) -> None:
         removed = remove_leftovers(ip, ifindex)
         lock.release()
     say(f"removed from {interface}: {', '.join(removed)}" if removed else f"nothing of a hedger on {interface}")
+
+
+def probe() -> dict[str, Any]:
+    """What this kernel offers: the delay lines (null, or why not) and whether it takes the programs (likewise)."""
+    try:
+        KernelPrograms().close()
+    except Exception as error:  # bcc raises plain exceptions; whatever it is, it is the answer
+        programs: str | None = f"{type(error).__name__}: {error}"
+    else:
+        programs = None
+    return {"delay_lines": delay_link.probe(), "programs": programs}
 
 
 def work(options: Options) -> None:
@@ -81,7 +93,7 @@ def main(arguments: list[str]) -> int:
     options = parse_options(arguments)
     try:
         if options.probe:
-            print(json.dumps(delay_link.probe()))
+            print(json.dumps(probe()))
         elif options.detach:
             detach(options.assignment.interface)
         else:

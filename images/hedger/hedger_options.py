@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--stats", metavar="TIME", type=duration, help="print statistics as a JSON line this often")
     add("--control", metavar="PATH", type=Path, help="answer on this Unix socket")
     add("--run-id", metavar="ID", type=_checked(_run_id), help="six characters in the delay link's name")
-    add("--probe", action="store_true", help="print which delay lines this kernel has, as JSON, and end")
+    add("--probe", action="store_true", help="print what this kernel offers, as JSON, and end")
     add("--detach", action="store_true", help="remove what a killed hedger left on --interface, and end")
     return parser
 

@@ -158,6 +158,8 @@ def _invalid_yaml(name: str, error: yaml.MarkedYAMLError | RecursionError) -> Sc
         return _refused(name, "is nested too deeply", "is this a scenario file?")
     mark = error.problem_mark or error.context_mark
     where = f"{name}:{mark.line + 1}" if mark else name
+    if error.problem == "but found another document":
+        return _refused(where, "begins a second document", "write one scenario a file")
     return _refused(where, f"is not valid YAML: {error.problem or error.context}", "check quotes and indentation")
 
 

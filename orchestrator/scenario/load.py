@@ -51,9 +51,9 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
         for details in error.errors():
-            path_of = _path(details)
-            if not any(path_of[: len(prefix)] == prefix for prefix in later):
-                problems.append((path_of, *_explain(details, path_of)))
+            place = _path(details, document)
+            if not any(place[: len(other)] == other[: len(place)] for other in later):
+                problems.append((place, *_explain(details, place)))
     if scenario is not None:
         problems += complaints(scenario)
     if problems or scenario is None:
@@ -76,9 +76,17 @@ def _reading_order(problem: Problem) -> tuple[str, int]:
     return (file, int(line)) if line.isdecimal() else (problem.where, 0)
 
 
-def _path(details: ErrorDetails) -> KeyPath:
-    """Where an error stands in the file; pydantic marks a mapping's bad key by a last "[key]"."""
-    return tuple(part for part in details["loc"] if part != "[key]")
+def _path(details: ErrorDetails, document: Document) -> KeyPath:
+    """Where an error stands in the file.
+
+    Pydantic marks a mapping's bad key by a last "[key]", and looks into what a short form (service_time: 2ms) stands
+    for, where the file has no keys.
+    """
+    path = tuple(part for part in details["loc"] if part != "[key]")
+    if details["type"] not in ("missing", "extra_forbidden"):
+        while path and path not in document.places:
+            path = path[:-1]
+    return path
 
 
 def _explain(details: ErrorDetails, path: KeyPath) -> tuple[str, str]:

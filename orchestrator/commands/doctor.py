@@ -1,0 +1,26 @@
+"""`orchestrator doctor`: can this host run scenarios, and what would help?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from orchestrator.commands.options import AsJson, print_json
+from orchestrator.errors import ExitCode
+from orchestrator.topology.doctor import State, examine
+
+
+def doctor(as_json: AsJson = False) -> int:
+    """Check what runs need of this host; exit 4 where something is missing."""
+    checks = examine()
+    missing = any(check.state is State.MISSING for check in checks)
+    if as_json:
+        print_json({"ready": not missing, "checks": [asdict(check) for check in checks]})
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            typer.echo(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
+            if check.remedy:
+                typer.echo(f"{'':7}  {'':{width}}  remedy: {check.remedy}")
+    return ExitCode.PREREQUISITE if missing else ExitCode.DONE

@@ -1,0 +1,69 @@
+"""`orchestrator down`: cleans up after runs that died, and with --all ends those at work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Annotated
+
+import typer
+
+from orchestrator.commands.options import AsJson, print_json
+from orchestrator.errors import ExitCode, LeftoversError, PrerequisiteError
+from orchestrator.host.audit import remaining
+from orchestrator.host.live import LiveRun, clear_dead_runs, live_runs
+
+_END_TIMEOUT_S = 20.0
+_POLL_S = 0.05
+
+
+def down(
+    everything: Annotated[bool, typer.Option("--all", help="End runs that are at work, too.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Give back what runs that were killed left on the host."""
+    runs = [run.run_id for run in live_runs()]
+    if runs and os.geteuid() != 0:
+        raise PrerequisiteError(f"open runs: {', '.join(runs)}; undoing them needs root", "sudo orchestrator down")
+    cleared = clear_dead_runs()
+    if everything:
+        cleared += [run.run_id for run in live_runs() if _end(run)]
+    working = [run.run_id for run in live_runs()]
+    left = [leftover for run_id in cleared for leftover in remaining(run_id)]
+    if left:
+        raise LeftoversError(f"still there: {', '.join(left)}", "see docs/architecture.md, Cleaning up")
+    if as_json:
+        print_json({"cleared": cleared, "working": working})
+        return ExitCode.DONE
+    for run_id in cleared:
+        typer.echo(f"cleaned up after run {run_id}")
+    for run_id in working:
+        typer.echo(f"run {run_id} is at work: left alone (--all ends it)")
+    if not runs:
+        typer.echo("nothing to clean up")
+    return ExitCode.DONE
+
+
+def _end(run: LiveRun) -> bool:
+    """Asks the run's process to end, which cleans up by itself; SIGKILL and the journal where it does not."""
+    owner = run.owner()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if owner is not None:
+            _send(owner, number)
+        deadline_s = time.monotonic() + _END_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            if not run.path.exists():
+                return True
+            if run.seize():
+                run.undo()
+                return True
+            time.sleep(_POLL_S)
+    return False
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
