@@ -1,4 +1,4 @@
-"""What a run needs of the host, looked at before anything starts: each check says what it found and what would help."""
+"""What topologies need of the host, looked at beforehand: each check says what it found and what would help."""
 
 from __future__ import annotations
 
@@ -20,13 +20,8 @@ from orchestrator.host.live import live_runs
 from orchestrator.topology.programs import HEDGER
 
 OLDEST_KERNEL = (5, 10)
-_TOOLS = {
-    "ip": "iproute2",
-    "tc": "iproute2",
-    "nsenter": "util-linux",
-    "setpriv": "util-linux",
-    "unshare": "util-linux",
-}
+#: The tools that are called, by the package that holds them.
+_TOOLS = {"iproute2": ("ip", "tc"), "util-linux": ("nsenter", "setpriv", "unshare")}
 
 
 class State(StrEnum):
@@ -68,8 +63,8 @@ def _kernel() -> Iterator[Check]:
 
 
 def _tools() -> Iterator[Check]:
-    for package in dict.fromkeys(_TOOLS.values()):
-        missing = [tool for tool, owner in _TOOLS.items() if owner == package and not shutil.which(tool)]
+    for package, tools in _TOOLS.items():
+        missing = [tool for tool in tools if not shutil.which(tool)]
         if missing:
             yield Check(package, State.MISSING, f"no {', '.join(missing)}", f"apt install {package}")
         else:
@@ -78,9 +73,7 @@ def _tools() -> Iterator[Check]:
 
 def _bcc() -> Iterator[Check]:
     if find_spec("bcc") is None:
-        yield Check(
-            "bcc", State.MISSING, f"{sys.executable} has no module bcc", "make setup (or apt install python3-bpfcc)"
-        )
+        yield Check("bcc", State.MISSING, f"{sys.executable} has no module bcc", "make setup")
     else:
         yield Check("bcc", State.OK, "installed")
 
@@ -106,9 +99,7 @@ def _hedger() -> Iterator[Check]:
     absent = [name for name in offer["delay_lines"] if name not in here]
     state = State.OK if here else State.MISSING
     found = f"{', '.join(here) or 'none'}" + (f" (not here: {', '.join(absent)})" if absent else "")
-    yield Check(
-        "delay line", state, found, "" if here else "install the kernel's extra modules (linux-modules-extra)"
-    )
+    yield Check("delay line", state, found, "" if here else "install the kernel's extra modules package")
 
 
 def _quiet() -> Iterator[Check]:
