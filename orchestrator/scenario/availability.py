@@ -69,7 +69,7 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
 
 def _faults(data: dict[Any, Any]) -> Iterator[Unavailable]:
     if data.get("faults") and isinstance(data["faults"], list):
-        remedy = "remove them; service.stall stalls chosen requests"
+        remedy = "remove them, or stall chosen requests with service.stall"
         yield Unavailable(("faults",), f"a timeline of faults is {MARK}", remedy)
 
 

@@ -102,8 +102,8 @@ def _times(scenario: Scenario) -> Iterator[Complaint]:
     if stall is not None and stall.duration_ns < timeout_ns <= stall.duration_ns + 2 * median_ns:
         yield (
             ("workload", "timeout"),
-            f"{format_duration(timeout_ns)} is as long as a stalled answer takes "
-            f"({format_duration(stall.duration_ns + median_ns)}), so chance decides which comes first",
+            f"{format_duration(timeout_ns)} is so close to what a stalled answer takes "
+            f"({format_duration(stall.duration_ns + median_ns)}) that chance decides which comes first",
             f"use at most {format_duration(stall.duration_ns)} (stalled requests time out) or "
             f"clearly more than {format_duration(stall.duration_ns + 2 * median_ns)} (they are answered)",
         )
@@ -146,8 +146,8 @@ def _stalls(scenario: Scenario) -> Iterator[Complaint]:
     except ExpressionError as error:
         yield (
             ("service", "stall", "when"),
-            f"{stall.when!r} cannot be evaluated for id {request_id}: {error}",
-            "mind the divisor",
+            f"{stall.when!r}: {error}",
+            "use a divisor that is never 0",
         )
 
 

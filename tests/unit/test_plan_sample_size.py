@@ -1,0 +1,61 @@
+"""Whether a sample carries a claim is known before the run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.plan.blocks import make_plan
+from orchestrator.plan.sample_size import TAIL, expected_hedges, judgeable, samples_needed
+from orchestrator.scenario.models import Scenario
+from unit.run_folder_factory import scenario_from
+
+
+@pytest.mark.parametrize(("quantile", "needed"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3_688)])
+def test_samples_needed_for_a_two_sided_interval(quantile: float, needed: int) -> None:
+    assert samples_needed(quantile) == needed
+
+
+@given(st.floats(0.01, 0.999))
+def test_one_sample_less_would_not_do(quantile: float) -> None:
+    extreme, needed = max(quantile, 1 - quantile), samples_needed(quantile)
+    assert extreme**needed <= TAIL < extreme ** (needed - 1)
+
+
+def shortfalls(scenario: Scenario) -> dict[str, tuple[str, ...]]:
+    """What each claim of `scenario` lacks."""
+    return {judgement.claim_id: judgement.shortfalls for judgement in judgeable(scenario, make_plan(scenario))}
+
+
+@pytest.mark.parametrize("name", ["paper", "smoke"])
+def test_our_own_scenarios_carry_their_claims(name: str) -> None:
+    assert not any(shortfalls(scenario_from(name)).values())
+
+
+def test_too_few_requests_carry_no_p99() -> None:
+    lacking = shortfalls(scenario_from("smoke", "workload.requests=300"))
+    assert lacking["p99-kernel"] == ("p99(kernel) needs 368 requests, there are 300",)
+    assert lacking["hedge-rate-low"] == ()
+
+
+def test_a_hundred_hedges_carry_no_p99_of_lateness() -> None:
+    scenario = scenario_from("paper", "claims.6.expect=lateness_p99(kernel) <= 500us")
+    assert shortfalls(scenario)["lateness"] == ("lateness_p99(kernel) needs 368 expected hedges, there are 100",)
+
+
+def test_few_blocks_give_no_interval_but_what_is_counted_needs_none() -> None:
+    lacking = shortfalls(scenario_from("paper", "design.blocks=4"))
+    assert lacking["p99-cut"] == ("4 blocks give no interval, 5 are needed",)
+    assert lacking["no-duplicates"] == ()
+
+
+def test_slow_requests_are_hedged_too() -> None:
+    def hedges(*overrides: str) -> int:
+        scenario = scenario_from("paper", *overrides)
+        return expected_hedges(scenario, make_plan(scenario))
+
+    assert hedges() == 100
+    assert hedges("hedging.delay=1ms") == 5_000
+    half_of_the_rest = 100 + 4_900 // 2
+    assert hedges("service.service_time={distribution: lognormal, median: 10ms, sigma: 0.5}") == half_of_the_rest

@@ -1,0 +1,120 @@
+"""Loading scenarios: what is written, what is left out, what `--set` changes, and the way back to YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ScenarioError
+from orchestrator.scenario.checks import check_delay_line_capacity, highest_rate_per_s
+from orchestrator.scenario.load import dump_scenario, load_scenario
+from orchestrator.scenario.models import Scenario
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+SMALLEST = """
+version: 1
+name: smallest
+workload: {requests: 1000}
+hedging: {delay: 10ms}
+strategies: [kernel]
+"""
+
+
+@pytest.fixture
+def smallest(tmp_path: Path) -> Path:
+    """The smallest valid scenario file."""
+    path = tmp_path / "smallest.yaml"
+    path.write_text(SMALLEST)
+    return path
+
+
+def test_times_are_integer_nanoseconds_in_the_model() -> None:
+    paper = load_scenario(SCENARIOS / "paper.yaml")
+    assert paper.hedging.delay_ns == 10_000_000
+    assert paper.workload.timeout_ns == 1_000_000_000
+    assert paper.service.stall is not None
+    assert paper.service.stall.duration_ns == 400_000_000
+    assert paper.drain_ns == 1_000_000_000
+
+
+def test_what_is_left_out_has_a_documented_default(smallest: Path) -> None:
+    scenario = load_scenario(smallest)
+    assert scenario.service.service_time.median_ns == 2_000_000
+    assert scenario.service.concurrency is None
+    assert scenario.service.stall is None
+    assert scenario.workload.arrivals.users == 1
+    assert scenario.hedging.request_id.response.length == 4
+    assert scenario.hedging.delay_line == "auto"
+    assert (scenario.design.blocks, scenario.design.order) == (10, "randomised")
+
+
+@pytest.mark.parametrize("name", ["paper", "smoke"])
+def test_a_resolved_scenario_loads_to_the_same_model(name: str, tmp_path: Path) -> None:
+    scenario = load_scenario(SCENARIOS / f"{name}.yaml")
+    (tmp_path / "scenario.yaml").write_text(dump_scenario(scenario))
+    assert load_scenario(tmp_path / "scenario.yaml") == scenario
+
+
+def test_a_resolved_scenario_names_every_default(smallest: Path) -> None:
+    resolved = dump_scenario(load_scenario(smallest))
+    assert "concurrency: unlimited" in resolved
+    assert "service_time: 2ms" in resolved
+    assert "think: 1ms" in resolved
+
+
+def test_a_lognormal_service_time_survives_the_way_there_and_back(smallest: Path, tmp_path: Path) -> None:
+    options = ["service.service_time={distribution: lognormal, median: 2ms, sigma: 0.3}", "service.concurrency=4"]
+    scenario = load_scenario(smallest, options)
+    (tmp_path / "scenario.yaml").write_text(dump_scenario(scenario))
+    again = load_scenario(tmp_path / "scenario.yaml")
+    assert again == scenario
+    assert (again.service.service_time.sigma, again.service.concurrency) == (0.3, 4)
+
+
+def test_overrides_replace_and_add_keys(smallest: Path) -> None:
+    scenario = load_scenario(smallest, ["workload.requests=500", "design.blocks=5", "strategies.0=baseline"])
+    assert (scenario.workload.requests, scenario.design.blocks, scenario.strategies) == (500, 5, ("baseline",))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("workload.requests", "--set workload.requests: is not KEY=VALUE; write e.g. --set workload.requests=500"),
+        ("workload.requests=many", "--set workload.requests=many: workload.requests: 'many' is not a whole number; "),
+        ("name.first=x", "--set name.first=x: name: is a single value, it has no keys; write the whole mapping"),
+        ("strategies.7=kernel", "--set strategies.7=kernel: strategies: has no item 7; write a number from 0 to 0"),
+        ("design.block=5", "--set design.block=5: design.block: unknown key; did you mean blocks?"),
+        ("name=[", "--set name=[: name: '[' is not a YAML value; quote it"),
+        ("hedging.engine=wheel", "hedging.engine: wheel is not available in this version; use clone or auto"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_named(smallest: Path, option: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as refusal:
+        load_scenario(smallest, [option])
+    assert message in str(refusal.value)
+
+
+def test_a_percentage_may_be_written_with_its_sign(smallest: Path) -> None:
+    scenario = load_scenario(smallest, ["hedging.budget.percent=5%"])
+    assert scenario.hedging.budget.percent == 5.0
+
+
+def crowded(smallest: Path, *more: str) -> Scenario:
+    """More requests than 256 HTB lanes hold for 10 ms, unless `more` says otherwise."""
+    return load_scenario(smallest, ["workload.arrivals={users: 40, think: 0s}", *more])
+
+
+def test_the_highest_rate_is_that_of_users_that_never_wait_for_anything_but_answers(smallest: Path) -> None:
+    assert highest_rate_per_s(crowded(smallest)) == 20_000
+    assert highest_rate_per_s(crowded(smallest, "service.concurrency=2")) == 1_000
+
+
+def test_a_rate_beyond_the_htb_lanes_is_refused_once_the_line_is_known(smallest: Path) -> None:
+    with pytest.raises(ScenarioError, match="256 HTB lanes hold 12800 requests per second for 10ms"):
+        check_delay_line_capacity(crowded(smallest), "htb")
+
+
+def test_other_lines_and_other_strategies_carry_any_rate(smallest: Path) -> None:
+    check_delay_line_capacity(crowded(smallest), "netem")
+    check_delay_line_capacity(crowded(smallest, "strategies=[baseline, app-deadline]"), "htb")

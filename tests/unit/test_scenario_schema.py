@@ -1,0 +1,34 @@
+"""The JSON Schema is the reference of scenario files: complete, described, and in the spelling of files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.scenario.schema import scenario_json_schema
+
+
+def properties(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every property of `schema`, definitions included, with its path."""
+    if isinstance(schema, dict):
+        for name, value in schema.get("properties", {}).items():
+            yield f"{path}.{name}", value
+        for key, value in schema.items():
+            yield from properties(value, f"{path}/{key}")
+
+
+def test_every_key_is_described() -> None:
+    assert [path for path, schema in properties(scenario_json_schema()) if not schema.get("description")] == []
+
+
+def test_defaults_are_spelt_as_files_spell_them() -> None:
+    definitions = scenario_json_schema()["$defs"]
+    assert definitions["Workload"]["properties"]["timeout"]["default"] == "1s"
+    assert definitions["Service"]["properties"]["concurrency"]["default"] == "unlimited"
+
+
+def test_unknown_keys_are_refused_by_the_schema_too() -> None:
+    schema = scenario_json_schema()
+    sections = [definition for definition in schema["$defs"].values() if definition.get("type") == "object"]
+    assert schema["additionalProperties"] is False
+    assert all(section["additionalProperties"] is False for section in sections)
