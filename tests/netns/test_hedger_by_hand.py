@@ -1,0 +1,203 @@
+"""The hedger as an engineer uses it: outside the testbed, beside a real client, in front of a real service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from netns.conversation import Conversation
+from netns.host_state import assert_as_before, host_state
+from netns.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, linked_pair, statistics
+from orchestrator.topology.programs import HEDGER
+
+pytestmark = pytest.mark.root
+
+#: One request in five is stalled for far longer than the hedge delay, and answered at once when it comes again.
+STALLING = ("--service-time=1ms", "--stall-when=id % 5 == 0", "--stall-duration=300ms", "--heal-on-duplicate")
+DELAY = ("--delay=10ms", "--copy-id=4:1")
+#: Statistics once, at the end: they come with an interval that no test reaches, and when the hedger ends.
+AT_THE_END = "--stats=60s"
+IDS = range(50)
+STALLED = len(IDS) // 5
+REASONS = ["truncated", "not_ip", "bad_header", "fragment", "routing_header", "too_many_headers", "not_udp", "gso"]
+SERVICE, OTHER_REPLICA = SERVER_HOSTS
+ADDRESSES = {"IPv4": (socket.AF_INET, ipv4), "IPv6": (socket.AF_INET6, ipv6)}
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    before = host_state()
+    with linked_pair() as made:
+        yield made
+    assert_as_before(before)
+
+
+def endpoint(family: str, host: int = SERVICE) -> str:
+    return f"[{ipv6(host)}]:{PORT}" if family == "IPv6" else f"{ipv4(host)}:{PORT}"
+
+
+def assert_reconciled(counters: dict[str, int]) -> None:
+    """The equations of bpf/counters.h, with nothing left waiting in the delay line."""
+
+    def total(prefix: str, *names: str) -> int:
+        return sum(counters[f"{prefix}_{reason}"] for reason in REASONS) + sum(counters[name] for name in names)
+
+    left = ("requests", "resent", "hedges_sent", "hedges_untracked")
+    assert counters["out_seen"] == total("out", "out_not_service", "out_to_replica", "out_no_id", *left)
+    arrived = ("answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
+    assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
+    not_armed = ("lane_busy", "clone_failed", "clone_congested")
+    assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
+    ends = ("rescued", "cancelled", "budget_denied", "lost", "too_early", "disarmed", "rescue_failed")
+    assert counters["armed"] == sum(counters[name] for name in ends)
+    assert counters["rescued"] == counters["hedges_sent"] + counters["hedges_untracked"]
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "unconnected"])
+@pytest.mark.parametrize("family", ADDRESSES)
+def test_hedged_answers_arrive_and_duplicates_do_not(pair: Pair, family: str, connected: bool) -> None:
+    number, address = ADDRESSES[family]
+    pair.serve(*STALLING)
+    hedger = pair.hedge(f"--service={endpoint(family)}", *DELAY, AT_THE_END)
+    with pair.socket(number) as client:
+        talk = Conversation(client, (address(SERVICE), PORT), connected)
+        talk.ask(IDS)
+        talk.listen(0.5)  # the stalled answers come 300 ms late
+    assert talk.copies == dict.fromkeys(IDS, 1)
+    assert talk.sources == {address(SERVICE)}
+    last = statistics(hedger)
+    counters = last["counters"]
+    assert_reconciled(counters)
+    assert counters["requests"] == counters["answered"] == len(IDS)
+    assert counters["hedges_sent"] >= STALLED
+    assert counters["duplicates_dropped"] == counters["hedges_sent"]
+    assert last["latency_us"]["p50"] > 1_000
+    assert pair.hooks() == []
+    assert not any(name.startswith("hr") for name in pair.links())
+
+
+@pytest.mark.parametrize("family", ADDRESSES)
+def test_hedges_to_another_replica_come_back_from_the_address_that_was_asked(pair: Pair, family: str) -> None:
+    number, address = ADDRESSES[family]
+    pair.serve("--service-time=1ms", "--stall-when=id % 5 == 0", "--stall-duration=300ms", hosts=[SERVICE])
+    pair.serve("--service-time=1ms", "--replica=1", hosts=[OTHER_REPLICA])
+    hedger = pair.hedge(
+        f"--service={endpoint(family)}", f"--replica={endpoint(family, OTHER_REPLICA)}", *DELAY, AT_THE_END
+    )
+    with pair.socket(number) as client:
+        talk = Conversation(client, (address(SERVICE), PORT), connected=True)
+        talk.ask(IDS)
+        talk.listen(0.5)
+    assert talk.copies == dict.fromkeys(IDS, 1)
+    assert talk.sources == {address(SERVICE)}
+    counters = statistics(hedger)["counters"]
+    assert_reconciled(counters)
+    assert counters["hedges_won"] >= STALLED
+
+
+def test_requests_larger_than_the_usual_packet_are_hedged_too(pair: Pair) -> None:
+    pair.serve(*STALLING)
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END)
+    with pair.socket(socket.AF_INET) as client:
+        talk = Conversation(client, (ipv4(SERVICE), PORT), size=4_000)
+        talk.ask(IDS)
+    assert statistics(hedger)["counters"]["hedges_won"] >= STALLED
+
+
+def test_two_clients_that_use_the_same_ids_at_once(pair: Pair) -> None:
+    pair.serve(*STALLING)
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END)
+    with pair.socket(socket.AF_INET) as first, pair.socket(socket.AF_INET) as second:
+        talks = [Conversation(client, (ipv4(SERVICE), PORT)) for client in (first, second)]
+        for request_id in IDS:
+            for talk in talks:
+                talk.send(request_id)
+        for talk in talks:
+            talk.listen(0.5)
+    assert [talk.copies for talk in talks] == [dict.fromkeys(IDS, 1)] * 2
+    counters = statistics(hedger)["counters"]
+    assert_reconciled(counters)
+    assert counters["answered"] == 2 * len(IDS)
+    assert counters["hedges_won"] >= 2 * STALLED
+
+
+def test_killed_with_minus_nine_the_traffic_goes_on_and_the_next_hedger_cleans_up(pair: Pair) -> None:
+    pair.serve(*STALLING)
+    service = f"--service={endpoint('IPv4')}"
+    hedger = pair.hedge(service, *DELAY)
+    hedger.send_signal(signal.SIGKILL)
+    hedger.wait(PATIENCE_S)
+    assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
+    with pair.socket(socket.AF_INET) as client:
+        talk = Conversation(client, (ipv4(SERVICE), PORT))
+        talk.ask(IDS)
+        talk.listen(0.5)
+    assert talk.copies == dict.fromkeys(IDS, 1)
+    links = pair.links()
+    successor = pair.hedge(service, *DELAY, AT_THE_END)
+    assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
+    assert len(pair.links()) == len(links)
+    assert statistics(successor)["counters"]["requests"] == 0
+    assert pair.hooks() == []
+
+
+def test_detach_removes_what_a_killed_hedger_left_and_nothing_else(pair: Pair) -> None:
+    match_nothing = 'bpf bytecode "1,6 0 0 0"'
+    pair.change("tc", "qdisc add dev eth0 clsact", f"filter add dev eth0 egress pref 7 protocol ip {match_nothing}")
+    pair.serve(*STALLING)
+    links = pair.links()
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY)
+    hedger.kill()
+    hedger.wait(PATIENCE_S)
+    done = pair.start(pair.client, HEDGER, "--interface=eth0", "--detach")
+    _, said = done.communicate(timeout=PATIENCE_S)
+    assert done.returncode == 0
+    assert "removed from eth0: hedgerow:splitter, hedgerow:responder" in said
+    assert (pair.hooks(), pair.links()) == ([], links)
+    assert [entry["pref"] for entry in pair.show("tc", "filter", "show", "dev", "eth0", "egress")] == [7, 7]
+    again = pair.start(pair.client, HEDGER, "--interface=eth0", "--detach")
+    assert "nothing of a hedger on eth0" in again.communicate(timeout=PATIENCE_S)[1]
+
+
+def test_a_second_hedger_on_the_interface_is_refused(pair: Pair) -> None:
+    service = f"--service={endpoint('IPv4')}"
+    pair.hedge(service, *DELAY)
+    second = pair.start(pair.client, HEDGER, "--interface=eth0", "--request-id=0:4", service, *DELAY)
+    _, said = second.communicate(timeout=PATIENCE_S)
+    assert second.returncode == 4
+    assert said == "hedger: another hedger is at work on eth0; stop it first\n"
+    assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--interface=eth7"], 4, "eth7: no such interface in this network namespace; see `ip link`"),
+        (["--interface=eth0", "--delay=50us"], 2, "--delay: from 100us to 60s"),
+        (["--interface=eth0", "--delay=10"], 2, "'10' is not a duration"),
+        (["--interface=eth0", "--replica=[fd09::3]:9000"], 2, "--replica: of another family than --service"),
+        (["--interface=eth0", "--expiry=1ms"], 2, "--expiry: must be longer than --delay"),
+        (["--interface=eth0", "--copy-id=4:2"], 2, "--copy-id: one byte long"),
+        (["--interface=eth0", "--replica=10.9.0.2:9000"], 2, "an address is named twice"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(pair: Pair, arguments: list[str], code: int, said: str) -> None:
+    given = ["--service=10.9.0.2:9000", "--request-id=0:4", "--delay=10ms", *arguments]
+    process = pair.start(pair.client, HEDGER, *given)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == code
+    assert said in errors
+    assert (pair.hooks(), {name for name in pair.links() if name.startswith("hr")}) == ([], set())
+
+
+def test_an_interface_that_goes_away_does_not_keep_the_hedger_from_ending(pair: Pair) -> None:
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END)
+    pair.change("ip", "link delete eth0")
+    os.kill(hedger.pid, signal.SIGINT)
+    _, errors = hedger.communicate(timeout=PATIENCE_S)
+    assert hedger.returncode == 0, errors
+    assert not any(name.startswith("hr") for name in pair.links())
