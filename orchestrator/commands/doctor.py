@@ -11,7 +11,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.topology.doctor import State, examine
 
 
-def doctor(as_json: AsJson = False) -> int:
+def doctor(as_json: AsJson = False) -> None:
     """Check what runs need of this host; exit 4 where something is missing."""
     checks = examine()
     missing = any(check.state is State.MISSING for check in checks)
@@ -23,4 +23,4 @@ def doctor(as_json: AsJson = False) -> int:
             typer.echo(f"{check.state:<7}  {check.name:<{width}}  {check.found}")
             if check.remedy:
                 typer.echo(f"{'':7}  {'':{width}}  remedy: {check.remedy}")
-    return ExitCode.PREREQUISITE if missing else ExitCode.DONE
+    raise typer.Exit(ExitCode.PREREQUISITE if missing else ExitCode.DONE)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import AsJson, print_json
-from orchestrator.errors import ExitCode, LeftoversError, PrerequisiteError
+from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.host.audit import remaining
 from orchestrator.host.live import LiveRun, clear_dead_runs, live_runs
 
@@ -21,7 +21,7 @@ _POLL_S = 0.05
 def down(
     everything: Annotated[bool, typer.Option("--all", help="End runs that are at work, too.")] = False,
     as_json: AsJson = False,
-) -> int:
+) -> None:
     """Give back what runs that were killed left on the host."""
     runs = [run.run_id for run in live_runs()]
     if runs and os.geteuid() != 0:
@@ -35,14 +35,13 @@ def down(
         raise LeftoversError(f"still there: {', '.join(left)}", "see docs/architecture.md, Cleaning up")
     if as_json:
         print_json({"cleared": cleared, "working": working})
-        return ExitCode.DONE
+        return
     for run_id in cleared:
         typer.echo(f"cleaned up after run {run_id}")
     for run_id in working:
         typer.echo(f"run {run_id} is at work: left alone (--all ends it)")
     if not runs:
         typer.echo("nothing to clean up")
-    return ExitCode.DONE
 
 
 def _end(run: LiveRun) -> bool:

@@ -33,7 +33,7 @@ def run(
     results: ResultsFolder = DEFAULT_RESULTS,
     as_json: AsJson = False,
     no_report: NoReport = False,
-) -> int:
+) -> None:
     """Run a scenario and print what it found. The exit code is the verdict's: 0, 1 refuted, 3 inconclusive."""
     _check_backend(backend)
     scenario = load_scenario(file, overrides or ())
@@ -59,7 +59,7 @@ def run(
     typer.echo(str(folder.path), err=True)
     if measured.leftovers:
         raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
-    return _VERDICT_CODES.get(summary["verdict"], ExitCode.DONE)
+    raise typer.Exit(_VERDICT_CODES.get(summary["verdict"], ExitCode.DONE))
 
 
 def _check_backend(backend: str) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from netns.conversation import Conversation
-from netns.host_state import assert_as_before, host_state
-from netns.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, linked_pair, statistics
+from netns.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, statistics
 from orchestrator.topology.programs import HEDGER
 
 pytestmark = pytest.mark.root
@@ -26,14 +24,6 @@ STALLED = len(IDS) // 5
 REASONS = ["truncated", "not_ip", "bad_header", "fragment", "routing_header", "too_many_headers", "not_udp", "gso"]
 SERVICE, OTHER_REPLICA = SERVER_HOSTS
 ADDRESSES = {"IPv4": (socket.AF_INET, ipv4), "IPv6": (socket.AF_INET6, ipv6)}
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    before = host_state()
-    with linked_pair() as made:
-        yield made
-    assert_as_before(before)
 
 
 def endpoint(family: str, host: int = SERVICE) -> str:

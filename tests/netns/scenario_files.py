@@ -1,0 +1,103 @@
+"""Small scenarios for tests, and the command that runs them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ORCHESTRATOR = Path(sys.executable).parent / "orchestrator"
+PATIENCE_S = 120.0
+
+SCENARIO = """\
+version: 1
+name: {name}
+service:
+  service_time: {service_time}
+  stall: {{when: "id % 100 < 2", duration: 300ms, heal_on_duplicate: true}}
+workload:
+  requests: {requests}
+  warmup: 10
+  arrivals: {{mode: closed, users: {users}, think: {think}}}
+  timeout: 400ms
+hedging: {{delay: 10ms, copy_id: {{offset: 4, length: 2}}}}
+strategies: [{strategies}]
+design: {{blocks: {blocks}}}
+claims:
+{claims}
+"""
+DEFAULTS = {
+    "name": "little",
+    "service_time": "1ms",
+    "requests": 200,
+    "users": 1,
+    "think": "200us",
+    "strategies": "baseline, kernel",
+    "blocks": 2,
+    "claims": "  - {id: no-duplicates, expect: 'duplicates(kernel) == 0'}",
+}
+
+
+def write_scenario(directory: Path, **changes: object) -> Path:
+    """A scenario file in `directory`: `DEFAULTS` with `changes`."""
+    path = directory / f"{changes.get('name', DEFAULTS['name'])}.yaml"
+    path.write_text(SCENARIO.format(**{**DEFAULTS, **changes}))
+    return path
+
+
+def start_run(scenario: Path, results: Path, *options: str) -> subprocess.Popen[str]:
+    """`orchestrator run`, in a session of its own, as a terminal's job would be."""
+    return subprocess.Popen(
+        [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), *options],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def orchestrate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Any command, to its end."""
+    return subprocess.run(
+        [str(ORCHESTRATOR), *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended by itself."""
+
+    folder: Path
+    summary: dict[str, Any]
+    code: int
+    errors: str
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return content
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "journal.jsonl").read_text().splitlines()]
+
+
+def finish(process: subprocess.Popen[str]) -> Finished:
+    """Waits for a run started with --json."""
+    output, errors = process.communicate(timeout=PATIENCE_S)
+    assert output, errors
+    return Finished(Path(errors.splitlines()[-1]), json.loads(output), process.returncode, errors)
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    """Until `condition` holds."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"never: {what}"
+        time.sleep(0.02)

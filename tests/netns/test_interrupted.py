@@ -1,0 +1,175 @@
+"""Runs that do not end by themselves: whatever ends them, the host is given back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from hedgerow_node.control import ControlClient
+from netns.scenario_files import orchestrate, start_run, wait_for, write_scenario
+from orchestrator.host.marks import namespaces_of, processes_of
+
+pytestmark = pytest.mark.root
+
+LIVE = Path("/run/hedgerow")
+
+
+@pytest.fixture
+def long_scenario(tmp_path: Path) -> Path:
+    return write_scenario(tmp_path, requests=5_000)
+
+
+def token_of(results: Path) -> str:
+    """The id of the only run in the folder, once it is there."""
+    wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder")
+    (folder,) = results.iterdir()
+    return folder.name.rsplit("-", 1)[1]
+
+
+def measuring(results: Path) -> str:
+    """The id of that run, once its first block is under way."""
+    token = token_of(results)
+    (folder,) = results.iterdir()
+    journal = folder / "journal.jsonl"
+    wait_for(lambda: journal.exists() and '"event":"block"' in journal.read_text(), "the first block")
+    return token
+
+
+def assert_nothing_bears(token: str) -> None:
+    assert namespaces_of(token) == []
+    assert processes_of(token) == []
+    assert not (LIVE / token).exists()
+
+
+def status(results: Path) -> str:
+    (folder,) = results.iterdir()
+    said: str = json.loads((folder / "manifest.json").read_text())["status"]
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_measuring(tmp_path: Path, long_scenario: Path, number: signal.Signals) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f"interrupted by {number.name}" in errors
+    assert status(tmp_path / "results") == "interrupted"
+    assert_nothing_bears(token)
+
+
+@pytest.mark.parametrize("moment_s", [0.0, 0.03, 0.06, 0.1, 0.2, 0.4])
+def test_interrupted_while_standing_up(tmp_path: Path, long_scenario: Path, moment_s: float) -> None:
+    """At moments spread over the time from the run folder's making to the first block, wherever that falls."""
+    process = start_run(long_scenario, tmp_path / "results")
+    token = token_of(tmp_path / "results")
+    time.sleep(moment_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert_nothing_bears(token)
+
+
+def test_an_impatient_second_interrupt_does_not_disturb_the_cleaning(tmp_path: Path, long_scenario: Path) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    for _ in range(5):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.01)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert_nothing_bears(token)
+
+
+def kill_nine(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate(timeout=60)
+
+
+def test_killed_with_minus_nine_down_gives_the_host_back(tmp_path: Path, long_scenario: Path) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    kill_nine(process)
+    assert namespaces_of(token)
+    done = orchestrate("down")
+    assert (done.returncode, done.stdout) == (0, f"cleaned up after run {token}\n")
+    assert_nothing_bears(token)
+    assert orchestrate("down").stdout == "nothing to clean up\n"
+
+
+def test_killed_with_minus_nine_and_its_results_gone_down_still_finds_what_it_made(
+    tmp_path: Path, long_scenario: Path
+) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    kill_nine(process)
+    (folder,) = (tmp_path / "results").iterdir()
+    (folder / "journal.jsonl").unlink()
+    assert orchestrate("down").returncode == 0
+    assert_nothing_bears(token)
+
+
+def test_the_next_run_cleans_up_after_one_that_was_killed(tmp_path: Path, long_scenario: Path) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    kill_nine(process)
+    successor = start_run(write_scenario(tmp_path), tmp_path / "other", "--no-report")
+    _, errors = successor.communicate(timeout=120)
+    assert f"cleaned up after runs that died: {token}" in errors
+    assert successor.returncode in (0, 1, 3), errors
+    assert_nothing_bears(token)
+
+
+def test_down_leaves_a_run_at_work_alone_unless_told_otherwise(tmp_path: Path, long_scenario: Path) -> None:
+    process = start_run(long_scenario, tmp_path / "results")
+    token = measuring(tmp_path / "results")
+    assert f"run {token} is at work: left alone (--all ends it)" in orchestrate("down").stdout
+    assert process.poll() is None
+    done = orchestrate("down", "--all")
+    assert (done.returncode, done.stdout) == (0, f"cleaned up after run {token}\n")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert_nothing_bears(token)
+
+
+@pytest.mark.parametrize("node", ["server-0", "client", "hedger"])
+def test_a_program_that_dies_in_the_middle_fails_the_run_by_name(
+    tmp_path: Path, long_scenario: Path, node: str
+) -> None:
+    process = start_run(long_scenario, tmp_path / "results", "--json")
+    token = measuring(tmp_path / "results")
+    program = {"server-0": b"server.py", "client": b"client.py", "hedger": b"hedger.py"}[node]
+    (victim,) = [pid for pid in processes_of(token) if is_supervisor(pid, program)]
+    os.kill(victim, signal.SIGKILL)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    message = json.loads(output)["error"]["message"]
+    assert message == f"{node} ended in the middle of the run (killed by SIGKILL)"
+    assert status(tmp_path / "results") == f"failed: {message}"
+    assert_nothing_bears(token)
+
+
+def is_supervisor(pid: int, program: bytes) -> bool:
+    """Whether `pid` is the main process of a program rather than a worker of it."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return program in words and program not in Path(f"/proc/{parent}/cmdline").read_bytes()
+
+
+def test_the_servers_worker_dying_fails_the_run_too(tmp_path: Path, long_scenario: Path) -> None:
+    process = start_run(long_scenario, tmp_path / "results", "--json")
+    token = measuring(tmp_path / "results")
+    with ControlClient(LIVE / token / "server-0.sock", 10) as control:
+        os.kill(control.call("ping")["worker_pid"], signal.SIGKILL)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert "worker" in json.loads(output)["error"]["message"]
+    assert_nothing_bears(token)

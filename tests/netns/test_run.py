@@ -1,0 +1,164 @@
+"""`orchestrator run` on the netns backend: what it leaves in the results folder, and what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from netns.scenario_files import finish, orchestrate, start_run, write_scenario
+
+pytestmark = pytest.mark.root
+
+FILES = {
+    "SHA256SUMS",
+    "hedges.parquet",
+    "journal.jsonl",
+    "log.txt",
+    "manifest.json",
+    "samples.parquet",
+    "scenario.yaml",
+    "server.parquet",
+    "summary.json",
+}
+
+
+def test_a_run_leaves_its_folder_and_nothing_else(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, strategies="baseline, app-seed, app-deadline, kernel", blocks=5, requests=500)
+    run = finish(start_run(scenario, tmp_path / "results", "--json"))
+    assert run.code in (0, 1, 3), run.errors
+    assert {path.name for path in run.folder.iterdir() if path.is_file()} == FILES
+    assert {path.suffix for path in (run.folder / "plots").iterdir()} == {".png", ".svg"}
+    assert json.loads((run.folder / "summary.json").read_text()) == run.summary
+    assert run.summary["run"] == run.folder.name
+    assert (run.manifest["status"], run.manifest["backend"]) == ("complete", "netns")
+    assert run.manifest["delay_line"] == run.summary["delay_line"] in ("netem", "htb")
+    for line in (run.folder / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        assert hashlib.sha256((run.folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_every_strategy_meets_the_same_ids_and_the_same_stalls(tmp_path: Path) -> None:
+    strategies = "baseline, app-seed, app-deadline, kernel"
+    run = finish(start_run(write_scenario(tmp_path, strategies=strategies), tmp_path, "--json", "--no-report"))
+    samples = pq.read_table(run.folder / "samples.parquet").to_pylist()
+    copies = pq.read_table(run.folder / "server.parquet").to_pylist()
+    hedges = pq.read_table(run.folder / "hedges.parquet").to_pylist()
+    for strategy in strategies.split(", "):
+        rows = [row for row in samples if row["strategy"] == strategy]
+        assert sorted(row["request_id"] for row in rows) == list(range(200))
+        assert [row["request_id"] // 100 for row in rows] == [row["block"] for row in rows]
+        stalled = {row["request_id"] for row in copies if row["strategy"] == strategy and row["action"] == "stalled"}
+        assert stalled == {0, 1, 100, 101}
+        hedged = {row["request_id"] for row in hedges if row["strategy"] == strategy}
+        assert stalled <= hedged if strategy != "baseline" else not hedged
+        measured = [row for row in copies if row["strategy"] == strategy and row["request_id"] < 1 << 31]
+        assert len(measured) == len(rows) + len([row for row in hedges if row["strategy"] == strategy])
+    of_kernel = [row for row in samples if row["strategy"] == "kernel"]
+    assert {row["copies_received"] for row in of_kernel} == {1}
+    assert {row["outcome"] for row in of_kernel} == {"answered"}
+    assert not (run.folder / "plots").exists() or not list((run.folder / "plots").iterdir())
+
+
+def test_times_of_a_request_come_in_their_order(tmp_path: Path) -> None:
+    run = finish(start_run(write_scenario(tmp_path), tmp_path, "--json", "--no-report"))
+    for row in pq.read_table(run.folder / "samples.parquet").to_pylist():
+        assert row["intended_ns"] <= row["sent_ns"] < row["kernel_rx_ns"] < row["received_ns"]
+    sent = {
+        row["request_id"]: row["sent_ns"]
+        for row in pq.read_table(run.folder / "samples.parquet").to_pylist()
+        if row["strategy"] == "kernel"
+    }
+    for row in pq.read_table(run.folder / "hedges.parquet").to_pylist():
+        assert sent[row["request_id"]] < row["request_ns"] < row["deadline_ns"] <= row["departure_ns"]
+        assert row["deadline_ns"] - row["request_ns"] == 10_000_000
+        assert row["departure_ns"] < row["first_response_ns"]
+        assert row["winner"] == "hedge"
+
+
+def test_the_journal_names_every_change_before_it_and_its_undo(tmp_path: Path) -> None:
+    run = finish(start_run(write_scenario(tmp_path), tmp_path, "--json", "--no-report"))
+    changes = [record["undo"] for record in run.journal if record["event"] == "change"]
+    token = run.folder.name.rsplit("-", 1)[1]
+    assert [undo["name"] for undo in changes if undo["do"] == "delete-namespace"] == [
+        f"hr-{token}-bridge",
+        f"hr-{token}-client",
+        f"hr-{token}-server0",
+    ]
+    assert {"do": "end-processes", "run": token} in changes
+    assert run.journal[-1]["event"] == "end"
+    assert run.journal[-1]["leftovers"] == []
+    assert [record["order"] for record in run.journal if record["event"] == "block"] == [0, 1, 2, 3]
+
+
+def test_two_runs_side_by_side(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path)
+    runs = [start_run(scenario, tmp_path / name, "--json", "--no-report") for name in ("one", "two")]
+    for run in [finish(process) for process in runs]:
+        assert run.summary["strategies"]["kernel"]["answered"] == 200
+        assert run.summary["strategies"]["kernel"]["duplicates_delivered"] == 0
+
+
+def test_results_belong_to_the_owner_of_their_folder(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir()
+    os.chown(results, 12345, 12346)
+    run = finish(start_run(write_scenario(tmp_path), results, "--json"))
+    for path in [run.folder, *run.folder.rglob("*")]:
+        assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346), path
+
+
+def test_a_claim_that_is_false_ends_with_one(tmp_path: Path) -> None:
+    claims = "  - {id: wrong, expect: 'rate(kernel) == 0'}"
+    run = finish(
+        start_run(write_scenario(tmp_path, claims=claims, blocks=5, requests=500), tmp_path, "--json", "--no-report")
+    )
+    assert (run.code, run.summary["verdict"]) == (1, "refuted")
+
+
+def test_without_a_terminal_the_progress_is_a_line_a_block_on_stderr(tmp_path: Path) -> None:
+    process = start_run(write_scenario(tmp_path), tmp_path, "--no-report")
+    output, errors = process.communicate(timeout=120)
+    assert [line.split("]")[0] for line in errors.splitlines() if line.startswith("[")] == [
+        "[1/4",
+        "[2/4",
+        "[3/4",
+        "[4/4",
+    ]
+    assert "\x1b" not in output + errors
+    assert "no-duplicates" in output
+    shown = orchestrate("show", "last", "--results", str(tmp_path))
+    assert shown.stdout == output
+    listed = orchestrate("ls", "--results", str(tmp_path), "--json")
+    assert [run["run"] for run in json.loads(listed.stdout)["runs"]] == [Path(errors.splitlines()[-1]).name]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--backend", "docker"], 2, "--backend docker: not available in this version"),
+        (["--backend", "vm"], 2, "--backend vm: there is no such backend"),
+        (["--set", "hedging.delay=10"], 2, "hedging.delay"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_starts(
+    tmp_path: Path, options: list[str], code: int, message: str
+) -> None:
+    process = start_run(write_scenario(tmp_path), tmp_path / "results", "--json", *options)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert message in json.loads(output)["error"]["message"]
+    assert not (tmp_path / "results").exists()
+
+
+def test_more_requests_than_the_lanes_carry_are_refused_once_the_delay_line_is_known(tmp_path: Path) -> None:
+    """256 HTB lanes at 10 ms carry 12,800 requests a second."""
+    scenario = write_scenario(tmp_path, users=100, think="0s", service_time="1ms")
+    process = start_run(scenario, tmp_path / "results", "--json", "--set", "hedging.delay_line=htb")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "hedging.delay_line" in json.loads(output)["error"]["message"]
