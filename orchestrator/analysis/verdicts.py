@@ -99,7 +99,9 @@ def _decide(claim: Comparison, evidence: Evidence, weights: Weights) -> tuple[Ve
             left = _evaluate(claim.left, evidence, weights, unanswered_ns)
             right = _evaluate(claim.right, evidence, weights, unanswered_ns)
             difference = interval(left - right)
-        found.append("inconclusive" if difference is None else _compare(claim.operator, difference))
+        if difference is None:
+            return "inconclusive", _undefined(claim, evidence) or "the claim divides by zero in some resamples"
+        found.append(_compare(claim.operator, difference))
     if found[0] == found[1] != "inconclusive":
         return found[0], ""
     return "inconclusive", _undefined(claim, evidence) or "the 95 % interval straddles the bound"
@@ -162,7 +164,7 @@ def _evaluate(
     right = _evaluate(expression.right, evidence, weights, unanswered_ns)
     with np.errstate(invalid="ignore", divide="ignore"):
         if expression.operator == "/":
-            return left / right
+            return np.where(right == 0, np.nan, left / right)
         return {"+": np.add, "-": np.subtract, "*": np.multiply}[expression.operator](left, right)
 
 

@@ -208,6 +208,7 @@ def _plain_log_ticks(axes: Axes) -> None:
 
 def _save(folder: RunFolder, name: str, figure: Figure) -> None:
     figure.savefig(folder.plots / f"{name}.png", dpi=_DPI)
+    figure.set_layout_engine("none")  # the first drawing has laid it out
     # without date and random ids, the same run gives the same file
     with matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(folder.plots / f"{name}.svg", metadata={"Date": None})

@@ -46,9 +46,10 @@ def test_the_longest_stall_is_drained_even_beyond_the_time_out() -> None:
 
 
 def test_users_share_the_work_and_workers_bound_it() -> None:
-    one = scenario_from("smoke", "service.stall=")
-    many = scenario_from("smoke", "service.stall=", "workload.arrivals.users=10")
-    queueing = scenario_from("smoke", "service.stall=", "workload.arrivals.users=10", "service.concurrency=1")
+    one = scenario_from("smoke", "service.stall=", "claims=[]")
+    crowd = ("service.stall=", "claims=[]", "workload.arrivals.users=10")
+    many = scenario_from("smoke", *crowd)
+    queueing = scenario_from("smoke", *crowd, "service.concurrency=1")
     fixed_ns = one.drain_ns + BLOCK_OVERHEAD_NS
     per_block = [block_etas_ns(each, make_plan(each))[0] - fixed_ns for each in (one, many, queueing)]
     assert per_block == [120 * 3_300_000, 120 * 330_000, 120 * 2_000_000]

@@ -1,0 +1,151 @@
+"""summary.json: the contract's keys, figures that can be checked by hand, and the same bytes every time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.analysis.summary import summarise, write_summary
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from unit.run_folder_factory import Story, finished_run, scenario_from
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished smoke run with one duplicate delivered and one time-out of the kernel's."""
+    stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset({499}))}
+    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories)
+
+
+@pytest.fixture(scope="module")
+def summary(run: RunFolder) -> dict[str, Any]:
+    """What the run's summary.json says."""
+    content: dict[str, Any] = json.loads(run.summary.read_text())
+    return content
+
+
+def test_it_says_what_was_run_on_what(run: RunFolder, summary: dict[str, Any]) -> None:
+    assert {key: summary[key] for key in ("schema", "scenario", "run", "backend", "engine", "delay_line")} == {
+        "schema": 1,
+        "scenario": "smoke",
+        "run": run.path.name,
+        "backend": "netns",
+        "engine": "clone",
+        "delay_line": "htb",
+    }
+
+
+def test_counts_are_those_of_the_tables(summary: dict[str, Any]) -> None:
+    kernel = summary["strategies"]["kernel"]
+    counts = {key: value for key, value in kernel.items() if isinstance(value, int)}
+    assert counts == {
+        "requests": 500,
+        "answered": 499,
+        "timeouts": 1,
+        "errors": 0,
+        "duplicates_delivered": 1,
+        "hedges": 10,
+        "hedges_won": 0,
+        "hedges_won_unknown": 10,
+        "stalled": 10,
+        "stalled_hedged": 10,
+    }
+    assert (kernel["hedge_rate"], kernel["extra_load"]) == (0.02, 0.02)
+
+
+def test_quantiles_are_order_statistics_of_the_samples(run: RunFolder, summary: dict[str, Any]) -> None:
+    table = pq.read_table(run.samples, filters=[("strategy", "=", "baseline")])
+    latencies = sorted(
+        received - intended
+        for received, intended in zip(table["received_ns"].to_pylist(), table["intended_ns"].to_pylist(), strict=True)
+    )
+    ours = summary["strategies"]["baseline"]["latency_ms"]
+    ranks = {"p50": 250, "p90": 450, "p95": 475, "p99": 495, "p999": 500, "max": 500}
+    assert {name: ours[name] for name in ranks} == {name: latencies[rank - 1] / 1e6 for name, rank in ranks.items()}
+    assert ours["mean"] == pytest.approx(sum(latencies) / 500 / 1e6)
+
+
+def test_figures_that_do_not_exist_are_null(summary: dict[str, Any]) -> None:
+    baseline = summary["strategies"]["baseline"]
+    assert baseline["lateness_us"] == {"p50": None, "p99": None, "max": None}
+    assert baseline["lateness_ci95_us"] == {"p50": None, "p99": None}
+    assert baseline["ci95_ms"]["p999"] is None, "500 requests carry no interval of P99.9"
+
+
+def test_what_falls_among_time_outs_is_null_and_named(summary: dict[str, Any]) -> None:
+    kernel = summary["strategies"]["kernel"]
+    assert kernel["censored"] == ["p999", "max", "mean"]
+    assert [kernel["latency_ms"][name] for name in kernel["censored"]] == [None, None, None]
+    assert kernel["latency_ms"]["p99"] is not None
+    assert "censored" not in summary["strategies"]["baseline"]
+
+
+def test_intervals_hold_their_figures(summary: dict[str, Any]) -> None:
+    for strategy in summary["strategies"].values():
+        for name in ("p50", "p95"):
+            low, high = strategy["ci95_ms"][name]
+            assert low <= strategy["latency_ms"][name] <= high
+
+
+def test_claims_carry_verdict_observation_and_expectation(summary: dict[str, Any]) -> None:
+    claims = {claim["id"]: claim for claim in summary["claims"]}
+    assert claims["no-duplicates"]["verdict"] == "refuted"
+    assert claims["no-duplicates"]["observed"] == 1
+    assert claims["p99-cut"]["expect"] == "p99(kernel) <= 0.04 * p99(baseline)"
+    assert claims["p99-cut"]["unit"] == "ratio"
+    assert len(claims["p99-cut"]["ci95"]) == 2
+    assert summary["verdict"] == "refuted"
+
+
+def test_published_figures_stand_beside_ours(summary: dict[str, Any]) -> None:
+    assert summary["strategies"]["kernel"]["published_ms"] == {"p50": 2.66, "p95": 3.04, "p99": 12.83, "max": 13.35}
+    assert "published_ms" not in summary["strategies"]["app-deadline"]
+
+
+def test_warm_up_requests_enter_no_figure(run: RunFolder) -> None:
+    server = pq.read_table(run.server, filters=[("strategy", "=", "baseline")])
+    assert server.num_rows == 600, "500 measured requests and 5 · 20 warm-ups"
+    assert summarise(run)["strategies"]["baseline"]["extra_load"] == 0.0
+
+
+def test_the_folder_alone_gives_the_same_bytes_again(run: RunFolder, tmp_path: Path) -> None:
+    before = run.summary.read_bytes()
+    elsewhere = RunFolder(Path(shutil.copytree(run.path, tmp_path / run.path.name)))
+    write_summary(elsewhere, summarise(elsewhere))
+    assert elsewhere.summary.read_bytes() == before
+
+
+def test_a_run_without_server_rows_has_no_extra_load(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, scenario_from("smoke"))
+    table = pq.read_table(folder.server)
+    pq.write_table(table.slice(0, 0), folder.server)
+    kernel = summarise(folder)["strategies"]["kernel"]
+    assert (kernel["extra_load"], kernel["stalled"]) == (None, None)
+    assert {claim["id"]: claim for claim in summarise(folder)["claims"]}["every-stall-hedged"]["reason"] == (
+        "stalled_hedged(kernel) has no value in this run"
+    )
+
+
+def test_few_blocks_give_figures_without_intervals(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, scenario_from("smoke", "design.blocks=2"))
+    baseline = summarise(folder)["strategies"]["baseline"]
+    assert baseline["latency_ms"]["p99"] is not None
+    assert set(baseline["ci95_ms"].values()) == {None}
+
+
+def test_a_scenario_without_claims_has_no_verdict(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, scenario_from("smoke", "claims=[]"))
+    assert summarise(folder)["verdict"] is None
+
+
+def test_a_folder_without_manifest_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / run.path.name)))
+    copy.manifest.unlink()
+    with pytest.raises(RunError, match=r"manifest\.json cannot be read"):
+        summarise(copy)

@@ -1,0 +1,181 @@
+"""Verdicts on claims: by the interval, by the count where something is counted, and "cannot tell" with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
+from orchestrator.analysis.bootstrap import resample
+from orchestrator.analysis.summary import read_measures
+from orchestrator.analysis.verdicts import Evidence, Finding, judge, overall
+from orchestrator.collect.tables import write_tables
+from orchestrator.plan.blocks import make_plan
+from orchestrator.scenario.claim_grammar import parse_claim
+from unit.run_folder_factory import Story, raw_run, scenario_from
+
+
+def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -> Evidence:
+    """What a smoke run with `stories` gives to judge on."""
+    scenario = scenario_from("smoke", *overrides)
+    folder = raw_run(tmp_path, scenario, stories)
+    write_tables(folder, make_plan(scenario))
+    weights = resample(scenario.design.blocks, scenario.design.seed)
+    return Evidence(read_measures(folder, scenario), weights, scenario.workload.timeout_ns)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """A run in which everything went as it should."""
+    return evidence_of(tmp_path_factory.mktemp("quiet"), {})
+
+
+def found(claim: str, evidence: Evidence) -> Finding:
+    return judge(parse_claim(claim), evidence)
+
+
+@pytest.mark.parametrize(
+    ("claim", "verdict"),
+    [
+        ("p99(kernel) <= 0.04 * p99(baseline)", "supported"),
+        ("p99(kernel) >= 0.04 * p99(baseline)", "refuted"),
+        ("p99(baseline) - p99(kernel) > 380ms", "supported"),
+        ("p50(kernel) < p50(baseline)", "inconclusive"),
+        ("rate(kernel) == 2%", "supported"),
+        ("rate(kernel) == 3%", "refuted"),
+        ("mean(kernel) == mean(baseline)", "refuted"),
+        ("p50(kernel) == p50(baseline)", "inconclusive"),
+        ("-p99(kernel) < 0ms", "supported"),
+        ("15ms >= p99(kernel)", "supported"),
+        ("answered(kernel) == 100%", "supported"),
+        ("extra_load(app-seed) <= 2%", "supported"),
+        ("max(kernel) < 20ms", "supported"),
+        ("lateness_p50(kernel) < lateness_p50(app-deadline)", "supported"),
+        ("lateness_max(app-seed) <= 100us", "refuted"),
+        ("duplicates(kernel) == 0", "supported"),
+        ("stalled_hedged(kernel) == 100%", "supported"),
+    ],
+)
+def test_verdicts_of_a_quiet_run(quiet: Evidence, claim: str, verdict: str) -> None:
+    assert found(claim, quiet).verdict == verdict
+
+
+def test_two_figures_are_told_as_their_ratio_without_the_factor(quiet: Evidence) -> None:
+    for claim in (
+        "p99(kernel) <= 0.04 * p99(baseline)",
+        "p99(kernel) <= p99(baseline) * 0.04",
+        "p99(kernel) <= p99(baseline)",
+    ):
+        finding = found(claim, quiet)
+        assert finding.unit == "ratio"
+        assert finding.observed is not None
+        assert finding.observed == pytest.approx(12.7 / 402.6, rel=0.03)
+        assert finding.ci95 is not None
+        low, high = finding.ci95
+        assert low is not None
+        assert high is not None
+        assert low <= finding.observed <= high
+
+
+@pytest.mark.parametrize(
+    ("claim", "unit", "about"),
+    [
+        ("p99(kernel) <= 15ms", "ms", 12.7),
+        ("15ms >= p99(kernel)", "ms", 12.7),
+        ("lateness_p50(kernel) <= 150us", "us", 60),
+        ("rate(kernel) <= 4%", "ratio", 0.02),
+    ],
+)
+def test_one_figure_is_told_in_its_unit(quiet: Evidence, claim: str, unit: str, about: float) -> None:
+    finding = found(claim, quiet)
+    assert finding.unit == unit
+    assert finding.observed == pytest.approx(about, rel=0.1)
+    assert finding.ci95 is not None
+
+
+def test_what_cannot_be_told_says_why(quiet: Evidence) -> None:
+    assert found("p50(kernel) < p50(baseline)", quiet).reason == "the 95 % interval straddles the bound"
+    few = found("lateness_p99(kernel) < 1ms", quiet)
+    assert (few.verdict, few.reason) == ("inconclusive", "lateness_p99(kernel) needs 368 hedges, there are 10")
+    assert found("p99(kernel) <= 15ms", quiet).reason == ""
+
+
+def test_one_duplicate_refutes_that_there_is_none(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"kernel": Story(duplicates=frozenset({3}))})
+    finding = found("duplicates(kernel) == 0", evidence)
+    assert (finding.verdict, finding.observed, finding.ci95, finding.unit) == ("refuted", 1.0, None, "count")
+
+
+def test_one_stall_that_nobody_hedged_refutes_that_all_are(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"kernel": Story(unhedged=frozenset({100}))})
+    finding = found("stalled_hedged(kernel) == 100%", evidence)
+    assert (finding.verdict, finding.observed) == ("refuted", 0.9)
+
+
+def test_four_blocks_can_count_but_not_estimate(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {}, "design.blocks=4")
+    estimated = found("p99(kernel) <= 15ms", evidence)
+    assert (estimated.verdict, estimated.ci95) == ("inconclusive", None)
+    assert estimated.reason == "4 blocks give no interval, 5 are needed"
+    assert estimated.observed is not None
+    assert found("duplicates(kernel) == 0", evidence).verdict == "supported"
+
+
+#: In every block 4 of 100 requests have no answer: P99 falls among them, P95 does not.
+HOLES = Story(unanswered=frozenset(block * 100 + id_ for block in range(5) for id_ in (40, 50, 60, 70)))
+
+
+def test_a_censored_quantile_is_judged_by_what_it_must_exceed(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"kernel": HOLES})
+    beyond = found("p99(kernel) <= 15ms", evidence)
+    assert (beyond.verdict, beyond.observed, beyond.ci95) == ("refuted", None, None)
+    assert found("p95(kernel) <= 15ms", evidence).verdict == "supported"
+    unknown = found("p99(kernel) <= 600ms", evidence)
+    assert (unknown.verdict, unknown.reason) == (
+        "inconclusive",
+        "p99(kernel) falls among requests without an answer (> 500ms)",
+    )
+
+
+def test_a_censored_yardstick_may_still_be_long_enough(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"baseline": HOLES})
+    assert found("p99(kernel) <= 0.04 * p99(baseline)", evidence).verdict == "supported"
+    assert found("p99(kernel) <= 0.02 * p99(baseline)", evidence).verdict == "inconclusive"
+
+
+def test_two_censored_quantiles_cannot_be_compared(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"baseline": HOLES, "kernel": HOLES})
+    assert found("p99(kernel) < p99(baseline)", evidence).verdict == "inconclusive"
+
+
+def test_a_mean_with_unanswered_requests_is_at_least_what_the_time_out_makes_it(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"kernel": HOLES})
+    assert found("mean(kernel) <= 10ms", evidence).verdict == "refuted"
+    assert found("mean(kernel) <= 400ms", evidence).verdict == "inconclusive"
+
+
+def test_a_division_by_what_turns_out_zero_is_not_told(quiet: Evidence) -> None:
+    finding = found("rate(kernel) / rate(baseline) >= 1", quiet)
+    assert (finding.verdict, finding.observed) == ("inconclusive", None)
+    assert finding.reason == "the claim divides by zero in some resamples"
+
+
+def test_early_hedges_are_negative_lateness(tmp_path: Path) -> None:
+    evidence = evidence_of(tmp_path, {"kernel": Story(lateness_ns=-2 * NS_PER_MS)})
+    assert found("lateness_max(kernel) < 0us", evidence).verdict == "supported"
+    assert evidence.measures["kernel"].lateness.merged.max() < -500 * NS_PER_US
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "worst"),
+    [
+        (["supported", "refuted", "inconclusive"], "refuted"),
+        (["supported", "inconclusive"], "inconclusive"),
+        (["supported"], "supported"),
+        ([], None),
+    ],
+)
+def test_a_runs_verdict_is_the_worst_of_its_claims(verdicts: list[str], worst: str | None) -> None:
+    assert overall(verdicts) == worst  # type: ignore[arg-type]  # parametrised words are plain strings to mypy

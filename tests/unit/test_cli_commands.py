@@ -1,0 +1,140 @@
+"""The commands as a shell sees them: what is printed where, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import run
+from orchestrator.collect.folder import RunFolder
+from unit.run_folder_factory import ROOT, finished_run, scenario_from
+
+PAPER = str(ROOT / "scenarios" / "paper.yaml")
+SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> str:
+    """A scenario file with two things wrong."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("version: 1\nname: bad\nworkload: {requests: 0}\nhedging: {dely: 10ms, delay: 10ms}\n")
+    return str(path)
+
+
+def test_validate_says_which_files_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", PAPER, SMOKE]) == 0
+    assert capsys.readouterr().out == f"{PAPER}: valid\n{SMOKE}: valid\n"
+
+
+def test_validate_names_every_problem_of_every_file_on_stderr(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", PAPER, bad, f"{bad}.too"]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines() == [
+        f"{bad}:1: strategies: is missing; add e.g. strategies: [baseline, kernel]",
+        f"{bad}:3: workload.requests: 0 is out of range; write a number at least 1",
+        f"{bad}:4: hedging.dely: unknown key; did you mean delay?",
+        f"{bad}.too: cannot be read: No such file or directory; check the path",
+    ]
+
+
+def test_with_json_errors_are_an_object_on_stdout(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", bad, "--json"]) == 2
+    output = capsys.readouterr()
+    error = json.loads(output.out)["error"]
+    assert set(error) == {"code", "message", "remedy"}
+    assert error["code"] == 2
+    assert "hedging.dely: unknown key" in error["message"]
+    assert output.err == ""
+
+
+def test_plan_prints_blocks_order_and_duration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", SMOKE]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("smoke: 4 strategies, 500 requests each in 5 blocks")
+    assert lines[1].startswith("20 blocks in randomised (seed 1) order, about ")
+    assert lines[4].split() == ["0", "0-99", "kernel,", "baseline,", "app-deadline,", "app-seed"]
+
+
+def test_plan_says_which_claims_the_sample_cannot_carry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", SMOKE, "--set", "workload.requests=100"]) == 0
+    output = capsys.readouterr().out
+    assert "no: p99(kernel) needs 368 requests, there are 100" in output
+    assert "yes: duplicates(kernel) == 0" in output
+
+
+def test_plan_as_json_holds_every_block(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", SMOKE, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [block["order"] for block in plan["blocks"]] == list(range(20))
+    assert all(claim["judgeable"] for claim in plan["claims"])
+    assert plan["eta_s"] > sum(block["eta_s"] for block in plan["blocks"])
+
+
+def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "Scenario"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished smoke run."""
+    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"))
+
+
+def test_ls_lists_runs_with_their_verdicts(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    results = finished.path.parent
+    unfinished = results / "smoke-20990101T000000Z-abcdef"
+    unfinished.mkdir()
+    assert run(["ls", "--results", str(results)]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{finished.name}  supported", f"{unfinished.name}  unfinished"]
+    assert run(["ls", "--results", str(results), "--json"]) == 0
+    assert [entry["verdict"] for entry in json.loads(capsys.readouterr().out)["runs"]] == ["supported", None]
+    assert run(["show", "last", "--results", str(results)]) == 5
+    assert capsys.readouterr().err.splitlines() == [
+        "smoke-20990101T000000Z-abcdef has no summary.json",
+        "remedy: it did not finish; see log.txt in the folder",
+    ]
+    unfinished.rmdir()
+
+
+def test_ls_without_runs_prints_nothing_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["ls", "--results", str(tmp_path)]) == 0
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ("", f"no runs in {tmp_path}\n")
+
+
+def test_show_prints_the_tables(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", finished.name[-6:], "--results", str(finished.path.parent)]) == 0
+    assert "Verdict: supported" in capsys.readouterr().out
+
+
+def test_show_as_json_is_summary_json_to_the_byte(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", str(finished.path), "--json"]) == 0
+    assert capsys.readouterr().out == finished.summary.read_text()
+
+
+def test_a_run_that_is_not_there_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "nothing", "--results", str(tmp_path)]) == 2
+    assert f"no run in {tmp_path} is called nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["fly"], ["show", "--jason"]])
+def test_a_wrong_command_line_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [["validate", PAPER], ["plan", SMOKE], ["schema"], ["ls"]])
+def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys; from orchestrator.cli import run; run(sys.argv[1:]); "
+        "heavy = {'numpy', 'pyarrow', 'matplotlib'} & set(sys.modules); sys.exit(','.join(sorted(heavy)) or 0)"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,69 @@
+"""Plots are drawn from the run folder alone, for every sort of run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.report.plots import STYLES, draw
+from orchestrator.scenario.models import Scenario
+from unit.run_folder_factory import Story, finished_run, scenario_from
+
+NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf")
+
+
+def drawn(results: Path, *overrides: str, **stories: Story) -> RunFolder:
+    """A finished smoke run whose plots were drawn."""
+    folder = finished_run(results, scenario_from("smoke", *overrides), stories)
+    draw(folder)
+    return folder
+
+
+def test_every_plot_comes_as_png_and_svg(tmp_path: Path) -> None:
+    folder = drawn(tmp_path)
+    assert sorted(path.name for path in folder.plots.iterdir()) == sorted(
+        f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")
+    )
+    for name in NAMES:
+        assert (folder.plots / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (folder.plots / f"{name}.svg").read_text()
+
+
+def test_the_same_run_gives_the_same_picture(tmp_path: Path) -> None:
+    folder = drawn(tmp_path)
+    first = {path.name: path.read_bytes() for path in folder.plots.iterdir()}
+    draw(folder)
+    assert {path.name: path.read_bytes() for path in folder.plots.iterdir()} == first
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("strategies=[baseline]", "claims=[]", "published={}"),
+        ("service.stall=", "claims=[]"),
+        ("design.blocks=2",),
+        ("workload.timeout=100ms",),
+        ("workload.requests=5",),
+    ],
+    ids=["nobody hedges", "nothing stalls", "no intervals", "the baseline times out", "a request a block"],
+)
+def test_runs_that_lack_something_are_drawn_all_the_same(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    assert len(list(drawn(tmp_path, *overrides).plots.iterdir())) == 2 * len(NAMES)
+
+
+def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path) -> None:
+    drawn(tmp_path, kernel=Story(unanswered=frozenset(range(500))))
+
+
+def test_early_hedges_are_drawn_too(tmp_path: Path) -> None:
+    drawn(tmp_path, kernel=Story(lateness_ns=-1_000_000))
+
+
+def test_every_strategy_has_a_line_of_its_own() -> None:
+    known = Scenario.model_json_schema()["$defs"]
+    strategies = Scenario.model_json_schema()["properties"]["strategies"]["items"]["enum"]
+    assert known
+    assert set(STYLES) == set(strategies)
+    assert len({str(style) for style in STYLES.values()}) == len(STYLES)
