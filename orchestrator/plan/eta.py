@@ -14,8 +14,8 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.plan.blocks import Block, Plan
 from orchestrator.scenario.models import Scenario
 
-REQUEST_OVERHEAD_NS = 300 * NS_PER_US  #: client and server in Python, two context switches each way
-BLOCK_OVERHEAD_NS = 100 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block
+REQUEST_OVERHEAD_NS = 500 * NS_PER_US  #: client and server in Python, two context switches each way
+BLOCK_OVERHEAD_NS = 40 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block
 RUN_OVERHEAD_NS = 4 * NS_PER_S  #: topology up and down, tables, statistics, plots
 
 

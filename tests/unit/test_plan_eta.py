@@ -52,7 +52,8 @@ def test_users_share_the_work_and_workers_bound_it() -> None:
     queueing = scenario_from("smoke", *crowd, "service.concurrency=1")
     fixed_ns = one.drain_ns + BLOCK_OVERHEAD_NS
     per_block = [block_etas_ns(each, make_plan(each))[0] - fixed_ns for each in (one, many, queueing)]
-    assert per_block == [120 * 3_300_000, 120 * 330_000, 120 * 2_000_000]
+    request_ns = 3 * NS_PER_MS + REQUEST_OVERHEAD_NS
+    assert per_block == [120 * request_ns, 12 * request_ns, 120 * 2 * NS_PER_MS]
 
 
 def test_the_smoke_run_is_planned_under_half_a_minute_and_the_paper_under_four() -> None:
