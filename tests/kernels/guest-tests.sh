@@ -1,0 +1,18 @@
+# What every guest proves of its kernel. Each step leaves NAME.log and NAME.exit in the folder given.
+out=$1
+
+step() {
+    name=$1
+    shift
+    "$@" >"$out/$name.log" 2>&1
+    echo $? >"$out/$name.exit"
+    echo "$name: exit code $(cat "$out/$name.exit")"
+}
+
+step kernel uname -r
+# Tens of thousands of frames prove no more on one kernel than on another, and are slow in emulation.
+step bpf .venv/bin/python -m pytest -p no:cacheprovider -m 'not volume' tests/bpf
+for line in netem htb; do
+    step "smoke-$line" .venv/bin/orchestrator run scenarios/smoke.yaml --backend netns --no-report \
+        --set "hedging.delay_line=$line" --results "$out/results-$line"
+done

@@ -1,0 +1,89 @@
+"""What a guest left on the host: the steps of guest-tests.sh, and the tables of the runs it made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from hedgerow_node.records import FIRST_WARMUP_ID
+from kernels.machine import Outcome
+
+_TAIL_LINES = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the guest's script; `exit_code` is None if the guest never got to its end."""
+
+    exit_code: int | None
+    log: str
+
+    def __str__(self) -> str:
+        """The end of what it printed, as a failed test shows it."""
+        return "\n".join([f"exit code {self.exit_code}", *self.log.splitlines()[-_TAIL_LINES:]])
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A machine that has ended, and the folder it wrote to."""
+
+    outcome: Outcome
+    out: Path
+
+    def step(self, name: str) -> Step:
+        """The step called `name`."""
+        code, log = self.out / f"{name}.exit", self.out / f"{name}.log"
+        return Step(
+            exit_code=int(code.read_text()) if code.exists() else None,
+            log=log.read_text(errors="replace") if log.exists() else "",
+        )
+
+    def run(self, delay_line: str) -> SmokeRun:
+        """The one run folder that smoke left with `delay_line`."""
+        (folder,) = (self.out / f"results-{delay_line}").iterdir()
+        return SmokeRun(folder)
+
+
+class SmokeRun:
+    """The parts of a run folder that tell what the kernel did with the measured requests."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """summary.json."""
+        return self._json("summary.json")
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """manifest.json."""
+        return self._json("manifest.json")
+
+    @cached_property
+    def requests(self) -> dict[int, dict[str, Any]]:
+        """The client's samples of the strategy kernel by request id."""
+        return {row["request_id"]: row for row in self._rows("samples.parquet")}
+
+    @cached_property
+    def hedges(self) -> list[dict[str, Any]]:
+        """The hedges of the strategy kernel."""
+        return self._rows("hedges.parquet")
+
+    @cached_property
+    def copies(self) -> list[dict[str, Any]]:
+        """Every copy of a request of the strategy kernel that reached the server."""
+        return self._rows("server.parquet")
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = pq.read_table(self._folder / name).to_pylist()
+        return [row for row in rows if row["strategy"] == "kernel" and row["request_id"] < FIRST_WARMUP_ID]
+
+    def _json(self, name: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self._folder / name).read_text())
+        return content
