@@ -32,4 +32,4 @@ class Topology(Protocol):
         """The control channel of a node: "client", "hedger", "server-0", …"""
 
     def check(self) -> None:
-        """Raises RunError, naming node and reason, where a node's program has ended."""
+        """Raises RunError, naming node and reason, where a node's program or its worker has ended."""

@@ -7,6 +7,7 @@ in their environment and end with the orchestrator.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -92,10 +93,23 @@ class NetnsTopology:
         return self._controls[node]
 
     def check(self) -> None:
-        """Raises RunError where a program has ended."""
+        """Raises RunError where a program or its worker has ended."""
+        for replica in self._replicas:
+            control = self._controls[server_name(replica)]
+            # A server says nothing unasked but this; asking would disturb what is being measured.
+            if select.select([control.fileno()], [], [], 0)[0]:
+                self._explain(server_name(replica), control)
         for node, process in self._processes.items():
             if process.poll() is not None:
                 raise RunError(f"{node} ended in the middle of the run ({_ending(process)})", "see the run's log.txt")
+
+    def _explain(self, node: str, control: ControlClient) -> None:
+        try:
+            event = control.wait_event("worker-died", CALL_TIMEOUT_S)
+        except ControlError:  # not its worker's end but its own
+            self._processes[node].wait(CALL_TIMEOUT_S)
+        else:
+            raise RunError(f"{node}: its worker died in the middle of the run ({event['status']})", "see log.txt")
 
     def _namespace(self, role: str) -> str:
         return namespace_name(self._live.run_id, role)
