@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow_node.addresses import parse_endpoint
-from hedgerow_node.units import NS_PER_S, NS_PER_US, parse_duration_ns, parse_ratio
+from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
+from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import parse_place
 from hedging import Assignment
 from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service
 
-MIN_DELAY_NS = 100 * NS_PER_US
-MAX_DELAY_NS = 60 * NS_PER_S
 MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
 
 

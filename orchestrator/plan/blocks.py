@@ -7,7 +7,7 @@ strategies shuffled anew in each (randomised multiple interleaved trials).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hedgerow_node.records import FIRST_WARMUP_ID
@@ -48,17 +48,17 @@ class Plan:
         return tuple(sorted((block for block in self.blocks if block.strategy == strategy), key=lambda b: b.number))
 
 
-def make_plan(scenario: Scenario) -> Plan:
-    """The blocks of `scenario`; the same scenario always gives the same plan."""
+def make_plan(scenario: Scenario, strategies: Sequence[str] | None = None) -> Plan:
+    """The blocks of `scenario`, or of its workload under other `strategies`; equal ones always give equal plans."""
     draws = random.Random(scenario.design.seed)
     shares = split_ids(scenario.workload.requests, scenario.design.blocks)
     warmup = scenario.workload.warmup
     blocks: list[Block] = []
     for number, (first_id, count) in enumerate(shares):
-        strategies = list(scenario.strategies)
+        in_order = list(strategies or scenario.strategies)
         if scenario.design.order == "randomised":
-            draws.shuffle(strategies)
-        for strategy in strategies:
+            draws.shuffle(in_order)
+        for strategy in in_order:
             order = len(blocks)
             blocks.append(
                 Block(order, strategy, number, first_id, count, FIRST_WARMUP_ID + order * warmup, warmup_count=warmup)

@@ -13,6 +13,8 @@ from orchestrator.plan.blocks import Block
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.base import CLIENT, HEDGER, Topology, server_name
 
+#: The strategy of a block with nothing attached to the client's interface; for `bench`, not for scenarios.
+BARE = "bare"
 _CHECK_S = 0.5
 #: A block that takes this much longer than even its worst case is stuck.
 _SPARE_S = 30.0
@@ -32,8 +34,15 @@ class BlockReport:
         return f"{self.client['rows']} requests, {hedges} hedges"
 
 
+def _client_strategy(strategy: str) -> str:
+    """The client of a kernel strategy does what the baseline's does, whichever engine is beside it, or none."""
+    if in_kernel(strategy):
+        return "kernel"
+    return "baseline" if strategy == BARE else strategy
+
+
 def in_kernel(strategy: str) -> bool:
-    """Whether the kernel hedges in this strategy; the client of such a one does what the baseline's does."""
+    """Whether the kernel hedges in this strategy."""
     return strategy.startswith("kernel")
 
 
@@ -48,8 +57,12 @@ def run_block(scenario: Scenario, block: Block, topology: Topology, folder: RunF
         mode = ("hedge", "flow") if in_kernel(block.strategy) else ("tap", "block")
         hedger.call("mode", mode=mode[0], identity=mode[1], block=block.order)
         before = hedger.call("stats")["counters"]
+        if block.strategy == BARE:
+            hedger.call("detach")
         client.call("start-block", **_client_fields(scenario, block, topology, folder))
         finished = _wait(scenario, block, topology)
+        if block.strategy == BARE:
+            hedger.call("attach")
         served = server.call("end-block", log=str(folder.raw_copies(block)))
         collected = hedger.call("collect", hedges=str(folder.raw_hedges(block)))
     except ControlError as error:
@@ -115,8 +128,7 @@ def _client_fields(scenario: Scenario, block: Block, topology: Topology, folder:
     workload = scenario.workload
     return {
         "block": block.order,
-        # The client of a kernel strategy is the baseline's, whichever engine is beside it.
-        "strategy": "kernel" if in_kernel(block.strategy) else block.strategy,
+        "strategy": _client_strategy(block.strategy),
         "servers": [list(server) for server in topology.servers()],
         "requests": {"first_id": block.first_id, "count": block.count},
         "warmup": {"first_id": block.warmup_first_id, "count": block.warmup_count},

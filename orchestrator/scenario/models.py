@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema
 
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
 from orchestrator.scenario.claim_grammar import ClaimError, parse_claim
@@ -209,7 +210,7 @@ class Budget(Section):
 class Hedging(Section):
     """When a second copy is sent, and how."""
 
-    delay_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+    delay_ns: Annotated[Duration, AfterValidator(between_ns(MIN_DELAY_NS, MAX_DELAY_NS))] = Field(
         alias="delay", description="Hedge delay: how long a request may stay unanswered before a second copy is sent."
     )
     max_hedges: Literal[1] = Field(default=1, description="Hedges of one request.")

@@ -208,6 +208,7 @@ def test_the_response_may_tell_which_copy_it_answers(
     assert [name for name in counted if name.startswith("hedges_won")] == ([counter] if counter else [])
 
 
+@pytest.mark.volume
 def test_fifteen_thousand_ids_and_again_do_not_fill_the_scoreboard(bench: KernelBench) -> None:
     """The published hedger's map is full after 10,240 ids; from then on it sends everything twice."""
     bench.programs.set_mode(Mode.TAP)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +72,6 @@ class Archive:
             self._run("apt-get", "-qq", "download", *packages, cwd=debs)
             for deb in sorted(debs.glob("*.deb")):
                 self._run("dpkg-deb", "--extract", str(deb), str(tree))
-            shutil.rmtree(destination, ignore_errors=True)
             tree.rename(destination)
 
     def _run(self, *command: str, cwd: Path | None = None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,10 +88,13 @@ def fetch() -> Toolbox:
         virtiofsd_program=recipe.virtiofsd_program,
     )
     with _lock(folder / "lock"):
-        if not all(
-            tree.is_dir() for tree in (toolbox.qemu, toolbox.virtiofsd, toolbox.busybox, *toolbox.kernels.values())
-        ):
-            _download(toolbox, recipe, Archive(folder / "apt", suite, [recipe.qemu_suite, *KERNELS.values()]))
+        trees = (toolbox.qemu, toolbox.virtiofsd, toolbox.busybox, *toolbox.kernels.values())
+        if not all(tree.is_dir() for tree in trees):
+            for unfinished in folder.glob(".*"):  # of a fetch that was interrupted
+                shutil.rmtree(unfinished)
+            lists = folder / "apt"
+            _download(toolbox, recipe, Archive(lists, suite, [recipe.qemu_suite, *KERNELS.values()]))
+            shutil.rmtree(lists)
     return toolbox
 
 

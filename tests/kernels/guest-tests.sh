@@ -12,6 +12,7 @@ step() {
 step kernel uname -r
 # Tens of thousands of frames prove no more on one kernel than on another, and are slow in emulation.
 step bpf .venv/bin/python -m pytest -p no:cacheprovider -m 'not volume' tests/bpf
+step vlan env HEDGEROW_GUEST=1 .venv/bin/python -m pytest -p no:cacheprovider tests/kernels/in_guest
 for line in netem htb; do
     step "smoke-$line" .venv/bin/orchestrator run scenarios/smoke.yaml --backend netns --no-report \
         --set "hedging.delay_line=$line" --results "$out/results-$line"

@@ -152,6 +152,7 @@ class Machine:
             options = ["-f", "-o", f"source={folder}", "-o", "cache=always", "-o", "sandbox=chroot"]
         else:  # its successor in Rust
             options = ["--shared-dir", str(folder), "--cache", "always", "--sandbox", "chroot"]
+            options += ["--no-announce-submounts"]  # the guest's overlay takes no automounts below it
         server = self._start(stack, tag, [str(program), f"--socket-path={socket}", *options], self._toolbox.virtiofsd)
         while not socket.exists():
             if server.poll() is not None:

@@ -85,6 +85,11 @@ def test_the_bpf_tests_pass(guest: Guest) -> None:
     assert step.exit_code == 0, f"{step}\n{guest.outcome}"
 
 
+def test_requests_in_a_vlan_are_hedged(guest: Guest) -> None:
+    step = guest.step("vlan")
+    assert step.exit_code == 0, f"{step}\n{guest.outcome}"
+
+
 def test_the_delay_line_asked_for_is_the_one_used(smoke: SmokeRun, delay_line: str) -> None:
     assert (smoke.manifest["delay_line"], smoke.summary["delay_line"]) == (delay_line, delay_line)
 

@@ -53,11 +53,13 @@ class Pair:
         self.processes.append(process)
         return process
 
-    def serve(self, *arguments: str, hosts: Sequence[int] = SERVER_HOSTS[:1]) -> subprocess.Popen[str]:
-        """A server on the port, over IPv4 and IPv6, that is ready when this returns."""
-        listen = [f"--listen={ipv4(host)}:{PORT}" for host in hosts] + [
-            f"--listen=[{ipv6(host)}]:{PORT}" for host in hosts
-        ]
+    def serve(
+        self, *arguments: str, hosts: Sequence[int] = SERVER_HOSTS[:1], tagged: bool = False
+    ) -> subprocess.Popen[str]:
+        """A server on the port, over IPv4 and (but for the VLAN) IPv6, that is ready when this returns."""
+        addresses = [ipv4(host, tagged) for host in hosts]
+        addresses += [] if tagged else [f"[{ipv6(host)}]" for host in hosts]
+        listen = [f"--listen={address}:{PORT}" for address in addresses]
         process = self.start(self.server, SERVER, *listen, *arguments)
         _wait_for_line(process, "server: listening")
         return process

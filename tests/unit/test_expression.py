@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hedgerow_node.expression import MAX_DEPTH, MAX_LENGTH, ExpressionError, parse
@@ -31,6 +33,8 @@ CONDITIONS = st.recursive(
 
 @given(CONDITIONS.filter(lambda text: len(text) <= MAX_LENGTH), st.integers(0, 2**32))
 def test_a_condition_means_what_python_means_by_it(text: str, request_id: int) -> None:
+    # A literal zero divisor is refused at once (below), even where Python would never come to divide by it.
+    assume(not re.search(r"(//|%) [(-]*0\b", text))
     try:
         expected = eval(text, {"__builtins__": {}}, {"id": request_id})  # noqa: S307 (the grammar is Python's)
     except ZeroDivisionError:

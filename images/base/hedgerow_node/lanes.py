@@ -8,11 +8,14 @@ is in debt for one more delay. So a lane serves one request per two delays.
 
 from __future__ import annotations
 
-from hedgerow_node.units import NS_PER_S
+from hedgerow_node.units import NS_PER_S, NS_PER_US
 
 LANES = 256
 CHARGED_BYTES = 65_535
 DELAYS_PER_REQUEST = 2
+#: Shorter hedge delays drown in the wake-up latency of the qdisc's timer; longer ones are no hedging any more.
+MIN_DELAY_NS = 100 * NS_PER_US
+MAX_DELAY_NS = 60 * NS_PER_S
 
 
 def capacity_per_s(delay_ns: int, lanes: int = LANES) -> float:

@@ -1,0 +1,93 @@
+"""`orchestrator bench`: what the hedger itself costs, measured side by side on a service that answers at once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.commands.options import AsJson, print_json
+from orchestrator.errors import LeftoversError, PrerequisiteError
+from orchestrator.plan.blocks import make_plan
+from orchestrator.plan.eta import block_etas_ns
+from orchestrator.run.block import BARE
+from orchestrator.run.progress import watcher
+from orchestrator.run.runner import Run
+from orchestrator.scenario.models import Scenario
+from orchestrator.topology.netns import NetnsTopology
+
+_CONDITIONS = {BARE: "nothing attached", "baseline": "tap", "kernel": "hedging armed"}
+
+
+def bench(
+    requests: Annotated[int, typer.Option(min=100, help="Requests in each condition.")] = 10_000,
+    blocks: Annotated[int, typer.Option(min=5, max=1000, help="Blocks they are interleaved in.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Measure round trips bare, tapped and with hedging armed, and print what the hedger adds; keeps no files."""
+    if os.geteuid() != 0:
+        raise PrerequisiteError("the netns backend needs root", "sudo orchestrator bench")
+    scenario = _scenario(requests, blocks)
+    plan = make_plan(scenario, tuple(_CONDITIONS))
+    with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
+        folder = RunFolder.create(Path(directory), scenario.name)
+        watch = watcher(block_etas_ns(scenario, plan))
+        measured = Run(scenario, plan, folder, watch)
+        try:
+            measured.measure(NetnsTopology, "netns")
+        finally:
+            watch.close()
+        costs = _evaluate(folder, scenario)
+    _print(costs, as_json)
+    if measured.leftovers:
+        raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
+
+
+def _scenario(requests: int, blocks: int) -> Scenario:
+    """One request at a time, none ever stalled, so that every microsecond shows."""
+    return Scenario.model_validate(
+        {
+            "version": 1,
+            "name": "bench",
+            "service": {"service_time": "1us"},
+            "workload": {
+                "requests": requests,
+                "warmup": 200,
+                "timeout": "100ms",
+                "arrivals": {"users": 1, "think": "100us"},
+            },
+            "hedging": {"delay": "10ms"},
+            "strategies": ["baseline", "kernel"],
+            "design": {"blocks": blocks},
+        }
+    )
+
+
+def _evaluate(folder: RunFolder, scenario: Scenario) -> list[dict[str, Any]]:
+    from orchestrator.analysis.overhead import overhead  # noqa: PLC0415 - numpy, after the measuring
+    from orchestrator.collect.tables import write_tables  # noqa: PLC0415
+
+    write_tables(folder, make_plan(scenario, tuple(_CONDITIONS)))
+    return overhead(folder, tuple(_CONDITIONS), scenario.design.seed)
+
+
+def _print(costs: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json({"overhead": costs})
+        return
+    typer.echo("Round trip in µs, with 95 % intervals; what is added to the median of the bare one")
+    for cost in costs:
+        name = _CONDITIONS[cost["condition"]]
+        added = "" if cost["over_us"] is None else f"added {_spoken(cost['over_us'])}"
+        typer.echo(
+            f"  {name:<17} P50 {_spoken(cost['p50_us']):<26} P99 {_spoken(cost['p99_us']):<28} {added}".rstrip()
+        )
+
+
+def _spoken(figure: list[float | None]) -> str:
+    value, low, high = ("-" if number is None else f"{number:.1f}" for number in figure)
+    return f"{value} ({low} to {high})"
