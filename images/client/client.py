@@ -23,6 +23,7 @@ from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.records import Sample, write_rows
+from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
 
 _REPORT_SIZE = 1 << 16
@@ -40,7 +41,8 @@ class _Client:
         supervisor.operation("cancel-block", self._cancel_block)
 
     def _ping(self, _: Message) -> Message:
-        return {"role": "client", "pid": os.getpid(), "worker_pid": self._worker.pid if self._worker else None}
+        worker_pid = self._worker.pid if self._worker else None
+        return {"role": "client", "pid": os.getpid(), "worker_pid": worker_pid, "sources": digest("client")}
 
     def _start_block(self, request: Message) -> None:
         if self._worker is not None:

@@ -22,22 +22,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 from pyroute2 import IPRoute
 
 import delay_link
-from attachments import InterfaceBusyError, InterfaceLock
-from delay_link import DelayLineError
-from hedger_control import add_operations
+from attachments import InterfaceLock
+from hedger_control import CANNOT, Post, add_operations
 from hedger_options import Options, parse_options
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
-from hedging import Hedger, HedgerError, find_interface, remove_leftovers
-from iproute import IprouteError
-from kernel_headers import HeadersMissingError
+from hedging import Hedger, find_interface, remove_leftovers
 from kernel_programs import KernelPrograms, Mode
 
 POLL_INTERVAL_NS = 200 * NS_PER_MS
 EXIT_CANNOT = 4
-
-CANNOT = (HedgerError, InterfaceBusyError, DelayLineError, IprouteError, HeadersMissingError, ControlError, OSError)
 
 
 def say(text: str) -> None:
@@ -67,25 +62,28 @@ def probe() -> dict[str, Any]:
 
 
 def work(options: Options) -> None:
-    """Hedges until told to stop."""
+    """Hedges, or waits to be told what to hedge, until told to stop."""
     supervisor = Supervisor(options.control)
-    hedger = Hedger(options.assignment, say)
+    post = Post(say)
     try:
-        add_operations(supervisor, hedger)
-        supervisor.every(POLL_INTERVAL_NS, hedger.poll)
-        if options.stats_interval_ns is not None:
-            supervisor.every(options.stats_interval_ns, lambda: print(json.dumps(hedger.statistics()), flush=True))
-        hedger.set_mode(options.mode)
-        say(
-            f"{options.mode.name.lower()} on {options.assignment.interface}, engine clone,"
-            f" delay line {hedger.link.kind.name.lower()}"
-        )
+        add_operations(supervisor, post)
+        supervisor.every(POLL_INTERVAL_NS, post.poll)
+        if options.assignment is not None:
+            hedger = post.fill(options.assignment)
+            if options.stats_interval_ns is not None:
+                supervisor.every(options.stats_interval_ns, lambda: _print_statistics(hedger))
+            hedger.set_mode(options.mode)
+            say(f"{options.mode.name.lower()} on {hedger.interface}, engine clone, delay line {hedger.delay_line}")
         supervisor.run()
-        hedger.set_mode(Mode.OFF)
-        if options.stats_interval_ns is not None:
-            print(json.dumps(hedger.statistics()), flush=True)
+        if options.assignment is not None and options.stats_interval_ns is not None:
+            post.hedger.set_mode(Mode.OFF)
+            _print_statistics(post.hedger)
     finally:
-        hedger.close()
+        post.clear()
+
+
+def _print_statistics(hedger: Hedger) -> None:
+    print(json.dumps(hedger.statistics()), flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -94,11 +92,11 @@ def main(arguments: list[str]) -> int:
     try:
         if options.probe:
             print(json.dumps(probe()))
-        elif options.detach:
-            detach(options.assignment.interface)
+        elif options.detach is not None:
+            detach(options.detach)
         else:
             work(options)
-    except CANNOT as error:
+    except (*CANNOT, ControlError, OSError) as error:
         say(str(error))
         return EXIT_CANNOT
     return 0

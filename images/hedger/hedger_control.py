@@ -2,23 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from hedgerow_node.control import Message
+from attachments import InterfaceBusyError
+from delay_link import DelayLineError
+from hedger_assignment import read_assignment
+from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
+from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
-from hedging import Hedger
+from hedging import Assignment, Hedger, HedgerError
+from iproute import IprouteError
+from kernel_headers import HeadersMissingError
 from kernel_programs import Identity, Mode
+
+#: Why a hedger cannot be set up, in words for the operator; OSError and ControlError beside these.
+CANNOT = (HedgerError, InterfaceBusyError, DelayLineError, IprouteError, HeadersMissingError)
 
 _MODES = {mode.name.lower(): mode for mode in Mode}
 _IDENTITIES = {identity.name.lower(): identity for identity in Identity}
 
 
-def add_operations(supervisor: Supervisor, hedger: Hedger) -> None:
+class Post:
+    """Where one hedger at a time is at work, or none yet. `say` is told what an operator should know."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._hedger: Hedger | None = None
+
+    @property
+    def hedger(self) -> Hedger:
+        """The hedger at work; ControlError where there is none."""
+        if self._hedger is None:
+            raise ControlError("no hedger is at work; configure comes first")
+        return self._hedger
+
+    def fill(self, assignment: Assignment) -> Hedger:
+        """Puts a hedger to work in place of the one before; raises what `Hedger` does, and then there is none."""
+        self.clear()
+        self._hedger = Hedger(assignment, self._say)
+        return self._hedger
+
+    def clear(self) -> None:
+        """Ends the hedger at work, if there is one; everything it made is taken away."""
+        hedger, self._hedger = self._hedger, None
+        if hedger is not None:
+            hedger.set_mode(Mode.OFF)
+            hedger.close()
+
+    def poll(self) -> None:
+        """Lets the hedger at work take over what the kernel has reported."""
+        if self._hedger is not None:
+            self._hedger.poll()
+
+    def describe(self) -> Message:
+        """Where and how it hedges; nulls where it does not."""
+        if self._hedger is None:
+            return {"interface": None, "engine": None, "delay_line": None}
+        return {"interface": self._hedger.interface, "engine": "clone", "delay_line": self._hedger.delay_line}
+
+
+def add_operations(supervisor: Supervisor, post: Post) -> None:
     """Lets `supervisor` answer:
 
-    - `ping` → `{"role", "engine", "delay_line"}`
+    - `ping` → `{"role", "interface", "engine", "delay_line", "sources"}`
+    - `configure` (see `hedger_assignment.py`): puts a hedger to work in mode off, in place of the one before; answers
+      interface, engine and delay line. It compiles, so it takes its time
+    - `release`: ends it
     - `mode` `{"mode": "off"|"tap"|"hedge", "identity": "flow"|"block", "block": int}`
     - `attach`, `detach`: puts splitter and responder in place or takes them away, the delay line staying
     - `stats` → counters, kernel latency, lateness since the last call
@@ -26,22 +77,28 @@ def add_operations(supervisor: Supervisor, hedger: Hedger) -> None:
     - `delay-line` → `{"statistics": text}`
     """
 
+    def configure(request: Message) -> Message:
+        try:
+            post.fill(read_assignment(Fields(request)))
+        except CANNOT as error:
+            raise ControlError(str(error)) from error
+        return post.describe()
+
     def set_mode(request: Message) -> None:
         fields = Fields(request)
         mode, identity = fields.text("mode", *_MODES), fields.text("identity", *_IDENTITIES)
-        hedger.set_mode(_MODES[mode], _IDENTITIES[identity], fields.integer("block", minimum=0))
+        post.hedger.set_mode(_MODES[mode], _IDENTITIES[identity], fields.integer("block", minimum=0))
 
     def collect(request: Message) -> Message:
-        rows = hedger.write_hedges(Path(Fields(request).text("hedges")))
-        return {"rows": rows, "counters": hedger.counters()}
+        rows = post.hedger.write_hedges(Path(Fields(request).text("hedges")))
+        return {"rows": rows, "counters": post.hedger.counters()}
 
-    def ping(_: Message) -> dict[str, Any]:
-        return {"role": "hedger", "engine": "clone", "delay_line": hedger.link.kind.name.lower()}
-
-    supervisor.operation("ping", ping)
+    supervisor.operation("ping", lambda _: {"role": "hedger", **post.describe(), "sources": digest("hedger")})
+    supervisor.operation("configure", configure)
+    supervisor.operation("release", lambda _: post.clear())
     supervisor.operation("mode", set_mode)
-    supervisor.operation("attach", lambda _: hedger.attach())
-    supervisor.operation("detach", lambda _: hedger.detach())
-    supervisor.operation("stats", lambda _: hedger.statistics())
+    supervisor.operation("attach", lambda _: post.hedger.attach())
+    supervisor.operation("detach", lambda _: post.hedger.detach())
+    supervisor.operation("stats", lambda _: post.hedger.statistics())
     supervisor.operation("collect", collect)
-    supervisor.operation("delay-line", lambda _: {"statistics": hedger.delay_line_statistics()})
+    supervisor.operation("delay-line", lambda _: {"statistics": post.hedger.delay_line_statistics()})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hedger_assignment import DELAY_LINES, checked_run_id
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
@@ -21,14 +21,14 @@ MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """What the command line asks for; without an assignment the control socket brings one."""
 
-    assignment: Assignment
+    assignment: Assignment | None
     mode: Mode
     stats_interval_ns: int | None
     control: Path | None
     probe: bool
-    detach: bool
+    detach: str | None  #: the interface to free
 
 
 def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -41,12 +41,6 @@ def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return read
-
-
-def _run_id(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-z]{6}", text):
-        raise ValueError(f"{text!r}: a run id is six digits or lower-case letters")
-    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         help="another replica of the service; with any, hedges go to these in turn; repeatable",
     )
     add("--engine", choices=["clone"], default="clone", help="how requests are held back (default: clone)")
-    add("--delay-line", choices=["auto", "netem", "htb"], default="auto", help="what holds them (default: auto)")
+    add("--delay-line", choices=DELAY_LINES, default="auto", help="what holds them (default: auto)")
     add(
         "--budget",
         metavar="PERCENT",
@@ -105,8 +99,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--mode", choices=list(MODES), default="hedge", help="hedge, tap (only observe) or off (default: hedge)")
     add("--stats", metavar="TIME", type=duration, help="print statistics as a JSON line this often")
-    add("--control", metavar="PATH", type=Path, help="answer on this Unix socket")
-    add("--run-id", metavar="ID", type=_checked(_run_id), help="six characters in the delay link's name")
+    add(
+        "--control",
+        metavar="PATH",
+        type=Path,
+        help="answer on this Unix socket; without --interface and --service, wait there to be told what to do",
+    )
+    add("--run-id", metavar="ID", type=_checked(checked_run_id), help="six characters in the delay link's name")
     add("--probe", action="store_true", help="print what this kernel offers, as JSON, and end")
     add("--detach", action="store_true", help="remove what a killed hedger left on --interface, and end")
     return parser
@@ -116,34 +115,40 @@ def parse_options(arguments: Sequence[str]) -> Options:
     """Exits with 2 and a message on stderr where the command line is wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if not given.probe:
-        required = ["interface"] if given.detach else ["interface", "service", "delay", "request_id"]
-        missing = [f"--{name.replace('_', '-')}" for name in required if not getattr(given, name)]
-        if missing:
-            parser.error(f"missing: {', '.join(missing)}")
-    complaint = None if given.probe or given.detach else _complaint(given)
+    if given.detach and not given.interface:
+        parser.error("missing: --interface")
+    told_later = given.control is not None and not given.interface and not given.service
+    assignment = None if given.probe or given.detach or told_later else _assignment(parser, given)
+    return Options(
+        assignment=assignment,
+        mode=MODES[given.mode],
+        stats_interval_ns=given.stats,
+        control=given.control,
+        probe=given.probe,
+        detach=given.interface if given.detach else None,
+    )
+
+
+def _assignment(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Assignment:
+    required = ("interface", "service", "delay", "request_id")
+    missing = [f"--{name.replace('_', '-')}" for name in required if not getattr(given, name)]
+    complaint = f"missing: {', '.join(missing)}" if missing else _complaint(given)
     if complaint:
         parser.error(complaint)
-    delay_ns = given.delay or 0
-    assignment = Assignment(
-        interface=given.interface or "",
-        services=_services(given),
-        delay_ns=delay_ns,
-        expiry_ns=given.expiry or max(10 * delay_ns, 2 * NS_PER_S),
+    response_id, copy_id = given.response_id or given.request_id, given.copy_id or NO_PLACE
+    return Assignment(
+        interface=given.interface,
+        services=[
+            Service([service, *given.replica], given.request_id, response_id, copy_id) for service in given.service
+        ],
+        delay_ns=given.delay,
+        expiry_ns=given.expiry or max(10 * given.delay, 2 * NS_PER_S),
         delay_line=given.delay_line,
         budget_ratio=given.budget,
         budget_burst=given.burst,
         scoreboard_entries=given.entries,
         run_id=given.run_id,
     )
-    return Options(assignment, MODES[given.mode], given.stats, given.control, given.probe, given.detach)
-
-
-def _services(given: argparse.Namespace) -> list[Service]:
-    if given.request_id is None:
-        return []
-    response_id, copy_id = given.response_id or given.request_id, given.copy_id or NO_PLACE
-    return [Service([service, *given.replica], given.request_id, response_id, copy_id) for service in given.service]
 
 
 def _complaint(given: argparse.Namespace) -> str | None:

@@ -17,6 +17,7 @@ from attachments import EGRESS, INGRESS, Attachments, InterfaceLock
 from hedge_log import HedgeLog, lateness_summary
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import Hedge, write_rows
+from kernel_headers import HeadersMissingError
 from kernel_programs import Identity, KernelPrograms, Mode, Service, Settings
 from latency_histogram import quantile_ns
 
@@ -62,6 +63,17 @@ def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
     return removed
 
 
+def _load(scoreboard_entries: int) -> KernelPrograms:
+    try:
+        return KernelPrograms(scoreboard_entries)
+    except HeadersMissingError:
+        raise
+    except Exception as error:  # bcc has no exceptions of its own
+        raise HedgerError(
+            f"the programs cannot be loaded ({error}); the hedger needs CAP_BPF, CAP_PERFMON"
+        ) from error
+
+
 class Hedger:
     """A hedger at work from construction until `close`, in mode off until told otherwise.
 
@@ -70,6 +82,7 @@ class Hedger:
     """
 
     def __init__(self, assignment: Assignment, say: Callable[[str], None]) -> None:
+        self._interface = assignment.interface
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
             self._ifindex = find_interface(self._ip, assignment.interface)
@@ -81,7 +94,7 @@ class Hedger:
             names = delay_link.link_names(assignment.run_id or secrets.token_hex(3))
             self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex)
             stack.callback(delay_link.remove, names)
-            self._programs = KernelPrograms(assignment.scoreboard_entries)
+            self._programs = _load(assignment.scoreboard_entries)
             stack.callback(self._programs.close)
             self._programs.configure(
                 Settings(
@@ -102,6 +115,16 @@ class Hedger:
             self.attach()
             self._log = HedgeLog()
             self._stack = stack.pop_all()
+
+    @property
+    def interface(self) -> str:
+        """Where it hedges."""
+        return self._interface
+
+    @property
+    def delay_line(self) -> str:
+        """The delay line at work, "netem" or "htb"."""
+        return self.link.kind.name.lower()
 
     def attach(self) -> None:
         """Puts splitter and responder in place, the responder first: no hedge leaves before its loser can be met."""

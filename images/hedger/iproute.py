@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 
@@ -25,3 +26,9 @@ def output(*command: str) -> str:
     if done.returncode != 0:
         raise IprouteError(f"{' '.join(command)}: {' '.join(done.stderr.split())}")
     return done.stdout
+
+
+def interface_towards(address: str) -> str:
+    """The interface by which packets to `address` leave this network namespace; IprouteError where there is none."""
+    (route,) = json.loads(output("ip", "-json", "route", "get", address))
+    return str(route["dev"])

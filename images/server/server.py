@@ -20,6 +20,7 @@ from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.control import ControlClient, ControlError, Message
 from hedgerow_node.expression import parse
 from hedgerow_node.processes import Worker, fork_worker
+from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import parse_duration_ns
 from hedgerow_node.wire import RequestIdPlaces, parse_place
@@ -119,7 +120,7 @@ class _Server:
         ServerWorker(sockets, settings, channel).run()
 
     def _ping(self, _: Message) -> Message:
-        answer = {"role": "server", "pid": os.getpid()}
+        answer = {"role": "server", "pid": os.getpid(), "sources": digest("server")}
         if self.death is not None:
             return {**answer, "worker_pid": None, "listening": [], "worker_died": self.death}
         return {**answer, "worker_pid": self._worker.pid, "listening": self._listening}

@@ -35,7 +35,7 @@ class RunFolder:
         self.plots = path / "plots"
         self.checksums = path / "SHA256SUMS"
         self.log = path / "log.txt"
-        self.raw = path / "raw"
+        self.raw = path.resolve() / "raw"  #: absolute: programs elsewhere write there
 
     @classmethod
     def create(cls, results: Path, scenario_name: str, now: datetime | None = None) -> RunFolder:

@@ -10,18 +10,21 @@ import typer
 
 from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, Overrides, ResultsFolder, ScenarioFile, print_json
-from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, PrerequisiteError, UsageError
+from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, PrerequisiteError
 from orchestrator.plan.blocks import Plan, make_plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.scenario.load import load_scenario
-from orchestrator.topology.netns import NetnsTopology
+from orchestrator.topology.backends import choose
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 Backend = Annotated[
-    str, typer.Option("--backend", metavar="auto|netns", help="Where the nodes run: netns, in network namespaces.")
+    str,
+    typer.Option(
+        "--backend", metavar="auto|docker|netns", help="Where the nodes run: in containers or in network namespaces."
+    ),
 ]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the plots; tables and summary are made.")]
 
@@ -35,19 +38,19 @@ def run(
     no_report: NoReport = False,
 ) -> None:
     """Run a scenario and print what it found. The exit code is the verdict's: 0, 1 refuted, 3 inconclusive."""
-    _check_backend(backend)
     scenario = load_scenario(file, overrides or ())
     plan = make_plan(scenario)
-    if os.geteuid() != 0:
+    chosen = choose(backend)
+    if chosen.name == "netns" and os.geteuid() != 0:
         raise PrerequisiteError("the netns backend needs root", f"sudo orchestrator run {file}")
     folder = RunFolder.create(results, scenario.name)
     watch = watcher(block_etas_ns(scenario, plan))
-    reason = "named" if backend == "netns" else "this version has no other"
-    watch.say(f"{folder.name}: backend netns ({reason}), about {spoken(run_eta_ns(scenario, plan))}")
+    eta = spoken(run_eta_ns(scenario, plan))
+    watch.say(f"{folder.name}: backend {chosen.name} ({chosen.reason}), about {eta}")
     started_s = time.monotonic()
     measured = Run(scenario, plan, folder, watch)
     try:
-        measured.measure(NetnsTopology, "netns")
+        measured.measure(chosen.topology, chosen.name)
     except HedgerowError:
         typer.echo(str(folder.path), err=True)
         raise
@@ -60,13 +63,6 @@ def run(
     if measured.leftovers:
         raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
     raise typer.Exit(_VERDICT_CODES.get(summary["verdict"], ExitCode.DONE))
-
-
-def _check_backend(backend: str) -> None:
-    if backend == "docker":
-        raise UsageError("--backend docker: not available in this version", "use --backend netns")
-    if backend not in ("auto", "netns"):
-        raise UsageError(f"--backend {backend}: there is no such backend", "use auto or netns")
 
 
 def _evaluate(folder: RunFolder, plan: Plan, no_report: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import LeftoversError
+from orchestrator.host.engine import remove_things_of, things_of
 from orchestrator.host.marks import namespaces_of, processes_of
 from orchestrator.host.namespaces import delete, exists
 
@@ -26,6 +27,11 @@ def end_processes(run_id: str) -> dict[str, Any]:
 def delete_namespace(name: str) -> dict[str, Any]:
     """The undo of making a network namespace."""
     return {"do": "delete-namespace", "name": name}
+
+
+def remove_project(run_id: str) -> dict[str, Any]:
+    """The undo of making containers, network and volumes for a run."""
+    return {"do": "remove-project", "run": run_id}
 
 
 def remove_directory(path: Path) -> dict[str, Any]:
@@ -76,9 +82,19 @@ def _remove_directory(undo: dict[str, Any]) -> None:
         shutil.rmtree(path)
 
 
+def _remove_project(undo: dict[str, Any]) -> None:
+    """More than once where that is needed: the engine finishes what it was asked for before."""
+    deadline_s = time.monotonic() + _END_TIMEOUT_S
+    while things_of(undo["run"]):
+        remove_things_of(undo["run"])
+        if time.monotonic() > deadline_s:
+            break
+
+
 _ACTIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "end-processes": _end_processes,
     "delete-namespace": _delete_namespace,
+    "remove-project": _remove_project,
     "remove-directory": _remove_directory,
 }
 
@@ -88,3 +104,4 @@ def by_marks(run_id: str) -> None:
     _end_processes(end_processes(run_id))
     for name in namespaces_of(run_id):
         _delete_namespace(delete_namespace(name))
+    _remove_project(remove_project(run_id))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from pathlib import Path
 
+from hedgerow_node.control import ControlError
 from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.errors import HedgerowError, RunError
 from orchestrator.host.audit import remaining
@@ -19,9 +20,10 @@ from orchestrator.scenario.checks import check_delay_line_capacity
 from orchestrator.scenario.load import dump_scenario
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.base import HEDGER, Topology
+from orchestrator.topology.programs import hedger_assignment
 
-#: Makes a backend's topology from the scenario, the run's live directory, its journal and its log file.
-MakeTopology = Callable[[Scenario, LiveRun, Journal, Path], Topology]
+#: Makes a backend's topology from the scenario, the run's live directory, its journal and its folder.
+MakeTopology = Callable[[Scenario, LiveRun, Journal, RunFolder], Topology]
 
 
 class Run:
@@ -51,10 +53,10 @@ class Run:
         journal = Journal(self.folder.journal)
         live = LiveRun(self.run_id)
         with Interrupts() as interrupts:
-            topology = make_topology(self._scenario, live, journal, self.folder.log)
+            topology = make_topology(self._scenario, live, journal, self.folder)
             try:
                 live.open(self.folder.journal)
-                topology.up()
+                self._stand_up(topology, manifest)
                 self._blocks(topology, manifest, journal)
                 interrupts.shield()
                 manifest.finish("complete")
@@ -67,7 +69,7 @@ class Run:
                 raise
             finally:
                 interrupts.shield()
-                topology.down()
+                self._take_down(topology, manifest)
                 live.close()
                 self.leftovers = remaining(self.run_id)
                 journal.note("end", leftovers=self.leftovers)
@@ -75,9 +77,30 @@ class Run:
                 self.folder.give_to_owner()
             interrupts.raise_remembered()
 
+    def _stand_up(self, topology: Topology, manifest: Manifest) -> None:
+        started_s = time.monotonic()
+        topology.up()
+        self._tell_time("up", started_s, manifest)
+        manifest.set(**topology.describe())
+
+    def _take_down(self, topology: Topology, manifest: Manifest) -> None:
+        started_s = time.monotonic()
+        topology.down()
+        self._tell_time("down", started_s, manifest)
+
+    def _tell_time(self, what: str, started_s: float, manifest: Manifest) -> None:
+        taken_s = round(time.monotonic() - started_s, 3)
+        self._watcher.say(f"topology {what} in {taken_s:.1f} s")
+        manifest.set(**{f"topology_{what}_s": taken_s})
+
     def _blocks(self, topology: Topology, manifest: Manifest, journal: Journal) -> None:
         hedger = topology.control(HEDGER)
-        state = hedger.call("ping")
+        assignment = hedger_assignment(self._scenario, topology.servers(), self.run_id)
+        try:
+            state = hedger.call("configure", **assignment)
+        except ControlError as error:
+            topology.check()
+            raise RunError(f"hedger: {error}", "orchestrator doctor says what is missing") from error
         check_delay_line_capacity(self._scenario, state["delay_line"])
         before = hedger.call("delay-line")["statistics"]
         manifest.set(engine=state["engine"], delay_line=state["delay_line"])

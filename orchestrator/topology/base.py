@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from hedgerow_node.control import ControlClient
 
@@ -33,3 +33,6 @@ class Topology(Protocol):
 
     def check(self) -> None:
         """Raises RunError, naming node and reason, where a node's program or its worker has ended."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest should tell of it, beside the backend's name."""

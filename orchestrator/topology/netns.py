@@ -7,18 +7,17 @@ in their environment and end with the orchestrator.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
-from hedgerow_node.control import ControlClient, ControlError
-from orchestrator.errors import RunError
+from hedgerow_node.control import ControlClient
+from orchestrator.collect.folder import RunFolder
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
@@ -27,14 +26,13 @@ from orchestrator.host.undo import carry_out, delete_namespace, end_processes
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology import programs
 from orchestrator.topology.base import CLIENT, HEDGER, server_name
+from orchestrator.topology.nodes import Nodes
 
 INTERFACE = "eth0"
 BRIDGE = "bridge0"
 CLIENT_ADDRESS = "10.77.0.1"
 PREFIX_LENGTH = 24
-START_TIMEOUT_S = 20.0  #: compiling the BPF programs takes a quarter of a second here, many under emulation
-CALL_TIMEOUT_S = 30.0
-_POLL_S = 0.01
+_END_TIMEOUT_S = 3.0
 
 
 def server_address(replica: int) -> str:
@@ -43,16 +41,16 @@ def server_address(replica: int) -> str:
 
 
 class NetnsTopology:
-    """The nodes of one run; `log` receives what the programs print."""
+    """The nodes of one run; the folder's log receives what the programs print."""
 
     backend = "netns"
 
-    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, log: Path) -> None:
-        self._scenario, self._live, self._journal, self._log = scenario, live, journal, log
+    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
+        self._scenario, self._live, self._journal, self._log = scenario, live, journal, folder.log
         self._replicas = range(scenario.topology.replicas)
         self._namespaces: list[str] = []
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._controls: dict[str, ControlClient] = {}
+        self._nodes = Nodes(self._ending, self._words)
 
     def up(self) -> None:
         """Namespaces, links and programs, in this order; RunError where a program does not come up."""
@@ -65,16 +63,13 @@ class NetnsTopology:
                 server_name(replica), self._namespace(f"server{replica}"), programs.SERVER, ["--listen", listen]
             )
         self._start(CLIENT, client, programs.CLIENT, [])
-        arguments = programs.hedger_arguments(self._scenario, INTERFACE, self.servers(), self._live.run_id)
-        self._start(HEDGER, client, programs.HEDGER, arguments)
+        self._start(HEDGER, client, programs.HEDGER, [])
         for node in self._processes:
-            self._controls[node] = self._wait_for(node)
+            self._nodes.connect(node, self._socket(node))
 
     def down(self) -> None:
         """Ends the programs, the hedger first so that it can detach, and removes the namespaces."""
-        for control in self._controls.values():
-            control.close()
-        self._controls = {}
+        self._nodes.close()
         if self._processes:
             for node in (HEDGER, *self._processes):
                 if node in self._processes:
@@ -90,26 +85,15 @@ class NetnsTopology:
 
     def control(self, node: str) -> ControlClient:
         """The control channel of a node."""
-        return self._controls[node]
+        return self._nodes[node]
 
     def check(self) -> None:
         """Raises RunError where a program or its worker has ended."""
-        for replica in self._replicas:
-            control = self._controls[server_name(replica)]
-            # A server says nothing unasked but this; asking would disturb what is being measured.
-            if select.select([control.fileno()], [], [], 0)[0]:
-                self._explain(server_name(replica), control)
-        for node, process in self._processes.items():
-            if process.poll() is not None:
-                raise RunError(f"{node} ended in the middle of the run ({_ending(process)})", "see the run's log.txt")
+        self._nodes.check()
 
-    def _explain(self, node: str, control: ControlClient) -> None:
-        try:
-            event = control.wait_event("worker-died", CALL_TIMEOUT_S)
-        except ControlError:  # not its worker's end but its own
-            self._processes[node].wait(CALL_TIMEOUT_S)
-        else:
-            raise RunError(f"{node}: its worker died in the middle of the run ({event['status']})", "see log.txt")
+    def describe(self) -> dict[str, Any]:
+        """Nothing that the manifest does not know."""
+        return {}
 
     def _namespace(self, role: str) -> str:
         return namespace_name(self._live.run_id, role)
@@ -156,31 +140,21 @@ class NetnsTopology:
     def _socket(self, node: str) -> Path:
         return self._live.path / f"{node}.sock"
 
-    def _wait_for(self, node: str) -> ControlClient:
-        deadline_s = time.monotonic() + START_TIMEOUT_S
-        process = self._processes[node]
-        while process.poll() is None:
-            try:
-                control = ControlClient(self._socket(node), CALL_TIMEOUT_S)
-                control.call("ping")
-            except ControlError as error:
-                if time.monotonic() > deadline_s:
-                    raise RunError(f"{node} does not answer: {error}", "see the run's log.txt") from error
-                time.sleep(_POLL_S)
-            else:
-                return control
+    def _ending(self, node: str) -> str | None:
+        code = self._processes[node].poll()
+        if code is None:
+            return None
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def _words(self, node: str) -> str:
         lines = self._log.read_text(errors="replace").splitlines()
-        words = [line for line in lines if line.startswith(f"{node.partition('-')[0]}: ")]
-        raise RunError(
-            f"{node} did not come up ({_ending(process)}): {'; '.join(words) or 'no word from it'}",
-            "orchestrator doctor says what is missing",
-        )
+        return "; ".join(line for line in lines if line.startswith(f"{node.partition('-')[0]}: "))
 
     @staticmethod
     def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         try:
-            process.wait(timeout=CALL_TIMEOUT_S / 10)
+            process.wait(timeout=_END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -189,8 +163,3 @@ class NetnsTopology:
 def _netlink(namespace: str) -> IPRoute:
     with inside(namespace):
         return IPRoute()
-
-
-def _ending(process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

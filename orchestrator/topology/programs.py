@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from hedgerow_node.addresses import format_endpoint
 from orchestrator.scenario.models import Scenario
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
@@ -14,26 +14,17 @@ CLIENT = IMAGES / "client" / "client.py"
 HEDGER = IMAGES / "hedger" / "hedger.py"
 
 
-def hedger_arguments(
-    scenario: Scenario, interface: str, servers: Sequence[tuple[str, int]], run_id: str
-) -> list[str]:
-    """The hedger's command line, the control socket left out. It starts switched off; blocks switch it on."""
+def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], run_id: str) -> dict[str, Any]:
+    """The fields of the message `configure` to the hedger, which then is at work, switched off; blocks switch it."""
     hedging = scenario.hedging
-    places = hedging.request_id
-    options = {
-        "--interface": interface,
-        "--service": format_endpoint(*servers[0]),
-        "--delay": f"{hedging.delay_ns}ns",
-        "--expiry": f"{max(2 * hedging.delay_ns, scenario.drain_ns + hedging.delay_ns)}ns",
-        "--request-id": f"{places.request.offset}:{places.request.length}",
-        "--response-id": f"{places.response.offset}:{places.response.length}",
-        "--engine": "clone",
-        "--delay-line": hedging.delay_line,
-        "--budget": f"{hedging.budget.percent:f}%",
-        "--burst": str(hedging.budget.burst),
-        "--mode": "off",
-        "--run-id": run_id,
+    return {
+        "services": [[list(servers[0])]],
+        "request_id": hedging.request_id.model_dump(),
+        "copy_id": None if hedging.copy_id is None else {"offset": hedging.copy_id.offset, "length": 1},
+        "delay_ns": hedging.delay_ns,
+        "expiry_ns": max(2 * hedging.delay_ns, scenario.drain_ns + hedging.delay_ns),
+        "delay_line": hedging.delay_line,
+        "budget_ratio": hedging.budget.percent / 100,
+        "budget_burst": hedging.budget.burst,
+        "run_id": run_id,
     }
-    if hedging.copy_id is not None:
-        options["--copy-id"] = f"{hedging.copy_id.offset}:1"
-    return [part for option in options.items() for part in option]

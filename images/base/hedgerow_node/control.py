@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import time
 from collections import deque
@@ -272,6 +273,19 @@ class ControlClient:
     def fileno(self) -> int:
         """The socket's descriptor, for a caller's own poll loop."""
         return self._connection.fileno()
+
+    def waiting(self) -> bool:
+        """Whether there is something to read, an event or the program's end; never waits."""
+        return bool(self._arrived or self._events or select.select([self._connection], [], [], 0)[0])
+
+    def gone(self) -> bool:
+        """Whether the program has ended; what it said before hides that until it is read. Never waits."""
+        if not select.select([self._connection], [], [], 0)[0]:
+            return False
+        try:
+            return not self._connection.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Close the connection."""

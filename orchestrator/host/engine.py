@@ -1,0 +1,95 @@
+"""The Docker engine of this host, if one answers: how to reach it, and what bears a run's id in it.
+
+The engine's own label, the compose project, is the mark: `hedgerow-<run id>`. The SDK is imported only where an
+engine's socket exists, since that takes longer than all that a run without Docker asks here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+PROJECT_LABEL = "com.docker.compose.project"
+SOCKET = Path("/var/run/docker.sock")
+_TIMEOUT_S = 30
+#: The engine refuses with 404 what is gone meanwhile, with 409 what is just being removed.
+_GONE = (404, 409)
+
+
+def project_name(run_id: str) -> str:
+    """The compose project of a run."""
+    return f"hedgerow-{run_id}"
+
+
+@contextmanager
+def engine() -> Iterator[DockerClient | None]:
+    """A client of the engine, None where none answers; `DOCKER_HOST` is heeded."""
+    if "DOCKER_HOST" not in os.environ and not SOCKET.exists():
+        yield None
+        return
+    import docker  # noqa: PLC0415 - see above
+
+    try:
+        client = docker.from_env(timeout=_TIMEOUT_S)
+        client.ping()
+    except docker.errors.DockerException:
+        yield None
+        return
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def things_of(run_id: str) -> list[str]:
+    """The containers, networks and volumes of the run's project, in words; none where no engine answers."""
+    with engine() as client:
+        if client is None:
+            return []
+        return [f"{kind} {name}" for kind, name, _ in _things(client, project_name(run_id))]
+
+
+def remove_things_of(run_id: str) -> None:
+    """Removes them, running containers too; harmless where there are none."""
+    with engine() as client:
+        if client is not None:
+            _remove(client, project_name(run_id))
+
+
+def _things(client: DockerClient, project: str) -> list[tuple[str, str, Any]]:
+    """Kind, name and object of each."""
+    of_project = {"label": f"{PROJECT_LABEL}={project}"}
+    containers = client.containers.list(all=True, filters=of_project, sparse=True)
+    found = [("container", container.attrs["Names"][0].lstrip("/"), container) for container in containers]
+    found += [("network", network.name, network) for network in client.networks.list(filters=of_project)]
+    found += [("volume", volume.name, volume) for volume in client.volumes.list(filters=of_project)]
+    return found
+
+
+def _remove(client: DockerClient, project: str) -> None:
+    """All containers at once, then what they used."""
+    things = _things(client, project)
+    containers = [thing for kind, _, thing in things if kind == "container"]
+    if containers:
+        with ThreadPoolExecutor(len(containers)) as pool:
+            list(pool.map(lambda container: _forgiving(container.remove, force=True, v=True), containers))
+    for kind, _, thing in things:
+        if kind != "container":
+            _forgiving(thing.remove)
+
+
+def _forgiving(remove: Any, **options: bool) -> None:
+    from docker.errors import APIError  # noqa: PLC0415 - see above
+
+    try:
+        remove(**options)
+    except APIError as error:
+        if error.status_code not in _GONE:
+            raise

@@ -1,0 +1,199 @@
+"""The docker backend: the containers of compose.yaml, one compose project a run, on a bridge of its own.
+
+Compose brings them up, so that there is one description of the topology; the engine's API does the rest. Where the
+orchestrator is itself a service of that file (`docker compose up`), the containers are up already and stay.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from hedgerow_node.control import ControlClient
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import PrerequisiteError, RunError
+from orchestrator.host.engine import PROJECT_LABEL, engine, project_name
+from orchestrator.host.journal import Journal
+from orchestrator.host.live import ROOT as CONTROL_INSIDE
+from orchestrator.host.live import LiveRun
+from orchestrator.host.marks import PROCESS_VARIABLE
+from orchestrator.host.undo import carry_out, end_processes, remove_project
+from orchestrator.scenario.models import Scenario
+from orchestrator.topology.base import CLIENT, HEDGER, server_name
+from orchestrator.topology.images import ROOT, describe
+from orchestrator.topology.nodes import Nodes
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SERVICES = ("server", "client", "hedger")
+_COMPOSE_TIMEOUT_S = 60.0
+_SIGNALLED = 128  #: exit codes above it name the signal
+
+
+def inside() -> bool:
+    """Whether this process runs in a container of the compose project."""
+    return os.environ.get("HEDGEROW_INSIDE") == "1"
+
+
+class DockerTopology:
+    """The containers of one run."""
+
+    backend = "docker"
+
+    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
+        self._scenario, self._live, self._journal, self._folder = scenario, live, journal, folder
+        self._nodes = Nodes(self._ending, self._words)
+        self._containers: dict[str, Any] = {}
+        self._addresses: list[tuple[str, int]] = []
+        self._description: dict[str, Any] = {}
+        self._made = False
+        self._stack = ExitStack()
+
+    def up(self) -> None:
+        """Containers and control channels; PrerequisiteError where there is no engine, RunError where one fails."""
+        if not inside():
+            self._compose_up()
+        sockets = CONTROL_INSIDE if inside() else self._live.path
+        client = self._stack.enter_context(engine())
+        if client is None:
+            raise PrerequisiteError("no Docker engine answers", "orchestrator doctor says what is missing")
+        self._find(client)
+        for node, container in self._containers.items():
+            name = f"server-{container.id[:12]}" if node not in (CLIENT, HEDGER) else node
+            self._nodes.connect(node, sockets / f"{name}.sock")
+        self._addresses = self._listening()
+        roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
+        self._description = {"images": describe(client, roles)}
+
+    def down(self) -> None:
+        """Keeps what the programs printed, and removes containers and network where this run made them."""
+        self._nodes.close()
+        self._keep_logs()
+        self._stack.close()
+        if self._made:
+            carry_out(end_processes(self._live.run_id))
+            carry_out(remove_project(self._live.run_id))
+            self._made = False
+
+    def servers(self) -> list[tuple[str, int]]:
+        """Address and port of every replica."""
+        return self._addresses
+
+    def control(self, node: str) -> ControlClient:
+        """The control channel of a node."""
+        return self._nodes[node]
+
+    def check(self) -> None:
+        """Raises RunError where a container, its program or a worker of that has ended."""
+        self._nodes.check()
+
+    def describe(self) -> dict[str, Any]:
+        """The images: ids, base, packages."""
+        return self._description
+
+    def _compose_up(self) -> None:
+        """Compose runs in a session of its own and is waited for: half-made containers would escape the undo."""
+        run_id = self._live.run_id
+        self._journal.change(f"make containers and network of {project_name(run_id)}", remove_project(run_id))
+        self._journal.change("start compose", end_processes(run_id))
+        self._made = True
+        command = ["docker", "compose", "--project-name", project_name(run_id), "up", "--detach", "--no-build"]
+        command += ["--pull", "never", "--quiet-pull", *SERVICES]
+        environment = {
+            "HEDGEROW_CONTROL": str(self._live.path),
+            "HEDGEROW_RECORDS": str(self._folder.raw),
+            "HEDGEROW_PORT": str(self._scenario.service.port),
+            "HEDGEROW_EARLY_CHECKS": "1ms",
+            PROCESS_VARIABLE: run_id,
+        }
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise PrerequisiteError("docker is missing", "orchestrator doctor says what is missing") from error
+        try:
+            _, words = process.communicate(timeout=_COMPOSE_TIMEOUT_S)
+        finally:
+            process.wait()
+        if process.returncode != 0:
+            last = (words.strip().splitlines() or ["no word from it"])[-1]
+            raise RunError(f"docker compose up failed: {last}", "orchestrator doctor says what is missing")
+
+    def _find(self, client: DockerClient) -> None:
+        """The project's containers by node name; a scenario uses the first servers."""
+        project = project_name(self._live.run_id)
+        if inside():
+            project = client.containers.get(socket.gethostname()).labels[PROJECT_LABEL]
+        found: dict[str, Any] = {}
+        for container in client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"}):
+            service = container.labels["com.docker.compose.service"]
+            replica = int(container.labels["com.docker.compose.container-number"]) - 1
+            if service in (CLIENT, HEDGER):
+                found[service] = container
+            elif service == "server" and replica < self._scenario.topology.replicas:
+                found[server_name(replica)] = container
+        wanted = [*(server_name(n) for n in range(self._scenario.topology.replicas)), CLIENT, HEDGER]
+        absent = [node for node in wanted if node not in found]
+        if absent:
+            raise RunError(f"compose made no container for {', '.join(absent)}", "see compose.yaml: server has 3")
+        self._containers = {node: found[node] for node in wanted}
+
+    def _listening(self) -> list[tuple[str, int]]:
+        """Where the servers listen, which must be the scenario's port."""
+        wanted, addresses = self._scenario.service.port, []
+        for replica in range(self._scenario.topology.replicas):
+            node = server_name(replica)
+            (port,) = {port for _, port in self._nodes[node].call("ping")["listening"]}
+            if port != wanted:
+                raise PrerequisiteError(
+                    f"{node} listens on port {port}, the scenario asks {wanted}",
+                    f"HEDGEROW_PORT={wanted} docker compose up …",
+                )
+            (network,) = self._containers[node].attrs["NetworkSettings"]["Networks"].values()
+            addresses.append((network["IPAddress"], port))
+        return addresses
+
+    def _ending(self, node: str) -> str | None:
+        from docker.errors import NotFound  # noqa: PLC0415 - imported only where an engine is
+
+        container = self._containers[node]
+        try:
+            container.reload()
+        except NotFound:
+            return "its container was removed"
+        state = container.attrs["State"]
+        if state["Running"]:
+            return None
+        if state["OOMKilled"]:
+            return "out of memory"
+        code = int(state["ExitCode"])
+        return f"killed by {signal.Signals(code - _SIGNALLED).name}" if code > _SIGNALLED else f"exit code {code}"
+
+    def _words(self, node: str) -> str:
+        text: bytes = self._containers[node].logs(tail=5)
+        return "; ".join(text.decode(errors="replace").splitlines())
+
+    def _keep_logs(self) -> None:
+        from docker.errors import NotFound  # noqa: PLC0415 - imported only where an engine is
+
+        with self._folder.log.open("a") as log:
+            for node, container in self._containers.items():
+                try:
+                    text: bytes = container.logs()
+                except NotFound:
+                    text = b"its container was removed\n"
+                log.writelines(f"{node} | {line}\n" for line in text.decode(errors="replace").splitlines())
+        self._containers = {}

@@ -1,0 +1,93 @@
+"""The images of compose.yaml: built, looked for, and described for the manifest."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import PrerequisiteError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = ("server", "client", "hedger", "orchestrator")
+BASE_IMAGE = "debian:trixie-slim"
+_BASE_LABEL = "hedgerow.base"  #: borne by a base image that was made here, inherited by all built on it
+_PACKAGES = "/opt/hedgerow/packages"
+
+
+def image_name(role: str) -> str:
+    """The image of a role."""
+    return f"hedgerow-{role}"
+
+
+def missing_images(client: DockerClient, roles: tuple[str, ...] = ROLES) -> list[str]:
+    """The images that are not there."""
+    here = {tag.removesuffix(":latest") for image in client.images.list() for tag in image.tags}
+    return [image_name(role) for role in roles if image_name(role) not in here]
+
+
+def build(client: DockerClient, offline: bool, say: Callable[[str], None]) -> None:
+    """Builds all images; the base image is pulled, or made here where that fails or `offline` asks for it.
+
+    Raises PrerequisiteError with the tool's last words where a step fails.
+    """
+    base = [tag for image in client.images.list() for tag in image.tags if tag == BASE_IMAGE]
+    if not base and (offline or not _pulled(say)):
+        say(f"making {BASE_IMAGE} with mmdebstrap from this host's Debian mirror")
+        _step([str(ROOT / "images" / "offline-base"), BASE_IMAGE])
+    say(f"building {', '.join(image_name(role) for role in ROLES)}")
+    _step(["docker", "compose", "build", *ROLES])
+
+
+def describe(client: DockerClient, containers: dict[str, Any]) -> dict[str, Any]:
+    """The images of the running `containers` (by role): id, what its base was made of, the packages inside."""
+    found = {}
+    for role, container in containers.items():
+        image = client.images.get(container.image.id)
+        found[image_name(role)] = {
+            "id": image.id,
+            "base": image.labels.get(_BASE_LABEL, BASE_IMAGE),
+            "packages": _packages(container),
+        }
+    return found
+
+
+def _packages(container: Any) -> dict[str, str]:
+    """Read out of the container's files: no process is started in it."""
+    chunks, _ = container.get_archive(_PACKAGES)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        member = archive.extractfile(Path(_PACKAGES).name)
+        text = member.read().decode() if member is not None else ""
+    return dict(line.split("\t", 1) for line in text.splitlines())
+
+
+def _pulled(say: Callable[[str], None]) -> bool:
+    say(f"pulling {BASE_IMAGE}")
+    done = subprocess.run(
+        ["timeout", "60", "docker", "pull", "--quiet", BASE_IMAGE], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        say(f"it cannot be pulled: {_last_line(done.stderr)}")
+    return done.returncode == 0
+
+
+def _step(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise PrerequisiteError(f"{command[0]} is missing", "orchestrator doctor says what is missing") from error
+    if done.returncode != 0:
+        raise PrerequisiteError(
+            f"{' '.join(command)} failed: {_last_line(done.stderr or done.stdout)}",
+            "run it by hand to see all it says; without a registry: orchestrator images build --offline",
+        )
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no word from it"])[-1]
