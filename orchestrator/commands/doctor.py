@@ -8,7 +8,8 @@ import typer
 
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import ExitCode
-from orchestrator.topology.doctor import State, examine
+from orchestrator.topology.checks import State
+from orchestrator.topology.doctor import examine
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class DockerTopology:
         self._description: dict[str, Any] = {}
         self._made = False
         self._stack = ExitStack()
+        self._since_s = int(time.time())  #: containers that were up before have said other things before
 
     def up(self) -> None:
         """Containers and control channels; PrerequisiteError where there is no engine, RunError where one fails."""
@@ -192,7 +194,7 @@ class DockerTopology:
         with self._folder.log.open("a") as log:
             for node, container in self._containers.items():
                 try:
-                    text: bytes = container.logs()
+                    text: bytes = container.logs(since=self._since_s)
                 except NotFound:
                     text = b"its container was removed\n"
                 log.writelines(f"{node} | {line}\n" for line in text.decode(errors="replace").splitlines())

@@ -10,36 +10,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from orchestrator.host.live import live_runs
+from orchestrator.topology.checks import Check, State
+from orchestrator.topology.doctor_docker import look_at_docker
 from orchestrator.topology.programs import HEDGER
 
 OLDEST_KERNEL = (5, 10)
 #: The tools that are called, by the package that holds them.
 _TOOLS = {"iproute2": ("ip", "tc"), "util-linux": ("nsenter", "setpriv", "unshare")}
-
-
-class State(StrEnum):
-    """How a check came out: `MISSING` keeps runs from starting, `WARNING` may cost precision."""
-
-    OK = "ok"
-    WARNING = "warning"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 def examine() -> list[Check]:
@@ -140,4 +122,13 @@ def _dead_runs() -> Iterator[Check]:
         yield Check("runs", State.WARNING, f"open: {', '.join(runs)}", "orchestrator down, unless they are at work")
 
 
-_LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (_root, _kernel, _tools, _bcc, _hedger, _quiet, _dead_runs)
+_LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (
+    _root,
+    _kernel,
+    _tools,
+    _bcc,
+    _hedger,
+    look_at_docker,
+    _quiet,
+    _dead_runs,
+)
