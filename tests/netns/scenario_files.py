@@ -19,12 +19,12 @@ version: 1
 name: {name}
 service:
   service_time: {service_time}
-  stall: {{when: "id % 100 < 2", duration: 300ms, heal_on_duplicate: true}}
+  stall: {{when: "id % 100 < 2", duration: 120ms, heal_on_duplicate: true}}
 workload:
   requests: {requests}
   warmup: 10
   arrivals: {{mode: closed, users: {users}, think: {think}}}
-  timeout: 400ms
+  timeout: 200ms
 hedging: {{delay: 10ms, copy_id: {{offset: 4, length: 2}}}}
 strategies: [{strategies}]
 design: {{blocks: {blocks}}}
