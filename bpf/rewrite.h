@@ -19,9 +19,10 @@ static inline bool rewrite_ipv4(struct __sk_buff *skb, struct packet *packet, u3
 static inline bool rewrite_ipv6(struct __sk_buff *skb, struct packet *packet, u32 address_offset, u32 *old, u32 *new)
 {
 	u32 sum = packet->transport + offsetof(struct udphdr, check);
-	s64 difference = bpf_csum_diff((void *)old, 16, (void *)new, 16, 0);
+	/* A 32-bit sum before Linux 6.13, folded to 16 bits since: its sign says nothing. These sizes cannot fail. */
+	u32 difference = bpf_csum_diff((void *)old, 16, (void *)new, 16, 0);
 
-	return difference >= 0 && bpf_l4_csum_replace(skb, sum, 0, difference, BPF_F_PSEUDO_HDR) == 0 &&
+	return bpf_l4_csum_replace(skb, sum, 0, difference, BPF_F_PSEUDO_HDR) == 0 &&
 	       bpf_skb_store_bytes(skb, packet->network + address_offset, new, 16, BPF_F_RECOMPUTE_CSUM) == 0;
 }
 

@@ -143,6 +143,7 @@ class KernelPrograms:
 
     def configure(self, settings: Settings) -> None:
         """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty."""
+        self._map("endpoint_map").clear()
         for index, service in enumerate(settings.services):
             self._configure_service(index, service, settings)
         config = self._config

@@ -18,6 +18,8 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, errors included.")]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")]
 
+NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the plots; tables and summary are made.")]
+
 DEFAULT_RESULTS = Path("results")
 
 

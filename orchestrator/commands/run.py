@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from orchestrator.collect.folder import RunFolder
-from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, Overrides, ResultsFolder, ScenarioFile, print_json
-from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, PrerequisiteError
-from orchestrator.plan.blocks import Plan, make_plan
+from orchestrator.commands.evaluate import evaluate, exit_with, print_result
+from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, NoReport, Overrides, ResultsFolder, ScenarioFile
+from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError
+from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.scenario.load import load_scenario
 from orchestrator.topology.backends import choose
-
-_VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 Backend = Annotated[
     str,
@@ -26,7 +25,9 @@ Backend = Annotated[
         "--backend", metavar="auto|docker|netns", help="Where the nodes run: in containers or in network namespaces."
     ),
 ]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the plots; tables and summary are made.")]
+CollectOnly = Annotated[
+    bool, typer.Option("--collect-only", help="Measure and stop: `orchestrator analyze RUN` does the rest, anywhere.")
+]
 
 
 def run(
@@ -36,6 +37,7 @@ def run(
     results: ResultsFolder = DEFAULT_RESULTS,
     as_json: AsJson = False,
     no_report: NoReport = False,
+    collect_only: CollectOnly = False,
 ) -> None:
     """Run a scenario and print what it found. The exit code is the verdict's: 0, 1 refuted, 3 inconclusive."""
     scenario = load_scenario(file, overrides or ())
@@ -57,34 +59,11 @@ def run(
     finally:
         watch.close()
     watch.say(f"measured in {time.monotonic() - started_s:.1f} s")
-    summary = _evaluate(folder, plan, no_report)
-    _print(summary, as_json)
+    summary = None if collect_only else evaluate(folder, plots=not no_report)
+    if summary is not None:
+        print_result(summary, as_json)
     typer.echo(str(folder.path), err=True)
     if measured.leftovers:
         raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
-    raise typer.Exit(_VERDICT_CODES.get(summary["verdict"], ExitCode.DONE))
-
-
-def _evaluate(folder: RunFolder, plan: Plan, no_report: bool) -> dict[str, Any]:
-    """numpy, pyarrow and matplotlib come in only here, after the measuring."""
-    from orchestrator.analysis.summary import summarise, write_summary  # noqa: PLC0415
-    from orchestrator.collect.tables import write_checksums, write_tables  # noqa: PLC0415
-
-    write_tables(folder, plan)
-    summary = summarise(folder)
-    write_summary(folder, summary)
-    if not no_report:
-        from orchestrator.report.plots import draw  # noqa: PLC0415
-
-        draw(folder)
-    write_checksums(folder)
-    return summary
-
-
-def _print(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(summary)
-        return
-    from orchestrator.report.terminal import print_summary  # noqa: PLC0415
-
-    print_summary(summary)
+    if summary is not None:
+        raise exit_with(summary)

@@ -1,4 +1,4 @@
-"""Loads the programs once a test session and hands every test a bench with the counters at zero."""
+"""Compiles and loads the programs once, and hands every test a bench with the counters at zero."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bpf.kernel_bench import KernelBench, kernel_bench
-from kernel_programs import DelayLineKind
+from kernel_programs import DelayLineKind, KernelPrograms
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -16,15 +16,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("root")
 
 
+@pytest.fixture(scope="session")
+def programs() -> Iterator[KernelPrograms]:
+    loaded = KernelPrograms()
+    yield loaded
+    loaded.close()
+
+
 @pytest.fixture(scope="module")
-def loaded_bench() -> Iterator[KernelBench]:
-    with kernel_bench(DelayLineKind.HTB) as bench:
+def loaded_bench(programs: KernelPrograms) -> Iterator[KernelBench]:
+    with kernel_bench(programs, DelayLineKind.HTB) as bench:
         yield bench
 
 
 @pytest.fixture
 def bench(loaded_bench: KernelBench) -> KernelBench:
-    loaded_bench.configure()
-    loaded_bench.counted()
-    loaded_bench.hedges()
+    loaded_bench.begin()
     return loaded_bench

@@ -6,6 +6,7 @@ Frames are fed with BPF_PROG_TEST_RUN by the raw system call, which every bcc re
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import struct
 from collections.abc import Iterator
@@ -17,12 +18,14 @@ from hedge_log import HedgeLog
 from hedgerow_node.records import Hedge
 from hedgerow_node.wire import IdPlace
 from iproute import batch
-from kernel_programs import DelayLineKind, KernelPrograms, Service, Settings
+from kernel_programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings
 
 CLIENT4, SERVER4, OTHER4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100)
 CLIENT6, SERVER6, OTHER6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100)
 PASSED, DROPPED, REDIRECTED = -1, 2, 7  #: TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_REDIRECT
 MARK_PRIMER, MARK_CLONE, MARK_HEDGE = 0x4ED10000, 0x4ED20000, 0x4ED30000
+#: The first block of each test; the scoreboard outlives a bench, as the programs do.
+_FIRST_BLOCKS = itertools.count(10, 10)
 FIRST_FOUR_BYTES, NEXT_BYTE = IdPlace(0, 4), IdPlace(4, 1)
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
@@ -102,6 +105,18 @@ class KernelBench:
     def __init__(self, programs: KernelPrograms, link: delay_link.DelayLink, out_ifindex: int) -> None:
         self.programs, self.link, self.out_ifindex = programs, link, out_ifindex
         self._before: dict[str, int] = {}
+        self._first_block = 0
+
+    def begin(self) -> None:
+        """A new test: settings as they come, counters at zero, and nothing known of the requests of earlier tests."""
+        self._first_block = next(_FIRST_BLOCKS)
+        self.configure()
+        self.counted()
+        self.hedges()
+
+    def switch(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
+        """Switches what the programs do; requests of one block are none of another's."""
+        self.programs.set_mode(mode, identity, self._first_block + block)
 
     def configure(
         self,
@@ -161,14 +176,10 @@ class KernelBench:
 
 
 @contextmanager
-def kernel_bench(kind: DelayLineKind) -> Iterator[KernelBench]:
-    """A bench with freshly loaded programs; nothing of it is left afterwards."""
+def kernel_bench(programs: KernelPrograms, kind: DelayLineKind) -> Iterator[KernelBench]:
+    """A bench for loaded programs; nothing of it is left afterwards."""
     with private_network():
         batch("ip", ["link add out0 type veth peer name out1", "link set out0 up", "link set out1 up"])
         # Clones wait for a minute, longer than any test: what crosses is what the test feeds to the rescuer.
         link = delay_link.make(delay_link.link_names("000000"), kind, 60_000_000_000, 0)
-        programs = KernelPrograms()
-        try:
-            yield KernelBench(programs, link, delay_link.interface_index("out0"))
-        finally:
-            programs.close()
+        yield KernelBench(programs, link, delay_link.interface_index("out0"))

@@ -64,7 +64,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", UNDERSTOOD)
 def test_understood_requests_and_responses_meet_on_the_scoreboard(bench: KernelBench, name: str) -> None:
     request = UNDERSTOOD[name]
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     for frame, program, counter in (
         (request.frame(), bench.split, "requests"),
         (request.reply(request.payload).frame(), bench.respond, "answered"),
@@ -78,7 +78,7 @@ def test_understood_requests_and_responses_meet_on_the_scoreboard(bench: KernelB
 def test_what_is_not_understood_passes_untouched_and_counted(bench: KernelBench, name: str) -> None:
     datagram, reason = REFUSED[name]
     for mode in (Mode.TAP, Mode.HEDGE):
-        bench.programs.set_mode(mode)
+        bench.switch(mode)
         for frame, program, hook in (
             (datagram.frame(), bench.split, "out"),
             (datagram.reply(datagram.payload).frame(), bench.respond, "in"),
@@ -90,7 +90,7 @@ def test_what_is_not_understood_passes_untouched_and_counted(bench: KernelBench,
 
 @pytest.mark.parametrize("datagram", [V4, V6], ids=["IPv4", "IPv6"])
 def test_a_buffer_of_several_datagrams_passes_unhedged(bench: KernelBench, datagram: Datagram) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     assert bench.split(datagram.frame(), gso_segs=4).action == PASSED
     assert bench.respond(datagram.reply(datagram.payload).frame(), gso_segs=4).action == PASSED
     assert bench.counted() == {"out_seen": 1, "out_gso": 1, "in_seen": 1, "in_gso": 1}

@@ -31,7 +31,7 @@ HOUR_NS = 3_600_000_000_000
 
 
 def test_an_unanswered_request_is_hedged_with_the_very_same_frame(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     frame = request(1).frame()
     bench.split(frame)
     verdict = bench.rescue(frame)
@@ -40,7 +40,7 @@ def test_an_unanswered_request_is_hedged_with_the_very_same_frame(bench: KernelB
 
 
 def test_an_answered_request_is_not(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     frame = request(2).frame()
     bench.split(frame)
     bench.respond(response(request(2)).frame())
@@ -50,7 +50,7 @@ def test_an_answered_request_is_not(bench: KernelBench) -> None:
 
 
 def test_the_tap_sees_the_hedge_leave_and_gives_back_the_clients_mark(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(3)
     assert bench.split(asked.frame(), mark=0xABCD0007, priority=6).mark == 0xABCD0007
     crossed = bench.rescue(asked.frame())
@@ -66,7 +66,7 @@ def test_the_tap_sees_the_hedge_leave_and_gives_back_the_clients_mark(bench: Ker
 
 
 def test_arming_leaves_mark_priority_and_frame_alone(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     frame = request(4).frame()
     verdict = bench.split(frame, mark=0x12345678, priority=3)
     assert (verdict.frame, verdict.mark, verdict.priority) == (frame, 0x12345678, 3)
@@ -75,7 +75,7 @@ def test_arming_leaves_mark_priority_and_frame_alone(bench: KernelBench) -> None
 def test_a_clone_of_an_earlier_request_with_the_same_id_hedges_nothing(bench: KernelBench) -> None:
     asked = request(5)
     bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     bench.split(asked.frame())
     bench.respond(response(asked).frame())
     bench.split(asked.frame())
@@ -85,22 +85,22 @@ def test_a_clone_of_an_earlier_request_with_the_same_id_hedges_nothing(bench: Ke
 
 
 def test_a_clone_whose_request_is_forgotten_is_dropped(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     assert bench.rescue(request(6).frame()).action == DROPPED
     assert bench.counted() == {"lost": 1}
 
 
 def test_switched_off_meanwhile(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     bench.split(request(7).frame())
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     bench.counted()
     assert bench.rescue(request(7).frame()).action == DROPPED
     assert bench.counted() == {"disarmed": 1}
 
 
 def test_only_clones_cross_the_delay_link(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     bench.split(request(8).frame())
     bench.counted()
     for mark in (MARK_PRIMER, MARK_PRIMER | 17, 0, 7, MARK_HEDGE, 0x0002FFFF):
@@ -109,7 +109,7 @@ def test_only_clones_cross_the_delay_link(bench: KernelBench) -> None:
 
 
 def test_an_unparsable_clone_is_dropped(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     for frame in (replace(request(9), fragment=0x2000).frame(), replace(request(9), destination=OTHER4).frame()):
         assert bench.rescue(frame).action == DROPPED
     assert bench.counted() == {"rescue_failed": 2}
@@ -118,7 +118,7 @@ def test_an_unparsable_clone_is_dropped(bench: KernelBench) -> None:
 def test_the_budget_is_a_token_bucket(bench: KernelBench) -> None:
     """Burst 2, 10 %: of twenty due at once two are sent, after ten more requests one more is."""
     bench.configure(budget_ratio=0.1, budget_burst=2)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     frames = [request(100 + n).frame() for n in range(31)]
     for frame in frames[:20]:
         bench.split(frame)
@@ -133,7 +133,7 @@ def test_the_budget_is_a_token_bucket(bench: KernelBench) -> None:
 
 @pytest.mark.parametrize("mark", [MARK_HEDGE, MARK_HEDGE | 0x1234])
 def test_a_hedge_whose_request_is_forgotten_leaves_without_our_mark(bench: KernelBench, mark: int) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     verdict = bench.split(request(11).frame(), mark=mark)
     assert (verdict.action, verdict.mark) == (PASSED, mark & 0xFFFF)
     assert bench.counted() == {"out_seen": 1, "hedges_untracked": 1}
@@ -142,7 +142,7 @@ def test_a_hedge_whose_request_is_forgotten_leaves_without_our_mark(bench: Kerne
 def test_more_requests_at_once_than_lanes(bench: KernelBench) -> None:
     """Their clones would leave late, so they are not armed, and counted; a lane is free again after its clone."""
     bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     for n in range(LANES + 5):
         bench.split(request(1000 + n).frame())
     counted = bench.counted()
@@ -164,7 +164,7 @@ def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_
     bench: KernelBench, name: str
 ) -> None:
     bench.configure(replicas=True)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = REPLICA_CASES[name]
     other = OTHER6 if ":" in asked.source[0] else OTHER4
     bench.split(asked.frame())
@@ -185,7 +185,7 @@ def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_
 
 def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
     bench.configure(replicas=True)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(60)
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
@@ -197,7 +197,7 @@ def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
 
 def test_another_replica_that_was_not_asked_by_us_is_left_alone(bench: KernelBench) -> None:
     bench.configure(replicas=True)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(61)
     bench.split(asked.frame())
     directly = replace(asked, destination=OTHER4)
@@ -212,7 +212,7 @@ def test_another_replica_that_was_not_asked_by_us_is_left_alone(bench: KernelBen
 def test_a_tagged_frame_is_not_sent_to_another_replica(bench: KernelBench) -> None:
     """Its tag and link address lead to the first replica."""
     bench.configure(replicas=True)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     frame = replace(request(62), vlan=[ETH_VLAN]).frame()
     bench.split(frame)
     assert bench.rescue(frame, mark=MARK_CLONE).action == DROPPED

@@ -29,7 +29,7 @@ from kernel_programs import Identity, Mode
 def test_the_first_response_wins_and_later_ones_are_dropped(
     bench: KernelBench, client: tuple[str, int], server: tuple[str, int]
 ) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(1, client, server)
     bench.split(asked.frame())
     actions = [bench.respond(response(asked).frame()).action for _ in range(4)]
@@ -39,7 +39,7 @@ def test_the_first_response_wins_and_later_ones_are_dropped(
 
 
 def test_the_tap_drops_nothing_and_arms_nothing(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     asked = request(2)
     bench.split(asked.frame())
     assert [bench.respond(response(asked).frame()).action for _ in range(3)] == [PASSED] * 3
@@ -53,14 +53,14 @@ def test_the_tap_drops_nothing_and_arms_nothing(bench: KernelBench) -> None:
 
 
 def test_switched_off_nothing_is_even_counted(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.OFF)
+    bench.switch(Mode.OFF)
     assert bench.split(request(3).frame()).action == PASSED
     assert bench.respond(response(request(3)).frame()).action == PASSED
     assert bench.counted() == {}
 
 
 def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(4)
     for _ in range(5):
         bench.split(asked.frame())
@@ -71,7 +71,7 @@ def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
 
 
 def test_a_clients_own_retry_is_neither_a_new_request_nor_hedged(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(5)
     for _ in range(3):
         bench.split(asked.frame())
@@ -81,7 +81,7 @@ def test_a_clients_own_retry_is_neither_a_new_request_nor_hedged(bench: KernelBe
 
 
 def test_two_clients_with_the_same_ids_are_kept_apart(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     clients = [CLIENT4, (CLIENT4[0], CLIENT4[1] + 1), ("10.9.0.77", CLIENT4[1])]
     requests = [request(6, client) for client in clients]
     for asked in requests:
@@ -93,7 +93,7 @@ def test_two_clients_with_the_same_ids_are_kept_apart(bench: KernelBench) -> Non
 
 def test_an_expired_request_is_forgotten(bench: KernelBench) -> None:
     bench.configure(expiry_ns=1)
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(7)
     bench.split(asked.frame())
     bench.split(asked.frame())
@@ -104,7 +104,7 @@ def test_an_expired_request_is_forgotten(bench: KernelBench) -> None:
 
 
 def test_what_belongs_to_no_service_or_bears_no_id_passes(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     elsewhere = replace(request(8), destination=OTHER4)
     short = Datagram(CLIENT4, SERVER4, b"\0\0\0")
     for frame in (elsewhere.frame(), short.frame()):
@@ -125,7 +125,7 @@ def test_what_belongs_to_no_service_or_bears_no_id_passes(bench: KernelBench) ->
 @pytest.mark.parametrize("length", range(1, 9))
 def test_ids_of_one_to_eight_bytes_anywhere_in_the_payload(bench: KernelBench, length: int) -> None:
     bench.configure(request_id=IdPlace(3, length), response_id=IdPlace(11, length), copy_ordinal=IdPlace(0, 0))
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     ids = [bytes([0x80 + n]) + bytes([n] * (length - 1)) for n in range(3)]
     for raw in ids:
         bench.split(Datagram(CLIENT4, SERVER4, b"abc" + raw).frame())
@@ -143,7 +143,7 @@ class TestTapOfUserSpaceHedges:
     """In the testbed the tap tells requests by block and id alone: a rival may hedge from another socket."""
 
     def test_the_second_copy_to_leave_is_the_hedge(self, bench: KernelBench) -> None:
-        bench.programs.set_mode(Mode.TAP, Identity.BLOCK, block=1)
+        bench.switch(Mode.TAP, Identity.BLOCK, block=1)
         first = request(20)
         second = request(20, client=(CLIENT4[0], 50000))
         bench.split(first.frame())
@@ -166,7 +166,7 @@ class TestTapOfUserSpaceHedges:
         assert hedge.request_ns < hedge.departure_ns < hedge.first_response_ns
 
     def test_a_hedge_that_leaves_after_the_answer_is_seen_too(self, bench: KernelBench) -> None:
-        bench.programs.set_mode(Mode.TAP, Identity.BLOCK, block=2)
+        bench.switch(Mode.TAP, Identity.BLOCK, block=2)
         asked = request(21)
         bench.split(asked.frame())
         bench.respond(response(asked).frame())
@@ -178,9 +178,9 @@ class TestTapOfUserSpaceHedges:
     def test_the_next_block_knows_nothing_of_the_last(self, bench: KernelBench) -> None:
         asked = request(22)
         for block in (3, 4):
-            bench.programs.set_mode(Mode.TAP, Identity.BLOCK, block=block)
+            bench.switch(Mode.TAP, Identity.BLOCK, block=block)
             bench.split(asked.frame())
-        bench.programs.set_mode(Mode.TAP, Identity.BLOCK, block=5)
+        bench.switch(Mode.TAP, Identity.BLOCK, block=5)
         bench.respond(response(asked).frame())
         counted = bench.counted()
         assert (counted["requests"], counted["in_unmatched"]) == (2, 1)
@@ -198,7 +198,7 @@ class TestTapOfUserSpaceHedges:
 def test_the_response_may_tell_which_copy_it_answers(
     bench: KernelBench, copy: int, winner: Winner, counter: str | None
 ) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     asked = request(30)
     bench.split(asked.frame())
     bench.split(asked.frame(), mark=MARK_HEDGE)
@@ -211,7 +211,7 @@ def test_the_response_may_tell_which_copy_it_answers(
 @pytest.mark.volume
 def test_fifteen_thousand_ids_and_again_do_not_fill_the_scoreboard(bench: KernelBench) -> None:
     """The published hedger's map is full after 10,240 ids; from then on it sends everything twice."""
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     for start in (100_000, 115_000):
         for number in range(start, start + 15_000):
             asked = request(number)
@@ -221,7 +221,7 @@ def test_fifteen_thousand_ids_and_again_do_not_fill_the_scoreboard(bench: Kernel
 
 
 def test_latency_reaches_the_kernels_histogram(bench: KernelBench) -> None:
-    bench.programs.set_mode(Mode.TAP)
+    bench.switch(Mode.TAP)
     before = sum(bench.programs.latency_histogram())
     asked = request(40)
     bench.split(asked.frame())

@@ -27,7 +27,7 @@ def shortest(name: str) -> int:
 
 @pytest.mark.parametrize("name", CASES)
 def test_cut_off_anywhere(bench: KernelBench, name: str) -> None:
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     whole = UNDERSTOOD[name].frame()
     for length in range(shortest(name), len(whole)):
         verdict = bench.split(whole[:length])
@@ -50,11 +50,11 @@ def link(bench: KernelBench) -> Iterator[socket.socket]:
 def test_shorter_than_the_system_call_takes(bench: KernelBench, link: socket.socket, name: str) -> None:
     whole = UNDERSTOOD[name].frame()
     lengths = range(ETHERNET_HEADER, shortest(name))
-    bench.programs.set_mode(Mode.HEDGE)
+    bench.switch(Mode.HEDGE)
     bench.counted()
     for length in lengths:
         link.send(whole[:length])
-    bench.programs.set_mode(Mode.OFF)
+    bench.switch(Mode.OFF)
     counted = bench.counted()
     assert counted.pop("out_not_ip", 0) == counted.pop("out_seen", 0) - len(lengths), "only the host's own chatter"
     assert counted == ({"out_truncated": len(lengths)} if lengths else {})

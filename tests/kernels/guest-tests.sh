@@ -14,6 +14,6 @@ step kernel uname -r
 step bpf .venv/bin/python -m pytest -p no:cacheprovider -m 'not volume' tests/bpf
 step vlan env HEDGEROW_GUEST=1 .venv/bin/python -m pytest -p no:cacheprovider tests/kernels/in_guest
 for line in netem htb; do
-    step "smoke-$line" .venv/bin/orchestrator run scenarios/smoke.yaml --backend netns --no-report \
+    step "smoke-$line" .venv/bin/orchestrator run scenarios/smoke.yaml --backend netns --collect-only \
         --set "hedging.delay_line=$line" --results "$out/results-$line"
 done

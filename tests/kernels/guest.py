@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from hedgerow_node.records import FIRST_WARMUP_ID
-from kernels.machine import Outcome
+from kernels.machine import Ending, Outcome
 
+OUTCOME = "outcome.json"
+"""Beside the steps: how the machine ended, written on the host."""
 _TAIL_LINES = 60
 
 
@@ -28,24 +30,30 @@ class Step:
         return "\n".join([f"exit code {self.exit_code}", *self.log.splitlines()[-_TAIL_LINES:]])
 
 
-@dataclass(frozen=True)
 class Guest:
-    """A machine that has ended, and the folder it wrote to."""
+    """A machine that has ended, by the folder it wrote to."""
 
-    outcome: Outcome
-    out: Path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        stored = json.loads((folder / OUTCOME).read_text())
+        self.outcome = Outcome(**{**stored, "ending": Ending(stored["ending"])})
 
     def step(self, name: str) -> Step:
         """The step called `name`."""
-        code, log = self.out / f"{name}.exit", self.out / f"{name}.log"
+        code, log = self._folder / f"{name}.exit", self._folder / f"{name}.log"
         return Step(
             exit_code=int(code.read_text()) if code.exists() else None,
             log=log.read_text(errors="replace") if log.exists() else "",
         )
 
+    @cache  # noqa: B019 -- a guest lives as long as the tests
     def run(self, delay_line: str) -> SmokeRun:
-        """The one run folder that smoke left with `delay_line`."""
-        (folder,) = (self.out / f"results-{delay_line}").iterdir()
+        """The one run folder that smoke left with `delay_line`, analysed on this host."""
+        (folder,) = (self._folder / f"results-{delay_line}").iterdir()
+        command = [sys.executable, "-m", "orchestrator", "analyze", str(folder), "--no-report"]
+        analysed = subprocess.run(command, capture_output=True, text=True, check=False)
+        # 1 and 3 are verdicts on claims; which claims have to hold is asked by a test of its own.
+        assert analysed.returncode in (0, 1, 3), analysed.stderr
         return SmokeRun(folder)
 
 
@@ -81,6 +89,8 @@ class SmokeRun:
         return self._rows("server.parquet")
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
+        import pyarrow.parquet as pq  # noqa: PLC0415 -- guests load this module too, and there it takes seconds
+
         rows: list[dict[str, Any]] = pq.read_table(self._folder / name).to_pylist()
         return [row for row in rows if row["strategy"] == "kernel" and row["request_id"] < FIRST_WARMUP_ID]
 

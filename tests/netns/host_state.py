@@ -14,7 +14,7 @@ from pathlib import Path
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_PROG_GET_NEXT_ID, _BPF_MAP_GET_NEXT_ID = 11, 12
-_SETTLE_S = 10.0  #: the kernel frees namespaces and programs a little later
+_SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later, other users of the host in their time
 _POLL_S = 0.05
 
 

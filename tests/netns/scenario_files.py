@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,12 +20,12 @@ version: 1
 name: {name}
 service:
   service_time: {service_time}
-  stall: {{when: "id % 100 < 2", duration: 300ms, heal_on_duplicate: true}}
+  stall: {{when: "id % 100 < 2", duration: 120ms, heal_on_duplicate: true}}
 workload:
   requests: {requests}
   warmup: 10
   arrivals: {{mode: closed, users: {users}, think: {think}}}
-  timeout: 400ms
+  timeout: 200ms
 hedging: {{delay: 10ms, copy_id: {{offset: 4, length: 2}}}}
 strategies: [{strategies}]
 design: {{blocks: {blocks}}}
@@ -50,10 +51,13 @@ def write_scenario(directory: Path, **changes: object) -> Path:
     return path
 
 
-def start_run(scenario: Path, results: Path, *options: str) -> subprocess.Popen[str]:
+def start_run(
+    scenario: Path, results: Path, *options: str, backend: str = "netns", **environment: str
+) -> subprocess.Popen[str]:
     """`orchestrator run`, in a session of its own, as a terminal's job would be."""
     return subprocess.Popen(
-        [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), *options],
+        [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options],
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -62,10 +66,10 @@ def start_run(scenario: Path, results: Path, *options: str) -> subprocess.Popen[
     )
 
 
-def orchestrate(*arguments: str) -> subprocess.CompletedProcess[str]:
+def orchestrate(*arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
     """Any command, to its end."""
     return subprocess.run(
-        [str(ORCHESTRATOR), *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        [str(ORCHESTRATOR), *arguments], capture_output=True, text=True, timeout=patience_s, check=False
     )
 
 

@@ -140,7 +140,6 @@ def test_without_a_terminal_the_progress_is_a_line_a_block_on_stderr(tmp_path: P
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--backend", "docker"], 2, "--backend docker: not available in this version"),
         (["--backend", "vm"], 2, "--backend vm: there is no such backend"),
         (["--set", "hedging.delay=10"], 2, "hedging.delay"),
     ],
@@ -162,3 +161,19 @@ def test_more_requests_than_the_lanes_carry_are_refused_once_the_delay_line_is_k
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "hedging.delay_line" in json.loads(output)["error"]["message"]
+
+
+def test_what_was_only_collected_is_evaluated_later_and_again_to_the_same_bytes(tmp_path: Path) -> None:
+    process = start_run(write_scenario(tmp_path), tmp_path / "results", "--collect-only")
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output) == (0, ""), errors
+    folder = Path(errors.splitlines()[-1])
+    assert not (folder / "summary.json").exists()
+    summaries = []
+    for _ in range(2):
+        done = orchestrate("analyze", str(folder), "--json")
+        assert done.returncode in (0, 1, 3), done.stderr
+        summaries.append((folder / "summary.json").read_bytes())
+        assert json.loads(done.stdout) == json.loads(summaries[-1])
+    assert summaries[0] == summaries[1]
+    assert sorted(path.name for path in (folder / "plots").iterdir())[0] == "hedged-ecdf.png"

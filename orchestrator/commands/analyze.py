@@ -1,0 +1,23 @@
+"""`orchestrator analyze`: tables, statistics and plots of a run anew, from its folder alone, on any machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.collect.folder import find_run
+from orchestrator.commands.evaluate import evaluate, exit_with, print_result
+from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, NoReport, ResultsFolder
+
+
+def analyze(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, a part of it, a path, or last.")],
+    results: ResultsFolder = DEFAULT_RESULTS,
+    as_json: AsJson = False,
+    no_report: NoReport = False,
+) -> None:
+    """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
+    summary = evaluate(find_run(results, run), plots=not no_report)
+    print_result(summary, as_json)
+    raise exit_with(summary)

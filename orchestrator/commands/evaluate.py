@@ -1,0 +1,53 @@
+"""From raw records to tables, summary and plots: what `run` does after measuring, and `analyze` any time later.
+
+numpy, pyarrow and matplotlib are imported only when these functions are called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.commands.options import print_json
+from orchestrator.errors import ExitCode
+from orchestrator.plan.blocks import make_plan
+from orchestrator.scenario.load import load_scenario
+
+_VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
+
+
+def evaluate(folder: RunFolder, plots: bool) -> dict[str, Any]:
+    """Tables from the raw records where these are still there, summary.json, plots if wanted, checksums; the summary.
+
+    Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
+    """
+    from orchestrator.analysis.summary import summarise, write_summary  # noqa: PLC0415
+    from orchestrator.collect.tables import write_checksums, write_tables  # noqa: PLC0415
+
+    if folder.raw.exists():
+        write_tables(folder, make_plan(load_scenario(folder.scenario)))
+    summary = summarise(folder)
+    write_summary(folder, summary)
+    if plots:
+        from orchestrator.report.plots import draw  # noqa: PLC0415
+
+        draw(folder)
+    write_checksums(folder)
+    return summary
+
+
+def print_result(summary: dict[str, Any], as_json: bool) -> None:
+    """The summary on stdout, as JSON or as the table for people."""
+    if as_json:
+        print_json(summary)
+        return
+    from orchestrator.report.terminal import print_summary  # noqa: PLC0415
+
+    print_summary(summary)
+
+
+def exit_with(summary: dict[str, Any]) -> typer.Exit:
+    """What to raise so that the exit code says the verdict."""
+    return typer.Exit(_VERDICT_CODES.get(summary["verdict"], ExitCode.DONE))

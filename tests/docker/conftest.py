@@ -1,0 +1,34 @@
+"""An engine and images for every test here, and nothing left in it afterwards.
+
+Without an engine these tests are left out, aloud; in CI, where `.ci/test` has started one, that is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from engine_state import docker, engine_state
+from netns.host_state import assert_as_before, host_state
+from netns.scenario_files import orchestrate
+
+
+@pytest.fixture(scope="session")
+def images() -> None:
+    """Built, from the layers that are there already."""
+    if docker("version").returncode != 0:
+        if os.environ.get("CI", "") not in ("", "0", "false"):
+            pytest.fail("no Docker engine answers, and in CI every layer has to run", pytrace=False)
+        pytest.skip("the docker backend was NOT tested: no Docker engine answers (.ci/engine says more)")
+    done = orchestrate("images", "build", patience_s=900)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def left_as_found(images: None) -> Iterator[None]:
+    host, engine = host_state(), engine_state()
+    yield
+    assert engine_state() == engine
+    assert_as_before(host)

@@ -1,0 +1,64 @@
+"""`docker compose up` on a host that has nothing but Docker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine_state import CHECKOUT, container, docker, inspect
+
+pytestmark = pytest.mark.root
+
+PROJECT = "hedgerow-test"
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Iterator[Path]:
+    """A results folder of ours, and the project's containers gone afterwards."""
+    yield tmp_path
+    done = docker("compose", "--project-name", PROJECT, "down", "--volumes")
+    assert done.returncode == 0, done.stderr
+
+
+def up(results: Path, *options: str, scenario: str = "smoke") -> tuple[int, str]:
+    """The command that a reviewer types; its exit code and what it printed."""
+    command = ["compose", "--project-name", PROJECT, "up", "--build", "--exit-code-from", "orchestrator", *options]
+    done = docker(*command, SCENARIO=scenario, HEDGEROW_RESULTS=str(results))
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_twice_in_a_row(results: Path) -> None:
+    for count in (1, 2):
+        code, said = up(results)
+        assert code in (0, 1, 3), said
+        assert "Verdict: " in said
+        summaries = [json.loads(path.read_text()) for path in results.glob("*/summary.json")]
+        assert len(summaries) == count
+        for summary in summaries:
+            assert (summary["backend"], summary["scenario"]) == ("docker", "smoke")
+            assert summary["strategies"]["kernel"]["answered"] == 500
+            assert summary["strategies"]["kernel"]["duplicates_delivered"] == 0
+
+
+def test_the_exit_code_is_the_runs(results: Path) -> None:
+    code, said = up(results, scenario="no-such")
+    assert code == 2, said
+    assert "no-such.yaml" in said
+
+
+def test_health_checks_ask_the_programs(results: Path) -> None:
+    done = docker("compose", "--project-name", PROJECT, "up", "--detach", "--wait", "server", "client", "hedger")
+    assert done.returncode == 0, done.stderr
+    for service in ("server", "client", "hedger"):
+        health = inspect(container(PROJECT, service))["State"]["Health"]
+        assert health["Status"] == "healthy"
+        assert f'"role":"{service}"' in health["Log"][0]["Output"]
+
+
+def test_the_scenarios_are_the_checkouts_and_only_read() -> None:
+    mounts = json.loads(docker("compose", "config", "--format", "json").stdout)["services"]["orchestrator"]["volumes"]
+    (scenarios,) = [mount for mount in mounts if mount["target"] == "/hedgerow/scenarios"]
+    assert (scenarios["source"], scenarios["read_only"]) == (str(CHECKOUT / "scenarios"), True)

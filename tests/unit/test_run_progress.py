@@ -1,0 +1,53 @@
+"""What a run tells while it is under way, and how it is interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from orchestrator.errors import ExitCode
+from orchestrator.plan.blocks import Block
+from orchestrator.run.interrupts import Interrupted, Interrupts
+from orchestrator.run.progress import PlainLines
+
+BLOCKS = [Block(order, "kernel", order, 0, 100, 1 << 31, 10) for order in range(3)]
+
+
+def test_elsewhere_than_on_a_terminal_a_block_is_a_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    watch = PlainLines([1_000_000] * 3)
+    for block in BLOCKS:
+        watch.begin(block)
+        watch.end("100 requests, 2 hedges")
+    watch.close()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [line.split(";")[0] for line in said.err.splitlines()] == [
+        f"[{n}/3] kernel: 100 requests, 2 hedges" for n in (1, 2, 3)
+    ]
+    assert said.err.splitlines()[-1].endswith("; 0 s left")
+
+
+def test_the_first_signal_ends_what_is_under_way() -> None:
+    with Interrupts(), pytest.raises(Interrupted) as caught:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.exit_code == ExitCode.INTERRUPTED
+    assert "SIGTERM" in caught.value.message
+
+
+def test_a_signal_while_shielded_is_kept_for_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    with Interrupts() as interrupts:
+        interrupts.shield()
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted):
+            interrupts.raise_remembered()
+    assert "cleaning up" in capsys.readouterr().err
+
+
+def test_afterwards_signals_mean_what_they_meant_before() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        assert signal.getsignal(signal.SIGINT) != before
+        interrupts.raise_remembered()
+    assert signal.getsignal(signal.SIGINT) == before
