@@ -28,6 +28,14 @@ def project_name(run_id: str) -> str:
     return f"hedgerow-{run_id}"
 
 
+def engine_errors() -> tuple[type[Exception], ...]:
+    """What asking an engine may raise: its own refusals, and the connection's end."""
+    from docker.errors import DockerException  # noqa: PLC0415 - see above
+    from requests.exceptions import RequestException  # noqa: PLC0415
+
+    return DockerException, RequestException
+
+
 @contextmanager
 def engine() -> Iterator[DockerClient | None]:
     """A client of the engine, None where none answers; `DOCKER_HOST` is heeded."""
@@ -39,7 +47,7 @@ def engine() -> Iterator[DockerClient | None]:
     try:
         client = docker.from_env(timeout=_TIMEOUT_S)
         client.ping()
-    except docker.errors.DockerException:
+    except engine_errors():
         yield None
         return
     try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hedgerow_node.control import ControlClient
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import PrerequisiteError, RunError
-from orchestrator.host.engine import PROJECT_LABEL, engine, project_name
+from orchestrator.host.engine import PROJECT_LABEL, engine, engine_errors, project_name
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import ROOT as CONTROL_INSIDE
 from orchestrator.host.live import LiveRun
@@ -60,17 +60,15 @@ class DockerTopology:
         """Containers and control channels; PrerequisiteError where there is no engine, RunError where one fails."""
         if not inside():
             self._compose_up()
-        sockets = CONTROL_INSIDE if inside() else self._live.path
         client = self._stack.enter_context(engine())
         if client is None:
             raise PrerequisiteError("no Docker engine answers", "orchestrator doctor says what is missing")
-        self._find(client)
-        for node, container in self._containers.items():
-            name = f"server-{container.id[:12]}" if node not in (CLIENT, HEDGER) else node
-            self._nodes.connect(node, sockets / f"{name}.sock")
-        self._addresses = self._listening()
-        roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
-        self._description = {"images": describe(client, roles)}
+        try:
+            self._take_over(client)
+        except engine_errors() as error:
+            raise RunError(
+                f"the Docker engine: {error}", "see that nobody else removes the run's containers"
+            ) from error
 
     def down(self) -> None:
         """Keeps what the programs printed, and removes containers and network where this run made them."""
@@ -97,6 +95,17 @@ class DockerTopology:
     def describe(self) -> dict[str, Any]:
         """The images: ids, base, packages."""
         return self._description
+
+    def _take_over(self, client: DockerClient) -> None:
+        """Connects to the programs in the containers and asks what they are."""
+        self._find(client)
+        sockets = CONTROL_INSIDE if inside() else self._live.path
+        for node, container in self._containers.items():
+            name = f"server-{container.id[:12]}" if node not in (CLIENT, HEDGER) else node
+            self._nodes.connect(node, sockets / f"{name}.sock")
+        self._addresses = self._listening()
+        roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
+        self._description = {"images": describe(client, roles)}
 
     def _compose_up(self) -> None:
         """Compose runs in a session of its own and is waited for: half-made containers would escape the undo."""
@@ -169,13 +178,11 @@ class DockerTopology:
         return addresses
 
     def _ending(self, node: str) -> str | None:
-        from docker.errors import NotFound  # noqa: PLC0415 - imported only where an engine is
-
         container = self._containers[node]
         try:
             container.reload()
-        except NotFound:
-            return "its container was removed"
+        except engine_errors() as error:
+            return str(error)
         state = container.attrs["State"]
         if state["Running"]:
             return None
@@ -189,13 +196,11 @@ class DockerTopology:
         return "; ".join(text.decode(errors="replace").splitlines())
 
     def _keep_logs(self) -> None:
-        from docker.errors import NotFound  # noqa: PLC0415 - imported only where an engine is
-
         with self._folder.log.open("a") as log:
             for node, container in self._containers.items():
                 try:
                     text: bytes = container.logs(since=self._since_s)
-                except NotFound:
-                    text = b"its container was removed\n"
+                except engine_errors() as error:  # somebody removed it: its end has been reported
+                    text = f"its output is lost: {error}".encode()
                 log.writelines(f"{node} | {line}\n" for line in text.decode(errors="replace").splitlines())
         self._containers = {}
