@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,11 @@ class EngineState:
     containers: frozenset[str]
     networks: frozenset[str]
     volumes: frozenset[str]
+
+    def difference(self, before: EngineState) -> dict[str, object]:
+        """What is new since `before`, by kind."""
+        new = {field.name: getattr(self, field.name) - getattr(before, field.name) for field in fields(self)}
+        return {kind: names for kind, names in new.items() if names}
 
 
 def engine_state() -> EngineState:

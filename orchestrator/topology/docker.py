@@ -119,7 +119,7 @@ class DockerTopology:
             "HEDGEROW_CONTROL": str(self._live.path),
             "HEDGEROW_RECORDS": str(self._folder.raw),
             "HEDGEROW_PORT": str(self._scenario.service.port),
-            "HEDGEROW_EARLY_CHECKS": "1ms",
+            "HEDGEROW_CHECK_INTERVAL": "1h",
             PROCESS_VARIABLE: run_id,
         }
         try:

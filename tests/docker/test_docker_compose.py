@@ -50,7 +50,8 @@ def test_the_exit_code_is_the_runs(results: Path) -> None:
 
 
 def test_health_checks_ask_the_programs(results: Path) -> None:
-    done = docker("compose", "--project-name", PROJECT, "up", "--detach", "--wait", "server", "client", "hedger")
+    command = ["compose", "--project-name", PROJECT, "up", "--detach", "--wait", "server", "client", "hedger"]
+    done = docker(*command, HEDGEROW_CHECK_INTERVAL="1s", HEDGEROW_RESULTS=str(results))
     assert done.returncode == 0, done.stderr
     for service in ("server", "client", "hedger"):
         health = inspect(container(PROJECT, service))["State"]["Health"]

@@ -1,0 +1,84 @@
+"""The hedger told over its control socket what to hedge, as the testbed does: it finds the interface by itself."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hedgerow_node.control import ControlClient, ControlError
+from netns.conversation import Conversation
+from netns.pair import Pair, ipv4
+from netns.scenario_files import wait_for
+from orchestrator.topology.programs import HEDGER
+
+pytestmark = pytest.mark.root
+
+SERVER, PORT = ipv4(2), 9000
+ASSIGNMENT: dict[str, Any] = {
+    "services": [[[SERVER, PORT]]],
+    "request_id": {"request": {"offset": 0, "length": 4}, "response": {"offset": 0, "length": 4}},
+    "copy_id": None,
+    "delay_ns": 10_000_000,
+    "expiry_ns": 2_000_000_000,
+    "delay_line": "auto",
+    "budget_ratio": 1.0,
+    "budget_burst": 100,
+    "run_id": "abc123",
+}
+
+
+def idle_hedger(pair: Pair, path: Path) -> tuple[Any, ControlClient]:
+    process = pair.start(pair.client, HEDGER, f"--control={path}")
+    wait_for(path.is_socket, "the control socket")
+    return process, ControlClient(path, 60)
+
+
+def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
+    pair.serve("--service-time=1ms", "--stall-when=id % 5 == 0", "--stall-duration=300ms", "--heal-on-duplicate")
+    process, control = idle_hedger(pair, tmp_path / "hedger.sock")
+    assert control.call("ping")["engine"] is None
+    with pytest.raises(ControlError, match="configure comes first"):
+        control.call("mode", mode="hedge", identity="flow", block=0)
+    links = pair.links()
+    for _ in range(2):
+        assert control.call("configure", **ASSIGNMENT)["interface"] == "eth0"
+        assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
+        assert "hrabc123d0" in pair.links()
+    control.call("mode", mode="hedge", identity="flow", block=0)
+    with pair.socket(socket.AF_INET) as client:
+        talk = Conversation(client, (SERVER, PORT))
+        talk.ask(range(50))
+    assert control.call("stats")["counters"]["hedges_sent"] >= 10
+    control.call("release")
+    assert (pair.hooks(), pair.links()) == ([], links)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delay_ns": 5}, "field 'delay_ns' is 5, expected at least"),
+        ({"expiry_ns": 5}, "field 'expiry_ns' is 5, expected at least 10000001"),
+        ({"services": []}, "from 1 to 16 services"),
+        ({"copy_id": {"offset": 4, "length": 2}}, "field 'copy_id.length' is 2"),
+        ({"run_id": "../../"}, "a run id is six digits or lower-case letters"),
+        ({"delay_line": "fq"}, "field 'delay_line' is 'fq', expected one of auto, netem, htb"),
+        ({"services": [[["203.0.113.1", PORT]]]}, "203.0.113.1"),
+    ],
+)
+def test_an_assignment_that_cannot_be_is_refused_by_name(
+    pair: Pair, tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    process, control = idle_hedger(pair, tmp_path / "hedger.sock")
+    with pytest.raises(ControlError) as refused:
+        control.call("configure", **{**ASSIGNMENT, **change})
+    assert said in str(refused.value)
+    assert control.call("ping")["engine"] is None
+    assert pair.hooks() == []
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
