@@ -4,9 +4,9 @@
  *
  *   out_seen = sum(out_<parse reason>) + out_not_service + out_to_replica + out_no_id
  *              + requests + resent + hedges_sent + hedges_untracked
- *   requests = armed + lane_busy + clone_failed + clone_congested        (mode hedge)
+ *   requests = armed + reused_early + lane_busy + clone_failed + clone_congested   (mode hedge)
  *   armed    = rescued + cancelled + budget_denied + lost + too_early + disarmed + rescue_failed + still waiting
- *   rescued  = hedges_sent + hedges_untracked                            (mode hedge)
+ *   rescued  = hedges_sent + hedges_untracked + those that found no way out (no neighbour, link down)
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
  *              + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
  *
@@ -35,7 +35,8 @@
 	X(hedges_sent, "second copies that left: the kernel's in mode hedge, the client's in mode tap") \
 	X(hedges_untracked, "kernel hedges whose scoreboard entry was gone as they left")      \
 	X(armed, "requests whose clone entered the delay line")                                \
-	X(lane_busy, "requests not armed: every HTB lane was busy")                            \
+	X(reused_early, "requests not armed: an earlier one with the same id still awaits a response") \
+	X(lane_busy, "requests not armed: every HTB lane tried was busy")                      \
 	X(clone_failed, "requests not armed: the kernel could not clone the packet")           \
 	X(clone_congested, "requests not armed: the delay line's queue refused the clone")     \
 	X(primers, "HTB primers that crossed the delay line and were dropped")                 \
@@ -54,9 +55,11 @@
 	X(in_rewrite_failed, "responses whose source address could not be restored, dropped")  \
 	X(answered, "first responses: one for every request answered")                         \
 	X(hedges_won, "first responses that answer a hedge")                                   \
-	X(hedges_won_unknown, "first responses to hedged requests that do not tell which copy they answer") \
-	X(duplicates_dropped, "later responses, dropped (mode hedge)")                         \
-	X(duplicates_passed, "later responses, passed on (mode tap)")                          \
+	X(hedges_won_unknown, "first responses to hedged requests that do not prove which copy they answer") \
+	X(primaries_confirmed, "of these, answers to the primary, as the hedge's own answer proved later") \
+	X(answered_by_fragment, "requests whose answer came in fragments, of which the first tells the id") \
+	X(duplicates_dropped, "later responses, dropped: one for each hedge of the kernel's at most") \
+	X(duplicates_passed, "later responses, passed on: they are no doing of the hedger's")  \
 	X(events_lost, "events that found the ring buffer full")
 
 enum parse_reason {

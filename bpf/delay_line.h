@@ -12,22 +12,29 @@
 /* A claimed lane whose clone never comes back is free again after this many delays. */
 #define LANE_CLAIM_DELAYS 4
 
+#define LANE_TRIES 4
 #define NO_LANE 0xffffffff
 
-/* Takes the lane that has been free longest; NO_LANE if even that one is busy, and then all are. */
+/* Takes the lane that has waited longest, or one of those after it: a lane whose clone was lost stays claimed for a
+ * while and must not hold up the others. NO_LANE if all that were tried are busy. */
 static inline u32 lane_claim(struct config *config, u64 now_ns)
 {
 	struct lanes *lanes = lanes_get();
-	u32 lane, claimed = NO_LANE;
+	u32 claimed = NO_LANE;
 
 	if (!lanes)
 		return NO_LANE;
 	bpf_spin_lock(&lanes->lock);
-	lane = lanes->next & (LANES - 1);
-	if (lanes->free_ns[lane] <= now_ns) {
-		lanes->free_ns[lane] = now_ns + LANE_CLAIM_DELAYS * config->delay_ns;
+#pragma unroll
+	for (int i = 0; i < LANE_TRIES; i++) {
+		u32 lane = lanes->next & (LANES - 1);
+
 		lanes->next = lane + 1;
-		claimed = lane;
+		if (lanes->free_ns[lane] <= now_ns) {
+			lanes->free_ns[lane] = now_ns + LANE_CLAIM_DELAYS * config->delay_ns;
+			claimed = lane;
+			break;
+		}
 	}
 	bpf_spin_unlock(&lanes->lock);
 	return claimed;
@@ -69,6 +76,8 @@ static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u
 		error = send_clone(skb, config, MARK_CLONE | lane);
 	skb->mark = mark;
 	skb->priority = priority;
+	if (error && config->delay_line == LINE_HTB) /* no clone will come to do it */
+		lane_release(config, lane, now_ns);
 	if (error < 0)
 		return COUNT_clone_failed;
 	return error ? COUNT_clone_congested : COUNT_armed;

@@ -34,7 +34,9 @@ static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, s
 {
 	if (request) {
 		skb->mark = request->mark;
-		tap_departure(key, request, replica, now_ns);
+		request->copies++;
+		request->hedges++;
+		tap_hedge(key, request, replica, now_ns);
 	} else {
 		skb->mark &= MARK_VALUE;
 		count(COUNT_hedges_untracked);
@@ -83,8 +85,10 @@ int splitter(struct __sk_buff *skb)
 		return hedge_leaves(skb, &key, known, endpoint->replica, now_ns);
 	/* A flow may use an answered id again; within a block of the testbed ids are used once. */
 	if (known && (!known->first_response_ns || config->identity == IDENTITY_BLOCK)) {
-		if (config->mode == MODE_TAP)
-			tap_departure(&key, known, endpoint->replica, now_ns);
+		if (known->copies < 255)
+			known->copies++;
+		if (config->mode == MODE_TAP && known->copies == 2)
+			tap_hedge(&key, known, endpoint->replica, now_ns);
 		else
 			count(COUNT_resent);
 		return TC_ACT_UNSPEC;
@@ -93,11 +97,15 @@ int splitter(struct __sk_buff *skb)
 	request.deadline_ns = now_ns + config->delay_ns;
 	request.mark = skb->mark;
 	request.copies = 1;
+	if (known && scoreboard_awaits_more(known)) {
+		request.ambiguous = true;
+		request.replica = known->replica; /* its hedge's response still needs the address that was asked */
+	}
 	scoreboard_put(&key, &request);
 	count(COUNT_requests);
 	if (config->mode == MODE_HEDGE) {
 		budget_earn(key.service);
-		count(delay_line_arm(skb, config, now_ns));
+		count(request.ambiguous ? COUNT_reused_early : delay_line_arm(skb, config, now_ns));
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -169,6 +177,27 @@ int rescuer(struct __sk_buff *skb)
 	return bpf_redirect(config->out_ifindex, 0);
 }
 
+/* A response too large for one packet: its first fragment bears the id, and keeps the request from being hedged.
+ * Nothing is dropped or rewritten, since the other fragments could not be. */
+static inline void fragment_answers(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns)
+{
+	struct endpoint *endpoint = endpoint_get(packet->source, packet->source_port);
+	struct service *service = endpoint ? service_get(endpoint->service) : NULL;
+	struct request_key key;
+	struct request *request;
+	u64 id;
+
+	if (!service || !read_field(skb, packet, &service->response_id, &id))
+		return;
+	request_key_fill(&key, config, packet->destination, packet->destination_port, endpoint->service, id);
+	request = scoreboard_live(&key, config, now_ns);
+	if (!request)
+		return;
+	request->responses++;
+	if (scoreboard_first_response(&key, request, now_ns))
+		count(COUNT_answered_by_fragment);
+}
+
 int responder(struct __sk_buff *skb)
 {
 	struct config *config = config_get();
@@ -188,6 +217,8 @@ int responder(struct __sk_buff *skb)
 	reason = parse(skb, &packet);
 	if (reason) {
 		count(COUNT_REASON(COUNT_in_truncated, reason));
+		if (packet.first_fragment)
+			fragment_answers(skb, config, &packet, now_ns);
 		return TC_ACT_UNSPEC;
 	}
 	endpoint = endpoint_get(packet.source, packet.source_port);
@@ -207,14 +238,9 @@ int responder(struct __sk_buff *skb)
 		count(COUNT_in_unmatched);
 		return TC_ACT_UNSPEC;
 	}
-	if (!scoreboard_first_response(&key, request, now_ns)) {
-		if (config->mode == MODE_TAP) {
-			count(COUNT_duplicates_passed);
-			return TC_ACT_UNSPEC;
-		}
-		count(COUNT_duplicates_dropped);
-		return TC_ACT_SHOT;
-	}
+	if (service->copy_ordinal.length)
+		read_field(skb, &packet, &service->copy_ordinal, &ordinal);
+	/* Before anything is claimed: a response that cannot be delivered must not keep another from being. */
 	if (config->mode == MODE_HEDGE && endpoint->replica) {
 		asked = replica_get(key.service, 0);
 		if (!asked || !rewrite(skb, &packet, REWRITE_SOURCE, asked)) {
@@ -222,8 +248,18 @@ int responder(struct __sk_buff *skb)
 			return TC_ACT_SHOT;
 		}
 	}
-	if (service->copy_ordinal.length)
-		read_field(skb, &packet, &service->copy_ordinal, &ordinal);
-	tap_answer(&key, request, endpoint->replica, ordinal, now_ns);
-	return TC_ACT_UNSPEC;
+	request->responses++;
+	if (scoreboard_first_response(&key, request, now_ns)) {
+		tap_answer(&key, request, endpoint->replica, ordinal, now_ns);
+		return TC_ACT_UNSPEC;
+	}
+	tap_later_answer(&key, request, ordinal);
+	/* For each hedge of ours one response too many comes; more than that is the service's own business. */
+	if (request->dropped >= request->hedges) {
+		count(COUNT_duplicates_passed);
+		return TC_ACT_UNSPEC;
+	}
+	request->dropped++;
+	count(COUNT_duplicates_dropped);
+	return TC_ACT_SHOT;
 }

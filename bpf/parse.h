@@ -17,11 +17,19 @@ struct packet {
 	u32 payload_length;
 	bool ipv6;
 	bool tagged; /* has a VLAN tag, in the frame or beside it */
+	bool first_fragment; /* has ports and the beginning of the payload, though it counts as a fragment */
 };
 
 struct vlan_tag {
 	__be16 control;
 	__be16 type;
+};
+
+struct fragment_header {
+	u8 next;
+	u8 reserved;
+	__be16 offset; /* in the upper 13 bits */
+	__be32 id;
 };
 
 static inline void map_ipv4(u32 *mapped, __be32 address)
@@ -70,8 +78,9 @@ static inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet, u32 *
 		return REASON_bad_header;
 	if (packet->network + total > skb->len)
 		return REASON_truncated;
-	if (ip.frag_off & bpf_htons(0x3fff)) /* offset, or more fragments */
+	if (ip.frag_off & bpf_htons(0x1fff)) /* offset */
 		return REASON_fragment;
+	packet->first_fragment = ip.frag_off & bpf_htons(0x2000); /* more fragments */
 	if (ip.protocol != IPPROTO_UDP)
 		return REASON_not_udp;
 	map_ipv4(packet->source, ip.saddr);
@@ -113,8 +122,17 @@ static inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, u32 *
 		return REASON_too_many_headers;
 	if (next == NEXTHDR_ROUTING)
 		return REASON_routing_header;
-	if (next == NEXTHDR_FRAGMENT)
-		return REASON_fragment;
+	if (next == NEXTHDR_FRAGMENT) {
+		struct fragment_header fragment;
+
+		if (bpf_skb_load_bytes(skb, offset, &fragment, sizeof(fragment)) < 0)
+			return REASON_truncated;
+		if (fragment.offset & bpf_htons(0xfff8))
+			return REASON_fragment;
+		packet->first_fragment = true;
+		next = fragment.next;
+		offset += sizeof(fragment);
+	}
 	if (next != IPPROTO_UDP)
 		return REASON_not_udp;
 	if (offset > end)
@@ -127,7 +145,7 @@ static inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, u32 *
 	return PARSED;
 }
 
-/* PARSED, or the enum parse_reason why not. */
+/* PARSED, or the enum parse_reason why not. A first fragment is none to hedge, but `packet` describes it. */
 static inline int parse(struct __sk_buff *skb, struct packet *packet)
 {
 	struct udphdr udp;
@@ -153,12 +171,14 @@ static inline int parse(struct __sk_buff *skb, struct packet *packet)
 	if (bpf_skb_load_bytes(skb, packet->transport, &udp, sizeof(udp)) < 0)
 		return REASON_truncated;
 	udp_length = bpf_ntohs(udp.len);
+	if (packet->first_fragment && udp_length > available)
+		udp_length = available;
 	if (udp_length < sizeof(udp) || udp_length > available)
 		return REASON_bad_header;
 	packet->source_port = udp.source;
 	packet->destination_port = udp.dest;
 	packet->payload_length = udp_length - sizeof(udp);
-	return PARSED;
+	return packet->first_fragment ? REASON_fragment : PARSED;
 }
 
 /* The `field` of the payload as an unsigned big-endian number; false where the payload is too short for it. */

@@ -22,7 +22,7 @@ static inline bool rewrite_ipv6(struct __sk_buff *skb, struct packet *packet, u3
 	/* A 32-bit sum before Linux 6.13, folded to 16 bits since: its sign says nothing. These sizes cannot fail. */
 	u32 difference = bpf_csum_diff((void *)old, 16, (void *)new, 16, 0);
 
-	return bpf_l4_csum_replace(skb, sum, 0, difference, BPF_F_PSEUDO_HDR) == 0 &&
+	return bpf_l4_csum_replace(skb, sum, 0, difference, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) == 0 &&
 	       bpf_skb_store_bytes(skb, packet->network + address_offset, new, 16, BPF_F_RECOMPUTE_CSUM) == 0;
 }
 

@@ -29,19 +29,25 @@ static inline struct request *scoreboard_live(struct request_key *key, struct co
 	return NULL;
 }
 
-/* The first response of a generation wins, whichever CPUs the copies' responses arrive on. */
+/* The first response of a generation wins, whichever CPUs the copies' responses arrive on. Only the insertion
+ * decides: `request` may be a stale element that the map has given to another request meanwhile. */
 static inline bool scoreboard_first_response(struct request_key *key, struct request *request, u64 now_ns)
 {
 	struct answer_key answer = {};
 
-	if (request->first_response_ns)
-		return false;
 	answer.request = *key;
 	answer.generation = request->request_ns;
 	if (!answer_claim(&answer))
 		return false;
 	request->first_response_ns = now_ns;
 	return true;
+}
+
+/* Whether a response to an earlier request with the same id, hedged or sent twice by the client, may still come: it
+ * could not be told from a response to the new one. */
+static inline bool scoreboard_awaits_more(struct request *request)
+{
+	return request->responses < request->copies;
 }
 
 #endif

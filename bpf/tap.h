@@ -29,18 +29,12 @@ static inline struct event *tap_event(struct request_key *key, struct request *r
 	return event;
 }
 
-/* A further copy of `request` leaves: the second one is its hedge. */
-static inline void tap_departure(struct request_key *key, struct request *request, u32 replica, u64 now_ns)
+/* The hedge of `request` leaves: the kernel's, or the second copy of a client that hedges by itself. */
+static inline void tap_hedge(struct request_key *key, struct request *request, u32 replica, u64 now_ns)
 {
 	struct event *event;
 
-	if (request->copies < 255)
-		request->copies++;
 	request->replica = replica;
-	if (request->copies != 2) {
-		count(COUNT_resent);
-		return;
-	}
 	count(COUNT_hedges_sent);
 	event = tap_event(key, request, EVENT_DEPARTURE);
 	if (!event)
@@ -51,16 +45,16 @@ static inline void tap_departure(struct request_key *key, struct request *reques
 	event_submit(event);
 }
 
-/* Which copy the response answers: its replica tells, else the ordinal that a server of ours writes, else nothing. */
+/* Which copy the first response answers, as far as that is proven: its replica tells. With one replica the ordinal
+ * that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
+ * that was lost; the other copy's response decides later (tap_later_answer). */
 static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 {
 	if (request->copies < 2)
 		return WINNER_PRIMARY;
 	if (request->replica != 0)
 		return replica == request->replica ? WINNER_HEDGE : WINNER_PRIMARY;
-	if (ordinal == 0)
-		return WINNER_UNKNOWN;
-	return ordinal == 1 ? WINNER_PRIMARY : WINNER_HEDGE;
+	return ordinal > 1 ? WINNER_HEDGE : WINNER_UNKNOWN;
 }
 
 static inline void tap_histogram(u64 latency_ns)
@@ -73,24 +67,39 @@ static inline void tap_histogram(u64 latency_ns)
 	histogram_add((power << HISTOGRAM_SUB_BITS) | sub);
 }
 
+static inline void tap_answer_event(struct request_key *key, struct request *request, u8 winner)
+{
+	struct event *event = tap_event(key, request, EVENT_ANSWER);
+
+	if (!event)
+		return;
+	event->winner = winner;
+	event_submit(event);
+}
+
 static inline void tap_answer(struct request_key *key, struct request *request, u32 replica, u64 ordinal, u64 now_ns)
 {
 	u8 winner = tap_winner(request, replica, ordinal);
-	struct event *event;
 
 	count(COUNT_answered);
 	tap_histogram(now_ns - request->request_ns);
+	request->first_ordinal = ordinal;
 	if (request->copies < 2)
 		return;
 	if (winner == WINNER_HEDGE)
 		count(COUNT_hedges_won);
 	if (winner == WINNER_UNKNOWN)
 		count(COUNT_hedges_won_unknown);
-	event = tap_event(key, request, EVENT_ANSWER);
-	if (!event)
+	tap_answer_event(key, request, winner);
+}
+
+/* The second copy to reach the server has been answered too: then the first one was the primary. */
+static inline void tap_later_answer(struct request_key *key, struct request *request, u64 ordinal)
+{
+	if (request->copies < 2 || request->replica != 0 || request->first_ordinal != 1 || ordinal != 2)
 		return;
-	event->winner = winner;
-	event_submit(event);
+	count(COUNT_primaries_confirmed);
+	tap_answer_event(key, request, WINNER_PRIMARY);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* What the programs and user space both know: bcc hands user space the structures, kernel_programs.py repeats the
- * numbers. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times CLOCK_MONOTONIC. */
+ * numbers. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times in ns on
+ * CLOCK_MONOTONIC. */
 #ifndef HEDGEROW_TYPES_H
 #define HEDGEROW_TYPES_H
 
@@ -71,8 +72,13 @@ struct request {
 	u64 first_response_ns; /* 0: unanswered */
 	u32 mark;              /* the client's own mark, restored on the hedge */
 	u16 replica;           /* the hedge's */
-	u8 copies;             /* that have left */
-	u8 pad;
+	u8 copies;             /* that have left, the kernel's hedge among them */
+	u8 hedges;             /* of these, the kernel's */
+	u8 responses;          /* that have arrived */
+	u8 dropped;            /* of these, never more than hedges */
+	u8 ambiguous;          /* an earlier request with this id still awaits a response */
+	u8 first_ordinal;      /* which copy the first response said it answers, 0 if it did not say */
+	u8 pad[4];
 };
 
 struct answer_key {

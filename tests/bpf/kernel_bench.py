@@ -149,6 +149,13 @@ class KernelBench:
             )
         )
 
+    def occupy_lane(self, lane: int) -> None:
+        """As if the lane's clone had been lost: nothing frees it."""
+        table = self.programs._map("lane_map")
+        lanes = table.Leaf()
+        lanes.free_ns[lane] = 2**63
+        table[ctypes.c_int(0)] = lanes
+
     def split(self, frame: bytes, **context: int) -> Verdict:
         """A frame leaves."""
         return run(self.programs.splitter.fd, frame, **context)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bpf.datagrams import request, response
-from bpf.frames import Datagram
+from bpf.frames import FRAGMENT, Datagram
 from bpf.kernel_bench import (
     CLIENT4,
     CLIENT6,
@@ -24,18 +24,32 @@ from hedgerow_node.records import Winner
 from hedgerow_node.wire import IdPlace
 from kernel_programs import Identity, Mode
 
+#: An IPv6 fragment header without its first byte: offset 0 and more to come, or offset 8.
+FIRST_FRAGMENT, LATER_FRAGMENT = bytes([0, 0, 1, 0, 0, 0, 7]), bytes([0, 0, 8, 0, 0, 0, 7])
+
 
 @pytest.mark.parametrize(("client", "server"), [(CLIENT4, SERVER4), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])
-def test_the_first_response_wins_and_later_ones_are_dropped(
+def test_the_first_response_wins_and_the_losers_is_dropped(
     bench: KernelBench, client: tuple[str, int], server: tuple[str, int]
 ) -> None:
     bench.switch(Mode.HEDGE)
     asked = request(1, client, server)
     bench.split(asked.frame())
+    bench.split(asked.frame(), mark=MARK_HEDGE)
     actions = [bench.respond(response(asked).frame()).action for _ in range(4)]
-    assert actions == [PASSED, DROPPED, DROPPED, DROPPED]
+    assert actions == [PASSED, DROPPED, PASSED, PASSED], "as many are dropped as hedges were sent, and no more"
     counted = bench.counted()
-    assert (counted["requests"], counted["answered"], counted["duplicates_dropped"]) == (1, 1, 3)
+    assert (counted["requests"], counted["answered"]) == (1, 1)
+    assert (counted["duplicates_dropped"], counted["duplicates_passed"]) == (1, 2)
+
+
+def test_without_a_hedge_nothing_is_dropped(bench: KernelBench) -> None:
+    """A service that answers in several datagrams, or a network that duplicates, is none of the hedger's business."""
+    bench.switch(Mode.HEDGE)
+    asked = request(10)
+    bench.split(asked.frame())
+    assert [bench.respond(response(asked).frame()).action for _ in range(3)] == [PASSED] * 3
+    assert bench.counted()["duplicates_passed"] == 2
 
 
 def test_the_tap_drops_nothing_and_arms_nothing(bench: KernelBench) -> None:
@@ -64,10 +78,28 @@ def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
     asked = request(4)
     for _ in range(5):
         bench.split(asked.frame())
+        bench.split(asked.frame(), mark=MARK_HEDGE)
         assert bench.respond(response(asked).frame()).action == PASSED
         assert bench.respond(response(asked).frame()).action == DROPPED
     counted = bench.counted()
-    assert (counted["requests"], counted["answered"], counted["duplicates_dropped"]) == (5, 5, 5)
+    assert (counted["requests"], counted["armed"], counted["answered"], counted["duplicates_dropped"]) == (5, 5, 5, 5)
+
+
+def test_an_id_used_again_while_an_old_response_is_under_way_is_not_hedged_and_loses_nothing(
+    bench: KernelBench,
+) -> None:
+    """The old hedge's response could not be told from the new request's: all are let through."""
+    bench.switch(Mode.HEDGE)
+    asked = request(11)
+    bench.split(asked.frame())
+    bench.split(asked.frame(), mark=MARK_HEDGE)
+    bench.respond(response(asked).frame())
+    bench.counted()
+    bench.split(asked.frame())
+    assert [bench.respond(response(asked).frame()).action for _ in range(2)] == [PASSED, PASSED]
+    counted = bench.counted()
+    assert (counted["requests"], counted["reused_early"]) == (1, 1)
+    assert "armed" not in counted
 
 
 def test_a_clients_own_retry_is_neither_a_new_request_nor_hedged(bench: KernelBench) -> None:
@@ -77,7 +109,18 @@ def test_a_clients_own_retry_is_neither_a_new_request_nor_hedged(bench: KernelBe
         bench.split(asked.frame())
     counted = bench.counted()
     assert (counted["requests"], counted["armed"], counted["resent"]) == (1, 1, 2)
-    assert bench.respond(response(asked).frame()).action == PASSED
+    assert [bench.respond(response(asked).frame()).action for _ in range(3)] == [PASSED] * 3
+
+
+def test_a_retry_before_the_deadline_does_not_hide_the_hedge(bench: KernelBench) -> None:
+    bench.switch(Mode.HEDGE)
+    asked = request(12)
+    bench.split(asked.frame())
+    bench.split(asked.frame())
+    bench.split(asked.frame(), mark=MARK_HEDGE)
+    counted = bench.counted()
+    assert (counted["resent"], counted["hedges_sent"]) == (1, 1)
+    assert [bench.respond(response(asked).frame()).action for _ in range(3)] == [PASSED, DROPPED, PASSED]
 
 
 def test_two_clients_with_the_same_ids_are_kept_apart(bench: KernelBench) -> None:
@@ -86,6 +129,7 @@ def test_two_clients_with_the_same_ids_are_kept_apart(bench: KernelBench) -> Non
     requests = [request(6, client) for client in clients]
     for asked in requests:
         bench.split(asked.frame())
+        bench.split(asked.frame(), mark=MARK_HEDGE)
     assert [bench.respond(response(asked).frame()).action for asked in requests] == [PASSED] * 3
     assert [bench.respond(response(asked).frame()).action for asked in requests] == [DROPPED] * 3
     assert bench.counted()["answered"] == 3
@@ -190,13 +234,13 @@ class TestTapOfUserSpaceHedges:
     ("copy", "winner", "counter"),
     [
         (0, Winner.UNKNOWN, "hedges_won_unknown"),
-        (1, Winner.PRIMARY, None),
+        (1, Winner.UNKNOWN, "hedges_won_unknown"),
         (2, Winner.HEDGE, "hedges_won"),
         (3, Winner.HEDGE, "hedges_won"),
     ],
 )
 def test_the_response_may_tell_which_copy_it_answers(
-    bench: KernelBench, copy: int, winner: Winner, counter: str | None
+    bench: KernelBench, copy: int, winner: Winner, counter: str
 ) -> None:
     bench.switch(Mode.HEDGE)
     asked = request(30)
@@ -205,7 +249,41 @@ def test_the_response_may_tell_which_copy_it_answers(
     bench.respond(response(asked, copy=copy).frame())
     assert [hedge.winner for hedge in bench.hedges()] == [winner]
     counted = bench.counted()
-    assert [name for name in counted if name.startswith("hedges_won")] == ([counter] if counter else [])
+    assert [name for name in counted if name.startswith("hedges_won")] == [counter]
+
+
+def test_the_first_copy_to_arrive_was_the_primary_once_the_second_is_answered_too(bench: KernelBench) -> None:
+    """Ordinals tell the order of arrival: had the primary been lost, the hedge would be the first copy."""
+    bench.switch(Mode.HEDGE)
+    asked = request(31)
+    bench.split(asked.frame())
+    bench.split(asked.frame(), mark=MARK_HEDGE)
+    bench.respond(response(asked, copy=1).frame())
+    bench.respond(response(asked, copy=2).frame())
+    (hedge,) = bench.hedges()
+    assert hedge.winner == Winner.PRIMARY
+    assert hedge.departure_ns < hedge.first_response_ns
+    counted = bench.counted()
+    assert (counted["hedges_won_unknown"], counted["primaries_confirmed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("client", "server"), [(CLIENT4, SERVER4), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])
+def test_a_response_in_fragments_keeps_its_request_from_being_hedged(
+    bench: KernelBench, client: tuple[str, int], server: tuple[str, int]
+) -> None:
+    bench.switch(Mode.HEDGE)
+    asked = request(32, client, server)
+    bench.split(asked.frame())
+    whole = response(asked)
+    if client == CLIENT4:
+        first, later = replace(whole, fragment=0x2000), replace(whole, fragment=0x00B9)
+    else:
+        first, later = (replace(whole, extensions=[(FRAGMENT, rest)]) for rest in (FIRST_FRAGMENT, LATER_FRAGMENT))
+    assert [bench.respond(part.frame()).action for part in (first, later)] == [PASSED, PASSED]
+    counted = bench.counted()
+    assert (counted["in_fragment"], counted["answered_by_fragment"]) == (2, 1)
+    assert bench.rescue(asked.frame()).action == DROPPED
+    assert bench.counted() == {"cancelled": 1}
 
 
 @pytest.mark.volume
