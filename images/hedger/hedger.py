@@ -22,22 +22,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 from pyroute2 import IPRoute
 
 import delay_link
-from attachments import InterfaceBusyError, InterfaceLock
-from delay_link import DelayLineError
+from attachments import InterfaceLock
 from hedger_control import add_operations
 from hedger_options import Options, parse_options
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
-from hedging import Hedger, HedgerError, find_interface, remove_leftovers
-from iproute import IprouteError
-from kernel_headers import HeadersMissingError
+from hedging import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
 from kernel_programs import KernelPrograms, Mode
 
 POLL_INTERVAL_NS = 200 * NS_PER_MS
 EXIT_CANNOT = 4
-
-CANNOT = (HedgerError, InterfaceBusyError, DelayLineError, IprouteError, HeadersMissingError, ControlError, OSError)
 
 
 def say(text: str) -> None:
@@ -46,9 +41,12 @@ def say(text: str) -> None:
 
 
 def detach(interface: str) -> None:
-    """Removes what a killed hedger left on `interface`."""
+    """Removes what a killed hedger left on `interface`, also if that is gone by now."""
     with IPRoute() as ip:
-        ifindex = find_interface(ip, interface)
+        try:
+            ifindex = find_interface(ip, interface)
+        except HedgerError:
+            ifindex = 0  # no interface has it, so only what was left of vanished ones is found
         lock = InterfaceLock(ifindex, interface)
         removed = remove_leftovers(ip, ifindex)
         lock.release()
@@ -69,7 +67,7 @@ def probe() -> dict[str, Any]:
 def work(options: Options) -> None:
     """Hedges until told to stop."""
     supervisor = Supervisor(options.control)
-    hedger = Hedger(options.assignment, say)
+    hedger = Hedger(options.assignment, say, keep_hedges=options.control is not None)
     try:
         add_operations(supervisor, hedger)
         supervisor.every(POLL_INTERVAL_NS, hedger.poll)
@@ -98,7 +96,7 @@ def main(arguments: list[str]) -> int:
             detach(options.assignment.interface)
         else:
             work(options)
-    except CANNOT as error:
+    except (*CANNOT, ControlError, OSError) as error:
         say(str(error))
         return EXIT_CANNOT
     return 0
