@@ -1,7 +1,7 @@
 """Attaches the programs to TC hooks with pyroute2, and takes away what it attached and nothing else.
 
 Our filters are known by their names and their preference, so that the leftovers of a killed hedger can be told from
-other tools' filters. A clsact qdisc that was there before, or that others use by now, stays.
+other tools' filters. A clsact qdisc goes only if a hedger of ours made it and nobody else has a filter there by now.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ EGRESS = 0xFFFFFFF3
 INGRESS = 0xFFFFFFF2
 PREFERENCE = 0x4ED
 NAME_PREFIX = "hedgerow:"
+_CLSACT_HANDLE = 0xFFFF0000
 _ETH_P_ALL = 0x0003
 _GONE = (errno.ENODEV, errno.ENOENT, errno.EINVAL)
 
 
-class InterfaceBusyError(Exception):
-    """Another hedger works on the interface."""
+class AttachError(Exception):
+    """A program cannot be attached, or the interface is another hedger's; the message says why and what to do."""
 
 
 class InterfaceLock:
@@ -30,6 +31,7 @@ class InterfaceLock:
     interface does, and goes with the process however that ends."""
 
     def __init__(self, ifindex: int, interface: str) -> None:
+        """AttachError where another hedger holds it."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
             self._socket.bind(f"\0hedgerow-interface-{ifindex}")
@@ -37,37 +39,58 @@ class InterfaceLock:
             self._socket.close()
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise InterfaceBusyError(f"another hedger is at work on {interface}; stop it first") from error
+            raise AttachError(f"another hedger is at work on {interface}; stop it first") from error
 
     def release(self) -> None:
+        """Lets others have it."""
         self._socket.close()
 
 
 class Attachments:
-    """The filters that one hedger has in place."""
+    """The filters of ours on interfaces of this network namespace."""
 
     def __init__(self, ip: IPRoute) -> None:
         self._ip = ip
 
+    def has_clsact(self, ifindex: int) -> bool:
+        """Whether the interface has a clsact qdisc; AttachError where an ingress qdisc stands in its place."""
+        for qdisc in self._ip.get_qdiscs(index=ifindex):
+            if qdisc["handle"] == _CLSACT_HANDLE:
+                kind = qdisc.get_attr("TCA_KIND")
+                if kind != "clsact":
+                    raise AttachError(
+                        f"a qdisc {kind} leaves no room for the programs; put a clsact in its place"
+                        " (tc qdisc delete dev NAME ingress; filters at ingress work there as well)"
+                    )
+                return True
+        return False
+
     def attach(self, ifindex: int, hook: int, name: str, program_fd: int) -> None:
-        """Adds the program as a direct-action filter at `hook` (EGRESS or INGRESS) of the interface."""
-        self._ensure_clsact(ifindex)
-        self._ip.tc(
-            "add-filter",
-            "bpf",
-            ifindex,
-            handle=1,
-            fd=program_fd,
-            name=NAME_PREFIX + name,
-            parent=hook,
-            prio=PREFERENCE,
-            protocol=_ETH_P_ALL,
-            direct_action=True,
-            classid=1,
-        )
+        """Adds the program as a direct-action filter at `hook` (EGRESS or INGRESS), with a clsact qdisc if need be.
+
+        Raises AttachError where the kernel refuses.
+        """
+        try:
+            if not self.has_clsact(ifindex):
+                self._ip.tc("add", "clsact", ifindex)
+            self._ip.tc(
+                "add-filter",
+                "bpf",
+                ifindex,
+                handle=1,
+                fd=program_fd,
+                name=NAME_PREFIX + name,
+                parent=hook,
+                prio=PREFERENCE,
+                protocol=_ETH_P_ALL,
+                direct_action=True,
+                classid=1,
+            )
+        except NetlinkError as error:
+            raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
 
     def detach(self, ifindex: int) -> list[str]:
-        """Removes our filters from both hooks, and clsact if nobody else has a filter there; the names removed."""
+        """Removes our filters from both hooks; their names. Harmless where there are none, or no such interface."""
         removed = []
         for hook in (EGRESS, INGRESS):
             for handle, name in self._ours(ifindex, hook):
@@ -75,15 +98,15 @@ class Attachments:
                     "del-filter", "bpf", ifindex, handle=handle, prio=PREFERENCE, protocol=_ETH_P_ALL, parent=hook
                 )
                 removed.append(name)
-        if removed and not any(self._filters(ifindex, hook) for hook in (EGRESS, INGRESS)):
-            self._ip.tc("del", "clsact", ifindex)
         return removed
 
-    def _ensure_clsact(self, ifindex: int) -> None:
+    def remove_clsact(self, ifindex: int) -> None:
+        """Removes the clsact qdisc unless somebody has a filter there; harmless where there is none."""
         try:
-            self._ip.tc("add", "clsact", ifindex)
+            if self.has_clsact(ifindex) and not any(self._filters(ifindex, hook) for hook in (EGRESS, INGRESS)):
+                self._ip.tc("del", "clsact", ifindex)
         except NetlinkError as error:
-            if error.code != errno.EEXIST:
+            if error.code not in _GONE:
                 raise
 
     def _filters(self, ifindex: int, hook: int) -> list[Any]:

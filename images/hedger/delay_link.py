@@ -18,6 +18,7 @@ from kernel_programs import DelayLineKind
 
 LINK_PREFIX = "hr"
 LINK_ALIAS = "hedgerow delay line of interface"
+MADE_CLSACT = "with clsact"  #: at the end of an alias: the hedger made the interface's clsact qdisc, too
 QDISC_HANDLE = 0x4ED
 FIRST_LANE_CLASS = 0x10
 #: Where iproute2 rounds a delay down to the kernel's ticks of 64 ns, it must find a whole number of them.
@@ -44,6 +45,15 @@ class DelayLink:
     kind: DelayLineKind
 
 
+@dataclass(frozen=True)
+class Leftover:
+    """A delay link that somebody made, for an interface that may be gone by now."""
+
+    near: str
+    for_ifindex: int
+    made_clsact: bool
+
+
 def link_names(run_id: str) -> tuple[str, str]:
     """The near and the far end's names for a run."""
     return f"{LINK_PREFIX}{run_id}d0", f"{LINK_PREFIX}{run_id}d1"
@@ -66,19 +76,19 @@ def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
     return [f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: htb default 0", *lanes]
 
 
-def probe() -> dict[str, str | None]:
+def probe(for_ifindex: int = 0) -> dict[str, str | None]:
     """For each delay line None if this kernel has it, else the kernel's words; makes and removes a throwaway link."""
-    near, far = link_names(secrets.token_hex(3))
-    _add_link(near, far, alias="hedgerow probe")
+    names = link_names(secrets.token_hex(3))
+    _add_link(*names, alias=f"{LINK_ALIAS} {for_ifindex}")
     try:
-        return {kind.name.lower(): _refusal(near, kind) for kind in DelayLineKind}
+        return {kind.name.lower(): _refusal(names[0], kind) for kind in DelayLineKind}
     finally:
-        batch("ip", [f"link delete {near}"])
+        remove(names[0])
 
 
-def choose(wanted: str) -> DelayLineKind:
+def choose(wanted: str, for_ifindex: int) -> DelayLineKind:
     """The kind that `wanted` ("auto", "netem" or "htb") stands for here; DelayLineError where it cannot be had."""
-    refusals = probe()
+    refusals = probe(for_ifindex)
     candidates = list(DelayLineKind) if wanted == "auto" else [DelayLineKind[wanted.upper()]]
     for kind in candidates:
         if refusals[kind.name.lower()] is None:
@@ -90,27 +100,39 @@ def choose(wanted: str) -> DelayLineKind:
     )
 
 
-def make(names: tuple[str, str], kind: DelayLineKind, delay_ns: int, for_ifindex: int) -> DelayLink:
-    """Makes the link, up and with its qdisc, for requests of interface `for_ifindex`; on failure nothing stays."""
+def make(
+    names: tuple[str, str], kind: DelayLineKind, delay_ns: int, for_ifindex: int, makes_clsact: bool = False
+) -> DelayLink:
+    """Makes the link, up and with its qdisc, for requests of interface `for_ifindex`; on failure nothing stays.
+
+    `makes_clsact` is for whoever finds the link after a kill: that interface's clsact qdisc is the hedger's own.
+    """
     near, far = names
-    _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex}")
+    _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex} {MADE_CLSACT if makes_clsact else ''}".rstrip())
     try:
         batch("tc", qdisc_commands(near, kind, delay_ns))
     except IprouteError:
-        remove(names)
+        remove(near)
         raise
     return DelayLink(near, far, interface_index(near), interface_index(far), kind)
 
 
-def remove(names: tuple[str, str]) -> None:
-    """Removes the link, with it its qdisc and what that still holds."""
-    batch("ip", [f"link delete {names[0]}"])
+def remove(near: str) -> None:
+    """Removes the link, with it its qdisc and what that still holds; harmless where it is gone."""
+    if any(link["ifname"] == near for link in _links()):
+        batch("ip", [f"link delete {near}"])
 
 
-def leftovers(for_ifindex: int) -> list[tuple[str, str]]:
-    """The names of delay links in this network namespace made for interface `for_ifindex`."""
-    alias = f"{LINK_ALIAS} {for_ifindex}"
-    return [(link["ifname"], link["link"]) for link in _links() if link.get("ifalias") == alias]
+def leftovers(for_ifindex: int) -> list[Leftover]:
+    """The delay links here made for interface `for_ifindex`, or for one that does not exist any more."""
+    links = _links()
+    existing = {link["ifindex"] for link in links} - {for_ifindex}
+    found = []
+    for link in links:
+        words = link.get("ifalias", "").removeprefix(LINK_ALIAS).split(maxsplit=1)
+        if link.get("ifalias", "").startswith(LINK_ALIAS) and words and int(words[0]) not in existing:
+            found.append(Leftover(link["ifname"], int(words[0]), MADE_CLSACT in words[1:]))
+    return found
 
 
 def statistics(link: str) -> str:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
 from typing import Any
 
 from hedgerow_node.records import NO_TIME, Hedge
 from kernel_programs import EventType
 
 _Key = tuple[int, ...]
+_LATENESSES = 100_000  #: that are kept for a summary: the latest
 
 
 class HedgeLog:
-    """The hedges since the log was last taken; feed it every event in the order the kernel wrote them."""
+    """Records and latenesses; feed it every event in the order the kernel wrote them.
 
-    def __init__(self) -> None:
+    Records are for somebody who collects them (`keep`): they would fill the memory of a hedger that works for weeks.
+    """
+
+    def __init__(self, keep: bool) -> None:
+        self._keep = keep
         self._hedges: dict[_Key, Hedge] = {}
+        self._late_ns: deque[int] = deque(maxlen=_LATENESSES)
 
     def add(self, event: Any) -> None:
         """Takes one event (struct event of bpf/types.h)."""
+        if event.type == EventType.DEPARTURE:
+            self._late_ns.append(event.departure_ns - event.deadline_ns)
+        if self._keep:
+            self._record(event)
+
+    def _record(self, event: Any) -> None:
         key = (*event.client, event.client_port, event.service, event.block, event.id, event.request_ns)
         if event.type == EventType.DEPARTURE:
             self._hedges[key] = Hedge(
@@ -38,16 +50,16 @@ class HedgeLog:
             )
 
     def take(self) -> list[Hedge]:
-        """The hedges, in order of departure; the log is empty afterwards."""
+        """The hedges since they were last taken, in order of departure."""
         hedges = list(self._hedges.values())
         self._hedges = {}
         return hedges
 
-
-def lateness_summary(hedges: Sequence[Hedge]) -> dict[str, float] | None:
-    """Median, P99 and maximum of departure minus deadline in µs (order statistics); None without hedges."""
-    if not hedges:
-        return None
-    late_ns = sorted(hedge.departure_ns - hedge.deadline_ns for hedge in hedges)
-    rank = {"p50": -(-50 * len(late_ns) // 100), "p99": -(-99 * len(late_ns) // 100), "max": len(late_ns)}
-    return {name: late_ns[position - 1] / 1_000 for name, position in rank.items()}
+    def take_lateness_us(self) -> dict[str, float] | None:
+        """Median, P99 and maximum of departure minus deadline since the last call, in µs; None without hedges."""
+        late_ns = sorted(self._late_ns)
+        self._late_ns.clear()
+        if not late_ns:
+            return None
+        rank = {"p50": -(-50 * len(late_ns) // 100), "p99": -(-99 * len(late_ns) // 100), "max": len(late_ns)}
+        return {name: late_ns[position - 1] / 1_000 for name, position in rank.items()}

@@ -23,12 +23,12 @@ from pyroute2 import IPRoute
 
 import delay_link
 from attachments import InterfaceLock
-from hedger_control import CANNOT, Post, add_operations
+from hedger_control import Post, add_operations
 from hedger_options import Options, parse_options
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
-from hedging import Hedger, find_interface, remove_leftovers
+from hedging import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
 from kernel_programs import KernelPrograms, Mode
 
 POLL_INTERVAL_NS = 200 * NS_PER_MS
@@ -41,9 +41,12 @@ def say(text: str) -> None:
 
 
 def detach(interface: str) -> None:
-    """Removes what a killed hedger left on `interface`."""
+    """Removes what a killed hedger left on `interface`, also if that is gone by now."""
     with IPRoute() as ip:
-        ifindex = find_interface(ip, interface)
+        try:
+            ifindex = find_interface(ip, interface)
+        except HedgerError:
+            ifindex = 0  # no interface has it, so only what was left of vanished ones is found
         lock = InterfaceLock(ifindex, interface)
         removed = remove_leftovers(ip, ifindex)
         lock.release()
@@ -64,7 +67,7 @@ def probe() -> dict[str, Any]:
 def work(options: Options) -> None:
     """Hedges, or waits to be told what to hedge, until told to stop."""
     supervisor = Supervisor(options.control)
-    post = Post(say)
+    post = Post(say, keep_hedges=options.control is not None)
     try:
         add_operations(supervisor, post)
         supervisor.every(POLL_INTERVAL_NS, post.poll)

@@ -5,30 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from attachments import InterfaceBusyError
-from delay_link import DelayLineError
 from hedger_assignment import read_assignment
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
-from hedging import Assignment, Hedger, HedgerError
-from iproute import IprouteError
-from kernel_headers import HeadersMissingError
+from hedging import CANNOT, Assignment, Hedger
 from kernel_programs import Identity, Mode
-
-#: Why a hedger cannot be set up, in words for the operator; OSError and ControlError beside these.
-CANNOT = (HedgerError, InterfaceBusyError, DelayLineError, IprouteError, HeadersMissingError)
 
 _MODES = {mode.name.lower(): mode for mode in Mode}
 _IDENTITIES = {identity.name.lower(): identity for identity in Identity}
 
 
 class Post:
-    """Where one hedger at a time is at work, or none yet. `say` is told what an operator should know."""
+    """Where one hedger at a time is at work, or none yet; `say` and `keep_hedges` as in `Hedger`."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], keep_hedges: bool) -> None:
+        self._say, self._keep_hedges = say, keep_hedges
         self._hedger: Hedger | None = None
 
     @property
@@ -41,7 +34,7 @@ class Post:
     def fill(self, assignment: Assignment) -> Hedger:
         """Puts a hedger to work in place of the one before; raises what `Hedger` does, and then there is none."""
         self.clear()
-        self._hedger = Hedger(assignment, self._say)
+        self._hedger = Hedger(assignment, self._say, self._keep_hedges)
         return self._hedger
 
     def clear(self) -> None:

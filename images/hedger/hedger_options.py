@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -152,20 +153,20 @@ def _assignment(parser: argparse.ArgumentParser, given: argparse.Namespace) -> A
 
 
 def _complaint(given: argparse.Namespace) -> str | None:
-    addresses = [*given.service, *given.replica]
+    addresses = [(ip_address(host), port) for host, port in [*given.service, *given.replica]]
     rules = [
         (len(given.service) > MAX_SERVICES, f"--service: at most {MAX_SERVICES}"),
         (len(given.replica) >= MAX_REPLICAS, f"--replica: at most {MAX_REPLICAS - 1}"),
         (given.replica and len(given.service) > 1, "--replica: only with one --service"),
         (len(set(addresses)) < len(addresses), "--service, --replica: an address is named twice"),
         (
-            len({":" in host for host, _ in addresses}) > 1 and given.replica,
+            len({host.version for host, _ in addresses}) > 1 and given.replica,
             "--replica: of another family than --service",
         ),
         (not MIN_DELAY_NS <= given.delay <= MAX_DELAY_NS, "--delay: from 100us to 60s"),
         (given.expiry is not None and given.expiry <= given.delay, "--expiry: must be longer than --delay"),
         (given.copy_id is not None and given.copy_id.length != 1, "--copy-id: one byte long, e.g. 4:1"),
-        (given.burst < 1, "--burst: at least 1"),
+        (not 1 <= given.burst <= 1_000_000, "--burst: from 1 to 1000000"),
         (not 1024 <= given.entries <= 1 << 24, "--entries: from 1024 to 16777216"),
         (given.stats is not None and given.stats <= 0, "--stats: longer than nothing"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 import delay_link
-from attachments import EGRESS, INGRESS, Attachments, InterfaceLock
-from hedge_log import HedgeLog, lateness_summary
+from attachments import EGRESS, INGRESS, AttachError, Attachments, InterfaceLock
+from hedge_log import HedgeLog
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import Hedge, write_rows
+from iproute import IprouteError
 from kernel_headers import HeadersMissingError
-from kernel_programs import Identity, KernelPrograms, Mode, Service, Settings
+from kernel_programs import Identity, KernelPrograms, Mode, ProgramsError, Service, Settings
 from latency_histogram import quantile_ns
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
@@ -26,6 +28,10 @@ _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
 
 class HedgerError(Exception):
     """The hedger cannot work as asked; the message says why and what to do."""
+
+
+#: Everything that keeps a hedger from working, in words for its operator.
+CANNOT = (HedgerError, AttachError, delay_link.DelayLineError, IprouteError, HeadersMissingError, ProgramsError)
 
 
 @dataclass(frozen=True)
@@ -49,52 +55,52 @@ def find_interface(ip: IPRoute, name: str) -> int:
         link = ip.link("get", ifname=name)[0]
     except NetlinkError as error:
         raise HedgerError(f"{name}: no such interface in this network namespace; see `ip link`") from error
-    if link["ifi_type"] not in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
+    if link["ifi_type"] == _ARPHRD_LOOPBACK:
+        raise HedgerError(f"{name}: the kernel drops what is sent on here a second time; hedge towards another host")
+    if link["ifi_type"] != _ARPHRD_ETHER:
         raise HedgerError(f"{name}: its packets have no Ethernet header; choose the interface that carries them")
     return int(link["index"])
 
 
 def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
-    """Removes what a killed hedger left on the interface, whose lock the caller holds; says what that was."""
-    removed = Attachments(ip).detach(ifindex)
-    for names in delay_link.leftovers(ifindex):
-        delay_link.remove(names)
-        removed.append(names[0])
+    """Removes what a killed hedger left on the interface, whose lock the caller holds, and what was left of others
+    whose interface is gone; says what that was.
+    """
+    attachments = Attachments(ip)
+    removed = attachments.detach(ifindex)
+    for leftover in delay_link.leftovers(ifindex):
+        delay_link.remove(leftover.near)
+        removed.append(leftover.near)
+        if leftover.made_clsact and leftover.for_ifindex == ifindex:
+            attachments.remove_clsact(ifindex)
     return removed
-
-
-def _load(scoreboard_entries: int) -> KernelPrograms:
-    try:
-        return KernelPrograms(scoreboard_entries)
-    except HeadersMissingError:
-        raise
-    except Exception as error:  # bcc has no exceptions of its own
-        raise HedgerError(
-            f"the programs cannot be loaded ({error}); the hedger needs CAP_BPF, CAP_PERFMON"
-        ) from error
 
 
 class Hedger:
     """A hedger at work from construction until `close`, in mode off until told otherwise.
 
-    Raises HedgerError, InterfaceBusyError, DelayLineError, IprouteError or HeadersMissingError where it cannot be set
-    up; then nothing of it stays. `say` is told what an operator should know.
+    Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. `say` is told what an operator should
+    know, `keep_hedges` whether somebody collects the records of hedges.
     """
 
-    def __init__(self, assignment: Assignment, say: Callable[[str], None]) -> None:
-        self._interface = assignment.interface
+    def __init__(self, assignment: Assignment, say: Callable[[str], None], keep_hedges: bool) -> None:
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
-            self._ifindex = find_interface(self._ip, assignment.interface)
+            self.interface = assignment.interface
+            self._ifindex = find_interface(self._ip, self.interface)
             stack.callback(InterfaceLock(self._ifindex, assignment.interface).release)
             removed = remove_leftovers(self._ip, self._ifindex)
             if removed:
                 say(f"removed what a killed hedger had left on {assignment.interface}: {', '.join(removed)}")
-            kind = delay_link.choose(assignment.delay_line)
+            self._attachments = Attachments(self._ip)
+            makes_clsact = not self._attachments.has_clsact(self._ifindex)
+            if makes_clsact:
+                stack.callback(self._attachments.remove_clsact, self._ifindex)
+            kind = delay_link.choose(assignment.delay_line, self._ifindex)
             names = delay_link.link_names(assignment.run_id or secrets.token_hex(3))
-            self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex)
-            stack.callback(delay_link.remove, names)
-            self._programs = _load(assignment.scoreboard_entries)
+            self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex, makes_clsact)
+            stack.callback(delay_link.remove, names[0])
+            self._programs = KernelPrograms(assignment.scoreboard_entries)
             stack.callback(self._programs.close)
             self._programs.configure(
                 Settings(
@@ -109,17 +115,11 @@ class Hedger:
                     budget_burst=assignment.budget_burst,
                 )
             )
-            self._attachments = Attachments(self._ip)
             self._attachments.attach(self.link.far_ifindex, INGRESS, "rescuer", self._programs.rescuer.fd)
             stack.callback(self.detach)
             self.attach()
-            self._log = HedgeLog()
+            self._log = HedgeLog(keep_hedges)
             self._stack = stack.pop_all()
-
-    @property
-    def interface(self) -> str:
-        """Where it hedges."""
-        return self._interface
 
     @property
     def delay_line(self) -> str:
@@ -148,27 +148,37 @@ class Hedger:
         return self._programs.counters()
 
     def poll(self) -> None:
-        """Takes over what the kernel has reported since; call it often enough that the ring buffer does not fill."""
-        self._programs.read_events(self._log.add)
+        """Takes over what the kernel has reported since; call it often enough that the ring buffer does not fill.
 
-    def take_hedges(self) -> list[Hedge]:
-        """The hedges reported since they were last taken."""
-        self.poll()
-        return self._log.take()
+        Raises HedgerError where the interface is gone: another one of its name would not be hedged.
+        """
+        self._programs.read_events(self._log.add)
+        try:
+            socket.if_indextoname(self._ifindex)
+        except OSError as error:
+            raise HedgerError(f"{self.interface} is gone; start again when it is back") from error
 
     def write_hedges(self, path: Path) -> int:
-        """Writes those hedges to a new file and returns their number."""
-        return write_rows(path, self.take_hedges(), Hedge)
+        """Writes the hedges reported since the last call to a new file and returns their number."""
+        self.poll()
+        return write_rows(path, self._log.take(), Hedge)
 
     def statistics(self) -> dict[str, Any]:
-        """Counters, latency seen by the kernel, and lateness of the hedges since the last call."""
+        """Counters, latency seen by the kernel, and lateness of the hedges since the last call.
+
+        `hedges_lost` are those that found no way out: no neighbour or route, or the link is down.
+        """
+        self.poll()
+        counters = self.counters()
+        hedged = counters["hedges_sent"] + counters["hedges_untracked"]
         histogram = self._programs.latency_histogram()
         latency_ns = {name: quantile_ns(histogram, q) for name, q in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))}
         return {
             "monotonic_ns": now_ns(),
-            "counters": self.counters(),
+            "counters": counters,
+            "hedges_lost": max(0, counters["rescued"] - hedged) if counters["rescued"] else 0,
             "latency_us": {name: None if value is None else value / 1_000 for name, value in latency_ns.items()},
-            "lateness_us": lateness_summary(self.take_hedges()),
+            "lateness_us": self._log.take_lateness_us(),
         }
 
     def delay_line_statistics(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
-from kernel_headers import stub_kernel_tree
+from kernel_headers import HeadersMissingError, stub_kernel_tree
 
 BPF_SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
@@ -28,6 +28,10 @@ MAX_SERVICES = 16
 MAX_REPLICAS = 16  #: of one service, the address that clients ask included
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
+
+
+class ProgramsError(Exception):
+    """The programs cannot be compiled or loaded; the message says why and what to do."""
 
 
 class Mode(IntEnum):
@@ -117,11 +121,23 @@ class KernelPrograms:
     """The loaded programs. Nothing is attached here; closing frees what no attachment holds."""
 
     def __init__(self, scoreboard_entries: int = SCOREBOARD_ENTRIES) -> None:
-        """Compiles and loads. Raises HeadersMissingError, or what bcc raises where the kernel refuses a program."""
-        from bcc import BPF  # noqa: PLC0415 - slow to import, and only this class needs it
+        """Compiles and loads. Raises HeadersMissingError or ProgramsError."""
+        try:
+            from bcc import BPF  # noqa: PLC0415 - slow to import, and only this class needs it
+        except ImportError as error:
+            raise ProgramsError(f"{error}; install bcc for Python (Debian, Ubuntu: python3-bpfcc)") from error
+        try:
+            self._load(BPF, scoreboard_entries)
+        except HeadersMissingError:
+            raise
+        except Exception as error:  # bcc has no exceptions of its own
+            raise ProgramsError(f"{error}; as root, on Linux 5.10 or newer? See the lines above") from error
+        self._config = self._map("config_map").Leaf()
+        self._on_event: Callable[[Any], None] | None = None
 
+    def _load(self, bpf: Any, scoreboard_entries: int) -> None:
         with stub_kernel_tree():
-            self._bpf = BPF(
+            self._bpf = bpf(
                 text=inline_sources(BPF_SOURCES / "hedger.c").encode(),
                 cflags=[
                     "-Werror=implicit-function-declaration",
@@ -132,10 +148,8 @@ class KernelPrograms:
                 ],
             )
         self.splitter, self.rescuer, self.responder = (
-            self._bpf.load_func(name.encode(), BPF.SCHED_CLS) for name in (_SPLITTER, _RESCUER, _RESPONDER)
+            self._bpf.load_func(name.encode(), bpf.SCHED_CLS) for name in (_SPLITTER, _RESCUER, _RESPONDER)
         )
-        self._config = self._map("config_map").Leaf()
-        self._on_event: Callable[[Any], None] | None = None
 
     def close(self) -> None:
         """Releases programs and maps; what is attached stays until it is detached."""

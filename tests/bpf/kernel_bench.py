@@ -177,7 +177,7 @@ class KernelBench:
 
     def hedges(self) -> list[Hedge]:
         """The hedges reported since the last call."""
-        log = HedgeLog()
+        log = HedgeLog(keep=True)
         self.programs.read_events(log.add)
         return log.take()
 

@@ -36,7 +36,7 @@ class Archive:
         Raises:
             ArchiveError: no Debian archive among the machine's sources, or its lists cannot be read.
         """
-        for part in ("etc/preferences.d", "lists/partial", "cache/archives/partial"):
+        for part in ("etc/apt.conf.d", "etc/preferences.d", "lists/partial", "cache/archives/partial"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         site = _debian_site(home_suite)
         lines = [f"deb [signed-by={KEYRING}] {site} {suite} main" for suite in dict.fromkeys([home_suite, *suites])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 
@@ -10,6 +9,7 @@ import pytest
 
 from netns.conversation import Conversation
 from netns.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, statistics
+from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER
 
 pytestmark = pytest.mark.root
@@ -40,7 +40,7 @@ def assert_reconciled(counters: dict[str, int]) -> None:
     assert counters["out_seen"] == total("out", "out_not_service", "out_to_replica", "out_no_id", *left)
     arrived = ("answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
     assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
-    not_armed = ("lane_busy", "clone_failed", "clone_congested")
+    not_armed = ("reused_early", "lane_busy", "clone_failed", "clone_congested")
     assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
     ends = ("rescued", "cancelled", "budget_denied", "lost", "too_early", "disarmed", "rescue_failed")
     assert counters["armed"] == sum(counters[name] for name in ends)
@@ -166,6 +166,7 @@ def test_a_second_hedger_on_the_interface_is_refused(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (["--interface=lo"], 4, "lo: the kernel drops what is sent on here a second time"),
         (["--interface=eth7"], 4, "eth7: no such interface in this network namespace; see `ip link`"),
         (["--interface=eth0", "--delay=50us"], 2, "--delay: from 100us to 60s"),
         (["--interface=eth0", "--delay=10"], 2, "'10' is not a duration"),
@@ -184,10 +185,73 @@ def test_what_cannot_be_is_refused_by_name(pair: Pair, arguments: list[str], cod
     assert (pair.hooks(), {name for name in pair.links() if name.startswith("hr")}) == ([], set())
 
 
-def test_an_interface_that_goes_away_does_not_keep_the_hedger_from_ending(pair: Pair) -> None:
+def test_when_its_interface_goes_away_the_hedger_says_so_and_ends(pair: Pair) -> None:
     hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END)
     pair.change("ip", "link delete eth0")
-    os.kill(hedger.pid, signal.SIGINT)
     _, errors = hedger.communicate(timeout=PATIENCE_S)
-    assert hedger.returncode == 0, errors
+    assert (hedger.returncode, errors) == (4, "hedger: eth0 is gone; start again when it is back\n")
     assert not any(name.startswith("hr") for name in pair.links())
+
+
+def test_killed_and_then_its_interface_gone_too_its_delay_link_is_still_found(pair: Pair) -> None:
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY)
+    hedger.kill()
+    hedger.wait(PATIENCE_S)
+    pair.change("ip", "link delete eth0")
+    assert any(name.startswith("hr") for name in pair.links())
+    done = pair.start(pair.client, HEDGER, "--interface=eth0", "--detach")
+    done.communicate(timeout=PATIENCE_S)
+    assert done.returncode == 0
+    assert not any(name.startswith("hr") for name in pair.links())
+
+
+def test_a_clsact_that_was_there_before_stays_and_one_of_its_own_goes(pair: Pair) -> None:
+    def kinds() -> set[str]:
+        return {qdisc["kind"] for qdisc in pair.show("tc", "qdisc", "show", "dev", "eth0")}
+
+    statistics(pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END))
+    assert "clsact" not in kinds()
+    pair.change("tc", "qdisc add dev eth0 clsact")
+    statistics(pair.hedge(f"--service={endpoint('IPv4')}", *DELAY, AT_THE_END))
+    assert "clsact" in kinds()
+
+
+def test_an_ingress_qdisc_in_the_way_is_named(pair: Pair) -> None:
+    pair.change("tc", "qdisc add dev eth0 ingress")
+    process = pair.start(
+        pair.client, HEDGER, "--interface=eth0", "--request-id=0:4", f"--service={endpoint('IPv4')}", *DELAY
+    )
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 4
+    assert "a qdisc ingress leaves no room for the programs" in errors
+    assert not any(name.startswith("hr") for name in pair.links())
+
+
+def test_hedges_that_find_no_way_out_are_counted_as_lost(pair: Pair) -> None:
+    pair.serve(*STALLING)
+    nobody = f"--replica={ipv4(77)}:{PORT}"
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", nobody, *DELAY, AT_THE_END)
+    with pair.socket(socket.AF_INET) as client:
+        talk = Conversation(client, (ipv4(SERVICE), PORT))
+        talk.ask(range(20))
+    assert talk.copies == dict.fromkeys(range(20), 1)
+    last = statistics(hedger)
+    assert last["hedges_lost"] == last["counters"]["rescued"] >= 4
+    assert last["counters"]["hedges_sent"] == 0
+
+
+def test_a_service_that_answers_in_several_datagrams_loses_none_while_nothing_is_hedged(pair: Pair) -> None:
+    """Three answers to one request; the hedge delay is longer than they take."""
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", "--delay=5s", AT_THE_END)
+    with inside(pair.server), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+        service.bind((ipv4(SERVICE), PORT))
+        with pair.socket(socket.AF_INET) as client:
+            talk = Conversation(client, (ipv4(SERVICE), PORT))
+            talk.send(5)
+            payload, source = service.recvfrom(1000)
+            for _ in range(3):
+                service.sendto(payload, source)
+            talk.listen(0.3)
+    assert talk.copies == {5: 3}
+    counters = statistics(hedger)["counters"]
+    assert (counters["answered"], counters["duplicates_passed"], counters["duplicates_dropped"]) == (1, 2, 0)
