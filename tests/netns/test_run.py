@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,6 +26,12 @@ FILES = {
     "server.parquet",
     "summary.json",
 }
+
+
+def measured_hedges(folder: Path) -> list[dict[str, Any]]:
+    """The hedges but for those of warm-up requests, which a loaded host may have answered late."""
+    rows: list[dict[str, Any]] = pq.read_table(folder / "hedges.parquet").to_pylist()
+    return [row for row in rows if row["request_id"] < 1 << 31]
 
 
 def test_a_run_leaves_its_folder_and_nothing_else(tmp_path: Path) -> None:
@@ -47,7 +54,7 @@ def test_every_strategy_meets_the_same_ids_and_the_same_stalls(tmp_path: Path) -
     run = finish(start_run(write_scenario(tmp_path, strategies=strategies), tmp_path, "--json", "--no-report"))
     samples = pq.read_table(run.folder / "samples.parquet").to_pylist()
     copies = pq.read_table(run.folder / "server.parquet").to_pylist()
-    hedges = pq.read_table(run.folder / "hedges.parquet").to_pylist()
+    hedges = measured_hedges(run.folder)
     for strategy in strategies.split(", "):
         rows = [row for row in samples if row["strategy"] == strategy]
         assert sorted(row["request_id"] for row in rows) == list(range(200))
@@ -73,7 +80,7 @@ def test_times_of_a_request_come_in_their_order(tmp_path: Path) -> None:
         for row in pq.read_table(run.folder / "samples.parquet").to_pylist()
         if row["strategy"] == "kernel"
     }
-    for row in pq.read_table(run.folder / "hedges.parquet").to_pylist():
+    for row in measured_hedges(run.folder):
         assert sent[row["request_id"]] < row["request_ns"] < row["deadline_ns"] <= row["departure_ns"]
         assert row["deadline_ns"] - row["request_ns"] == 10_000_000
         assert row["departure_ns"] < row["first_response_ns"]
