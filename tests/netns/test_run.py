@@ -83,8 +83,9 @@ def test_times_of_a_request_come_in_their_order(tmp_path: Path) -> None:
     for row in measured_hedges(run.folder):
         assert sent[row["request_id"]] < row["request_ns"] < row["deadline_ns"] <= row["departure_ns"]
         assert row["deadline_ns"] - row["request_ns"] == 10_000_000
-        assert row["departure_ns"] < row["first_response_ns"]
-        assert row["winner"] == "hedge"
+        if row["request_id"] % 100 < 2:  # stalled: only the hedge can have been answered first
+            assert row["departure_ns"] < row["first_response_ns"]
+            assert row["winner"] == "hedge"
 
 
 def test_the_journal_names_every_change_before_it_and_its_undo(tmp_path: Path) -> None:
