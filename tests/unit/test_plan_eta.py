@@ -52,7 +52,7 @@ def test_users_share_the_work_and_workers_bound_it() -> None:
     queueing = scenario_from("smoke", *crowd, "service.concurrency=1")
     fixed_ns = one.drain_ns + BLOCK_OVERHEAD_NS
     per_block = [block_etas_ns(each, make_plan(each))[0] - fixed_ns for each in (one, many, queueing)]
-    request_ns = 3 * NS_PER_MS + REQUEST_OVERHEAD_NS
+    request_ns = 5 * NS_PER_MS // 2 + REQUEST_OVERHEAD_NS  # service and thinking
     assert per_block == [120 * request_ns, 12 * request_ns, 120 * 2 * NS_PER_MS]
 
 
