@@ -4,7 +4,7 @@
  *   splitter   TC egress of the client's interface: records each request, clones it into the delay line, and is the
  *              tap that sees every copy leave
  *   rescuer    far end of the delay link: at the deadline drops the clone or sends it on as the hedge
- *   responder  TC ingress of the client's interface: the first response wins, later ones are dropped
+ *   responder  TC ingress of the client's interface: the first response wins, the loser's is dropped
  *
  * They return TC_ACT_UNSPEC where they let a packet pass, so that filters of others behind them run too.
  * LANES, SCOREBOARD_ENTRIES and EVENT_PAGES are given with -D; all else comes by config_map. */

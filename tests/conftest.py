@@ -1,4 +1,4 @@
-"""What holds for every layer: tests that need root say so, and where a proof is expected they may not be left out."""
+"""What holds for every layer: a test's marks say what it needs of the host; policy.py says what if it is missing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 
 import pytest
 
+from node_programs import has_ipv6_loopback
+from policy import cannot_run
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked `root` without root fails in CI, where it would go unnoticed; elsewhere it is skipped, aloud."""
-    if item.get_closest_marker("root") is None or os.geteuid() == 0:
-        return
-    if os.environ.get("CI", "") not in ("", "0", "false"):
-        pytest.fail("needs root, and in CI every layer has to run", pytrace=False)
-    pytest.skip("needs root: run `sudo make test`")
+    """Looks at the marks `root` and `ipv6` before anything is set up."""
+    if item.get_closest_marker("root") is not None and os.geteuid() != 0:
+        cannot_run("needs root: run `sudo make test`")
+    if item.get_closest_marker("ipv6") is not None and not has_ipv6_loopback():
+        cannot_run("needs IPv6 on the loopback interface: sysctl net.ipv6.conf.lo.disable_ipv6=0")

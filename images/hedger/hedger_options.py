@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hedger.py",
         description="Hedges UDP requests in the kernel: a second copy leaves when the first got no answer in time,"
-        " the first response wins, later ones are dropped.",
+        " the first response wins, the loser's is dropped.",
     )
     add = parser.add_argument
     add("--interface", metavar="NAME", help="where the requests leave")

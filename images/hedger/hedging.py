@@ -176,7 +176,7 @@ class Hedger:
         return {
             "monotonic_ns": now_ns(),
             "counters": counters,
-            "hedges_lost": max(0, counters["rescued"] - hedged) if counters["rescued"] else 0,
+            "hedges_lost": max(0, counters["rescued"] - hedged),
             "latency_us": {name: None if value is None else value / 1_000 for name, value in latency_ns.items()},
             "lateness_us": self._log.take_lateness_us(),
         }

@@ -25,7 +25,6 @@ from node_programs import (
     PATIENCE_S,
     Client,
     Server,
-    has_ipv6_loopback,
     running_client,
     running_server,
     wait_until_gone,
@@ -193,7 +192,7 @@ def test_each_block_has_fresh_sockets(server: Server, client: Client, tmp_path: 
     assert len(ports) == 2
 
 
-@pytest.mark.skipif(not has_ipv6_loopback(), reason="this host has no IPv6 loopback")
+@pytest.mark.ipv6
 def test_ipv6(tmp_path: Path, client: Client) -> None:
     with running_server(tmp_path, "[::1]:0") as server:
         server.start_block(stall=STALL)

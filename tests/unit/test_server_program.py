@@ -15,7 +15,7 @@ import pytest
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
-from node_programs import IMAGES, MS, PATIENCE_S, Server, has_ipv6_loopback, running, running_server, wait_until_gone
+from node_programs import IMAGES, MS, PATIENCE_S, Server, running, running_server, wait_until_gone
 
 STALL = {"when": "id % 100 < 2", "duration_ns": 150 * MS, "heal_on_duplicate": True}
 
@@ -182,7 +182,7 @@ def test_lognormal_service_times_are_the_same_in_every_block(server: Server, tmp
     assert len(set(durations[0].values())) == 30
 
 
-@pytest.mark.skipif(not has_ipv6_loopback(), reason="this host has no IPv6 loopback")
+@pytest.mark.ipv6
 def test_it_serves_ipv6_beside_ipv4_on_every_address(tmp_path: Path) -> None:
     listen = ["--listen", "0.0.0.0:0", "--listen", "[::]:0"]
     with running("server/server.py", tmp_path / "server.sock", *listen) as program:
