@@ -2,13 +2,13 @@
 /* Every packet that a program sees ends in exactly one counter of its hook, so the counters reconcile
  * (docs/architecture.md has the equations, tests/bpf and tests/netns check them):
  *
- *   out_seen = sum(out_<parse reason>) + out_not_service + out_to_replica + out_no_id
+ *   out_seen = sum(out_<parse reason>) + out_not_service + out_no_id + out_struck
  *              + requests + resent + hedges_sent + hedges_untracked
  *   requests = armed + reused_early + lane_busy + clone_failed + clone_congested   (mode hedge)
  *   armed    = rescued + cancelled + budget_denied + lost + too_early + disarmed + rescue_failed + still waiting
  *   rescued  = hedges_sent + hedges_untracked + those that found no way out (no neighbour, link down)
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
- *              + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
+ *              + in_bad_checksum + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
  *
  * User space reads the names from this file: one X(name, meaning) a line. */
 #ifndef HEDGEROW_COUNTERS_H
@@ -28,10 +28,10 @@
 #define COUNTERS(X)                                                                            \
 	X(out_seen, "frames at the splitter")                                                  \
 	X(out_not_service, "UDP to an address that is no service of ours")                     \
-	X(out_to_replica, "UDP sent by the client itself to another replica")                  \
 	X(out_no_id, "to the service, but too short for a request id")                         \
+	X(out_struck, "seen before: a network fault has duplicated them or held them back")    \
 	X(requests, "new requests recorded in the scoreboard")                                 \
-	X(resent, "further copies sent by the client of a request that waits for its answer")  \
+	X(resent, "further copies sent by the client, to whichever replica, of a request that waits") \
 	X(hedges_sent, "second copies that left: the kernel's in mode hedge, the client's in mode tap") \
 	X(hedges_untracked, "kernel hedges whose scoreboard entry was gone as they left")      \
 	X(armed, "requests whose clone entered the delay line")                                \
@@ -40,7 +40,7 @@
 	X(clone_failed, "requests not armed: the kernel could not clone the packet")           \
 	X(clone_congested, "requests not armed: the delay line's queue refused the clone")     \
 	X(primers, "HTB primers that crossed the delay line and were dropped")                 \
-	X(stray, "other packets on the delay link, dropped")                                   \
+	X(stray, "other packets on the delay link or a fault link, dropped")                   \
 	X(cancelled, "clones dropped at their deadline: the request was answered")             \
 	X(budget_denied, "clones dropped at their deadline: no token left")                    \
 	X(lost, "clones dropped: the scoreboard entry had expired or been evicted")            \
@@ -52,6 +52,7 @@
 	X(in_not_service, "UDP from an address that is no service of ours")                    \
 	X(in_no_id, "from the service, but too short for a response id")                       \
 	X(in_unmatched, "responses to no request on the scoreboard")                           \
+	X(in_bad_checksum, "responses that the kernel will drop, so that they answer nothing") \
 	X(in_rewrite_failed, "responses whose source address could not be restored, dropped")  \
 	X(answered, "first responses: one for every request answered")                         \
 	X(hedges_won, "first responses that answer a hedge")                                   \
@@ -60,6 +61,7 @@
 	X(answered_by_fragment, "requests whose answer came in fragments, of which the first tells the id") \
 	X(duplicates_dropped, "later responses, dropped: one for each hedge of the kernel's at most") \
 	X(duplicates_passed, "later responses, passed on: they are no doing of the hedger's")  \
+	X(fault_failed, "copies that a network fault should have struck: no clone or lane to be had") \
 	X(events_lost, "events that found the ring buffer full")
 
 enum parse_reason {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* The near end of the delay line: puts a clone of a request on the delay link, whose qdisc holds it until the deadline.
+ * Network faults that delay have a line of their own.
  *
  * netem delays every packet by itself. An HTB class instead charges each packet one whole delay and delays the *next*
  * one: a primer goes first, at once, and the clone follows one delay later. While its clone waits and for one delay
@@ -15,11 +16,14 @@
 #define LANE_TRIES 4
 #define NO_LANE 0xffffffff
 
+enum held { HELD_FAILED = -1, HELD = 0, HELD_CONGESTED = 1, HELD_LANES_BUSY = 2 };
+
 /* Takes the lane that has waited longest, or one of those after it: a lane whose clone was lost stays claimed for a
  * while and must not hold up the others. NO_LANE if all that were tried are busy. */
-static inline u32 lane_claim(struct config *config, u64 now_ns)
+static inline u32 lane_claim(struct line *line, u64 now_ns)
 {
-	struct lanes *lanes = lanes_get();
+	struct lanes *lanes = lanes_get(line->lanes);
+	u64 claimed_until_ns = now_ns + LANE_CLAIM_DELAYS * line->delay_ns;
 	u32 claimed = NO_LANE;
 
 	if (!lanes)
@@ -31,7 +35,7 @@ static inline u32 lane_claim(struct config *config, u64 now_ns)
 
 		lanes->next = lane + 1;
 		if (lanes->free_ns[lane] <= now_ns) {
-			lanes->free_ns[lane] = now_ns + LANE_CLAIM_DELAYS * config->delay_ns;
+			lanes->free_ns[lane] = claimed_until_ns;
 			claimed = lane;
 			break;
 		}
@@ -41,46 +45,67 @@ static inline u32 lane_claim(struct config *config, u64 now_ns)
 }
 
 /* Called when the lane's clone has crossed: the class owes one more delay from now. */
-static inline void lane_release(struct config *config, u32 lane, u64 now_ns)
+static inline void lane_release(struct line *line, u32 lane, u64 now_ns)
 {
-	struct lanes *lanes = lanes_get();
+	struct lanes *lanes = lanes_get(line->lanes);
+	u64 free_ns = now_ns + line->delay_ns + LANE_MARGIN_NS;
 
 	if (!lanes)
 		return;
 	lane &= LANES - 1;
 	bpf_spin_lock(&lanes->lock);
-	lanes->free_ns[lane] = now_ns + config->delay_ns + LANE_MARGIN_NS;
+	lanes->free_ns[lane] = free_ns;
 	bpf_spin_unlock(&lanes->lock);
 }
 
-static inline long send_clone(struct __sk_buff *skb, struct config *config, u32 mark)
+static inline long send_clone(struct __sk_buff *skb, struct line *line, u32 mark)
 {
 	skb->mark = mark;
-	return bpf_clone_redirect(skb, config->delay_ifindex, 0);
+	return bpf_clone_redirect(skb, line->ifindex, 0);
 }
 
-/* Returns the counter that tells how it went. The packet itself is left as it was. */
-static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u64 now_ns)
+/* Puts a clone of the packet on the line, marked as `kind` with its lane or, on netem, its parcel number. The packet
+ * itself is left as it was. */
+static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 kind, u64 now_ns)
 {
-	u32 mark = skb->mark, priority = skb->priority, lane = 0;
+	u32 mark = skb->mark, priority = skb->priority, number = 0;
 	long error = 0;
 
-	if (config->delay_line == LINE_HTB) {
-		lane = lane_claim(config, now_ns);
-		if (lane == NO_LANE)
-			return COUNT_lane_busy;
-		skb->priority = config->lane_handle + lane;
-		error = send_clone(skb, config, MARK_PRIMER | lane);
+	if (line->kind == LINE_HTB) {
+		number = lane_claim(line, now_ns);
+		if (number == NO_LANE)
+			return HELD_LANES_BUSY;
+		skb->priority = line->lane_handle + number;
+		error = send_clone(skb, line, MARK_PRIMER | number);
+	} else if (kind != MARK_CLONE) {
+		number = parcel_number();
 	}
+	if (kind != MARK_CLONE) /* the scoreboard knows a request's own mark */
+		parcel_note(number, mark, priority);
 	if (!error) /* a clone without its primer would cross at once */
-		error = send_clone(skb, config, MARK_CLONE | lane);
+		error = send_clone(skb, line, kind | number);
 	skb->mark = mark;
 	skb->priority = priority;
-	if (error && config->delay_line == LINE_HTB) /* no clone will come to do it */
-		lane_release(config, lane, now_ns);
+	if (error && line->kind == LINE_HTB) /* no clone will come to do it */
+		lane_release(line, number, now_ns);
 	if (error < 0)
+		return HELD_FAILED;
+	return error ? HELD_CONGESTED : HELD;
+}
+
+/* Arms the hedge of the request that the packet is; the counter that tells how it went. */
+static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u64 now_ns)
+{
+	switch (line_hold(skb, &config->line, MARK_CLONE, now_ns)) {
+	case HELD:
+		return COUNT_armed;
+	case HELD_LANES_BUSY:
+		return COUNT_lane_busy;
+	case HELD_CONGESTED:
+		return COUNT_clone_congested;
+	default:
 		return COUNT_clone_failed;
-	return error ? COUNT_clone_congested : COUNT_armed;
+	}
 }
 
 #endif

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* The hedger's three programs. On any doubt a packet passes untouched and a counter says why (counters.h).
+/* The hedger's programs. On any doubt a packet passes untouched and a counter says why (counters.h).
  *
  *   splitter   TC egress of the client's interface: records each request, clones it into the delay line, and is the
  *              tap that sees every copy leave
  *   rescuer    far end of the delay link: at the deadline drops the clone or sends it on as the hedge
  *   responder  TC ingress of the client's interface: the first response wins, the loser's is dropped
+ *
+ * and, only where a scenario declares network faults (faults.h):
+ *
+ *   fault_egress   behind the splitter: what becomes of copies of requests
+ *   fault_ingress  before the responder: what becomes of copies of responses
+ *   fault_return   far end of the fault link that delays: the packet goes on where it was going
+ *   fault_corrupt  far end of the fault link that corrupts: likewise, with a bit flipped
+ *   netem_class    at the interface's own qdisc: which of netem's classes a copy of a request belongs to
  *
  * They return TC_ACT_UNSPEC where they let a packet pass, so that filters of others behind them run too.
  * LANES, SCOREBOARD_ENTRIES and EVENT_PAGES are given with -D; all else comes by config_map. */
@@ -22,11 +30,15 @@
 #include "maps.h"
 #include "marks.h"
 #include "parse.h"
+#include "checksum.h"
 #include "scoreboard.h"
 #include "budget.h"
+#include "parcels.h"
 #include "delay_line.h"
 #include "rewrite.h"
 #include "tap.h"
+#include "chance.h"
+#include "faults.h"
 
 /* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark. */
 static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, struct request *request, u32 replica,
@@ -60,6 +72,10 @@ int splitter(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	now_ns = bpf_ktime_get_ns();
 	count(COUNT_out_seen);
+	if (mark_kind(skb->mark) == MARK_STRUCK_REQUEST) {
+		count(COUNT_out_struck);
+		return TC_ACT_UNSPEC;
+	}
 	reason = parse(skb, &packet);
 	if (reason) {
 		count(COUNT_REASON(COUNT_out_truncated, reason));
@@ -69,10 +85,6 @@ int splitter(struct __sk_buff *skb)
 	service = endpoint ? service_get(endpoint->service) : NULL;
 	if (!service) {
 		count(COUNT_out_not_service);
-		return TC_ACT_UNSPEC;
-	}
-	if (endpoint->replica && !hedge && config->identity == IDENTITY_FLOW) {
-		count(COUNT_out_to_replica);
 		return TC_ACT_UNSPEC;
 	}
 	if (!read_field(skb, &packet, &service->request_id, &id)) {
@@ -94,9 +106,11 @@ int splitter(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	}
 	request.request_ns = now_ns;
-	request.deadline_ns = now_ns + config->delay_ns;
+	request.deadline_ns = now_ns + config->line.delay_ns;
 	request.mark = skb->mark;
 	request.copies = 1;
+	request.asked = endpoint->replica;
+	request.replica = endpoint->replica;
 	if (known && scoreboard_awaits_more(known)) {
 		request.ambiguous = true;
 		request.replica = known->replica; /* its hedge's response still needs the address that was asked */
@@ -110,13 +124,16 @@ int splitter(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* The counter that says why the clone goes no further, or COUNT_rescued; then `*replica` is where it goes. */
-static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns, u32 *replica)
+/* The counter that says why the clone goes no further, or COUNT_rescued; then `*elsewhere` says whether it goes to
+ * another replica than the one asked. */
+static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns,
+			 bool *elsewhere)
 {
 	struct endpoint *endpoint;
 	struct service *service;
 	struct request_key key;
 	struct request *request;
+	u32 replica;
 	u64 id;
 
 	if (parse(skb, packet))
@@ -139,13 +156,12 @@ static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct pa
 	if (!budget_spend(key.service))
 		return COUNT_budget_denied;
 	skb->mark = MARK_HEDGE | (request->mark & MARK_VALUE);
-	*replica = 0;
-	if (service->replicas > 1) {
-		struct endpoint_key *to;
+	replica = scoreboard_hedge_replica(service, endpoint->replica, id);
+	*elsewhere = replica != endpoint->replica;
+	if (*elsewhere) {
+		struct endpoint_key *to = replica_get(key.service, replica);
 
-		*replica = 1 + id % (service->replicas - 1);
-		to = replica_get(key.service, *replica);
-		/* The tag and link address belong to the first replica's path. */
+		/* The tag and link address belong to the path to the replica that was asked. */
 		if (!to || packet->tagged || !rewrite(skb, packet, REWRITE_DESTINATION, to))
 			return COUNT_rescue_failed;
 	}
@@ -156,7 +172,8 @@ int rescuer(struct __sk_buff *skb)
 {
 	struct config *config = config_get();
 	struct packet packet = {};
-	u32 kind = mark_kind(skb->mark), lane = skb->mark & MARK_VALUE, verdict, replica = 0;
+	u32 kind = mark_kind(skb->mark), lane = skb->mark & MARK_VALUE, verdict;
+	bool elsewhere = false;
 	u64 now_ns = bpf_ktime_get_ns();
 
 	if (!config)
@@ -165,14 +182,14 @@ int rescuer(struct __sk_buff *skb)
 		count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
 		return TC_ACT_SHOT;
 	}
-	if (config->delay_line == LINE_HTB)
-		lane_release(config, lane, now_ns);
-	verdict = rescue(skb, config, &packet, now_ns, &replica);
+	if (config->line.kind == LINE_HTB)
+		lane_release(&config->line, lane, now_ns);
+	verdict = rescue(skb, config, &packet, now_ns, &elsewhere);
 	count(verdict);
 	if (verdict != COUNT_rescued)
 		return TC_ACT_SHOT;
 	/* The same replica has the link address that the clone still bears; another one's must be looked up. */
-	if (replica)
+	if (elsewhere)
 		return redirect_neigh(config->out_ifindex, NULL, 0, 0);
 	return bpf_redirect(config->out_ifindex, 0);
 }
@@ -191,9 +208,12 @@ static inline void fragment_answers(struct __sk_buff *skb, struct config *config
 		return;
 	request_key_fill(&key, config, packet->destination, packet->destination_port, endpoint->service, id);
 	request = scoreboard_live(&key, config, now_ns);
-	if (!request)
+	if (!request || !scoreboard_expects(request, config, endpoint->replica))
 		return;
 	request->responses++;
+	/* The fragments that follow could not be given the address that was asked: such an answer cannot be delivered. */
+	if (config->mode == MODE_HEDGE && endpoint->replica != request->asked)
+		return;
 	if (scoreboard_first_response(&key, request, now_ns))
 		count(COUNT_answered_by_fragment);
 }
@@ -233,16 +253,19 @@ int responder(struct __sk_buff *skb)
 	}
 	request_key_fill(&key, config, packet.destination, packet.destination_port, endpoint->service, id);
 	request = scoreboard_live(&key, config, now_ns);
-	/* Another replica's packets belong to a request only if its hedge went there. */
-	if (!request || (config->mode == MODE_HEDGE && endpoint->replica && endpoint->replica != request->replica)) {
+	if (!request || !scoreboard_expects(request, config, endpoint->replica)) {
 		count(COUNT_in_unmatched);
+		return TC_ACT_UNSPEC;
+	}
+	if (!checksum_right(skb, &packet)) {
+		count(COUNT_in_bad_checksum);
 		return TC_ACT_UNSPEC;
 	}
 	if (service->copy_ordinal.length)
 		read_field(skb, &packet, &service->copy_ordinal, &ordinal);
 	/* Before anything is claimed: a response that cannot be delivered must not keep another from being. */
-	if (config->mode == MODE_HEDGE && endpoint->replica) {
-		asked = replica_get(key.service, 0);
+	if (config->mode == MODE_HEDGE && endpoint->replica != request->asked) {
+		asked = replica_get(key.service, request->asked);
 		if (!asked || !rewrite(skb, &packet, REWRITE_SOURCE, asked)) {
 			count(COUNT_in_rewrite_failed);
 			return TC_ACT_SHOT;
@@ -262,4 +285,47 @@ int responder(struct __sk_buff *skb)
 	request->dropped++;
 	count(COUNT_duplicates_dropped);
 	return TC_ACT_SHOT;
+}
+
+int fault_egress(struct __sk_buff *skb)
+{
+	return fault_meet(skb, DIRECTION_REQUESTS);
+}
+
+int fault_ingress(struct __sk_buff *skb)
+{
+	return fault_meet(skb, DIRECTION_RESPONSES);
+}
+
+int fault_return(struct __sk_buff *skb)
+{
+	struct faults *faults = faults_get();
+	u32 kind = mark_kind(skb->mark);
+
+	if (faults && faults->line.kind == LINE_HTB && (kind == MARK_STRUCK_REQUEST || kind == MARK_STRUCK_RESPONSE))
+		lane_release(&faults->line, skb->mark & MARK_VALUE, bpf_ktime_get_ns());
+	return fault_return_packet(skb);
+}
+
+int fault_corrupt(struct __sk_buff *skb)
+{
+	if (!fault_flip(skb)) {
+		count(COUNT_stray);
+		return TC_ACT_SHOT;
+	}
+	return fault_return_packet(skb);
+}
+
+/* No direct action: the class is what it returns, and 0 says that none is meant. */
+int netem_class(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct endpoint *endpoint;
+	u32 *class;
+
+	if (parse(skb, &packet))
+		return 0;
+	endpoint = endpoint_get(packet.destination, packet.destination_port);
+	class = endpoint ? netem_class_get(endpoint->replica) : NULL;
+	return class ? *class : 0;
 }

@@ -7,6 +7,10 @@ struct counters {
 	u64 n[COUNTER_END];
 };
 
+struct scratch {
+	u8 bytes[SCRATCH + 8];
+};
+
 struct histogram {
 	u64 n[HISTOGRAM_BUCKETS];
 };
@@ -22,7 +26,16 @@ BPF_TABLE("lru_hash", struct request_key, struct request, scoreboard_map, SCOREB
 /* First responses. An entry stays after its request is done: were it deleted, the loser would pass for a winner. */
 BPF_TABLE("lru_hash", struct answer_key, u32, answer_map, SCOREBOARD_ENTRIES);
 BPF_ARRAY(budget_map, struct budget, MAX_SERVICES);
-BPF_ARRAY(lane_map, struct lanes, 1);
+/* The lanes of the delay line, and of the network fault `delay`. */
+BPF_ARRAY(lane_map, struct lanes, 2);
+BPF_ARRAY(fault_map, struct faults, 1);
+/* How often each rule has struck. */
+BPF_ARRAY(fault_hit_map, u64, MAX_FAULT_RULES);
+/* The class that netem's faults have for each replica's requests at the client's interface; 0: none. */
+BPF_ARRAY(netem_map, u32, MAX_REPLICAS);
+BPF_ARRAY(parcel_map, struct parcel, PARCELS);
+BPF_ARRAY(parcel_number_map, struct parcels, 1);
+BPF_PERCPU_ARRAY(scratch_map, struct scratch, 1);
 BPF_PERCPU_ARRAY(counter_map, struct counters, 1);
 /* Latency of first responses in ns, log-linear: 8 buckets a power of two. */
 BPF_PERCPU_ARRAY(histogram_map, struct histogram, 1);
@@ -86,10 +99,44 @@ static inline struct budget *budget_get(int service)
 	return budget_map.lookup(&service);
 }
 
-static inline struct lanes *lanes_get(void)
+static inline struct lanes *lanes_get(int which)
+{
+	return lane_map.lookup(&which);
+}
+
+static inline struct faults *faults_get(void)
 {
 	int zero = 0;
-	return lane_map.lookup(&zero);
+	return fault_map.lookup(&zero);
+}
+
+static inline void fault_hit(int rule)
+{
+	u64 *hits = fault_hit_map.lookup(&rule);
+	if (hits)
+		__sync_fetch_and_add(hits, 1);
+}
+
+static inline u32 *netem_class_get(int replica)
+{
+	return netem_map.lookup(&replica);
+}
+
+static inline struct parcel *parcel_get(int number)
+{
+	return parcel_map.lookup(&number);
+}
+
+static inline struct parcels *parcels_get(void)
+{
+	int zero = 0;
+	return parcel_number_map.lookup(&zero);
+}
+
+static inline struct scratch *scratch_get(void)
+{
+	int zero = 0;
+	return scratch_map.lookup(&zero);
 }
 
 static inline void histogram_add(u32 bucket)

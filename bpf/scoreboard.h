@@ -29,6 +29,25 @@ static inline struct request *scoreboard_live(struct request_key *key, struct co
 	return NULL;
 }
 
+/* The replica to hedge a request with: another one in turn by id, so that none bears all the hedges of its neighbour,
+ * and so that a client which hedges by itself can choose the same. */
+static inline u32 scoreboard_hedge_replica(struct service *service, u32 asked, u64 id)
+{
+	u32 others = service->replicas - 1, replica;
+
+	if (service->target != TARGET_OTHER || service->replicas < 2)
+		return asked;
+	replica = asked + 1 + id % others;
+	return replica < service->replicas ? replica : replica - service->replicas;
+}
+
+/* Whether a response from `replica` can answer the request. While the hedger hedges, only the replica that was asked
+ * and the one hedged with can: what others send, the client itself has asked for. */
+static inline bool scoreboard_expects(struct request *request, struct config *config, u32 replica)
+{
+	return config->mode != MODE_HEDGE || replica == request->asked || replica == request->replica;
+}
+
 /* The first response of a generation wins, whichever CPUs the copies' responses arrive on. Only the insertion
  * decides: `request` may be a stale element that the map has given to another request meanwhile. */
 static inline bool scoreboard_first_response(struct request_key *key, struct request *request, u64 now_ns)

@@ -45,15 +45,18 @@ static inline void tap_hedge(struct request_key *key, struct request *request, u
 	event_submit(event);
 }
 
-/* Which copy the first response answers, as far as that is proven: its replica tells. With one replica the ordinal
- * that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
+/* Which copy the first response answers, as far as that is proven: its replica tells. With the same
+ * one the ordinal that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
  * that was lost; the other copy's response decides later (tap_later_answer). */
 static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 {
 	if (request->copies < 2)
 		return WINNER_PRIMARY;
-	if (request->replica != 0)
-		return replica == request->replica ? WINNER_HEDGE : WINNER_PRIMARY;
+	if (request->replica != request->asked) {
+		if (replica == request->replica)
+			return WINNER_HEDGE;
+		return replica == request->asked ? WINNER_PRIMARY : WINNER_UNKNOWN;
+	}
 	return ordinal > 1 ? WINNER_HEDGE : WINNER_UNKNOWN;
 }
 
@@ -96,7 +99,7 @@ static inline void tap_answer(struct request_key *key, struct request *request, 
 /* The second copy to reach the server has been answered too: then the first one was the primary. */
 static inline void tap_later_answer(struct request_key *key, struct request *request, u64 ordinal)
 {
-	if (request->copies < 2 || request->replica != 0 || request->first_ordinal != 1 || ordinal != 2)
+	if (request->copies < 2 || request->replica != request->asked || request->first_ordinal != 1 || ordinal != 2)
 		return;
 	count(COUNT_primaries_confirmed);
 	tap_answer_event(key, request, WINNER_PRIMARY);

@@ -6,7 +6,10 @@
 #define HEDGEROW_TYPES_H
 
 #define MAX_SERVICES 16
-#define MAX_REPLICAS 16 /* of one service; number 0 is the address that the client asks */
+#define MAX_REPLICAS 16 /* of one service; clients may ask any of them */
+#define MAX_FAULT_RULES 64
+#define PARCELS 16384
+#define SCRATCH 512 /* bytes */
 #define HISTOGRAM_SUB_BITS 3
 #define HISTOGRAM_BUCKETS (64 << HISTOGRAM_SUB_BITS)
 
@@ -16,23 +19,36 @@ enum mode { MODE_OFF = 0, MODE_TAP = 1, MODE_HEDGE = 2 };
  * since a rival may hedge from a second socket or to another replica). */
 enum identity { IDENTITY_FLOW = 0, IDENTITY_BLOCK = 1 };
 
+/* Which replica the hedge goes to: the one that was asked, or another (scoreboard.h says which). */
+enum target { TARGET_SAME = 0, TARGET_OTHER = 1 };
+
 enum delay_line { LINE_NETEM = 1, LINE_HTB = 2 };
+
+/* A partition is a loss of everything. */
+enum fault { FAULT_LOSS = 1, FAULT_DUPLICATE = 2, FAULT_CORRUPT = 3, FAULT_DELAY = 4 };
+
+enum direction { DIRECTION_REQUESTS = 0, DIRECTION_RESPONSES = 1 };
 
 enum event_type { EVENT_DEPARTURE = 1, EVENT_ANSWER = 2 };
 
 enum winner { WINNER_NONE = 0, WINNER_PRIMARY = 1, WINNER_HEDGE = 2, WINNER_UNKNOWN = 3 };
 
-struct config {
+/* A link whose qdisc holds packets back. */
+struct line {
 	u64 delay_ns;
+	u32 ifindex;	 /* its near end */
+	u32 kind;	 /* enum delay_line */
+	u32 lane_handle; /* HTB: classid of lane 0 */
+	u32 lanes;	 /* HTB: which element of lane_map */
+};
+
+struct config {
 	u64 expiry_ns; /* age at which a scoreboard entry stops counting */
+	struct line line;
 	u32 mode;
 	u32 identity;
 	u32 block;
-	u32 delay_line;
-	u32 delay_ifindex; /* near end of the delay link */
-	u32 out_ifindex;   /* where hedges leave */
-	u32 lane_handle;   /* HTB classid of lane 0 */
-	u32 pad;
+	u32 out_ifindex; /* the client's interface */
 };
 
 struct endpoint_key {
@@ -56,6 +72,7 @@ struct service {
 	struct field response_id;
 	struct field copy_ordinal; /* where a response tells which copy it answers; length 0 or 1 */
 	u32 replicas;              /* how many addresses it has, at least 1 */
+	u32 target;
 };
 
 struct request_key {
@@ -71,7 +88,8 @@ struct request {
 	u64 deadline_ns;
 	u64 first_response_ns; /* 0: unanswered */
 	u32 mark;              /* the client's own mark, restored on the hedge */
-	u16 replica;           /* the hedge's */
+	u8 asked;              /* the replica that the first copy went to */
+	u8 replica;            /* the hedge's; until it leaves, the one that was asked */
 	u8 copies;             /* that have left, the kernel's hedge among them */
 	u8 hedges;             /* of these, the kernel's */
 	u8 responses;          /* that have arrived */
@@ -79,6 +97,7 @@ struct request {
 	u8 ambiguous;          /* an earlier request with this id still awaits a response */
 	u8 first_ordinal;      /* which copy the first response said it answers, 0 if it did not say */
 	u8 pad[4];
+	u64 arrivals;          /* responses by replica, four bits each: counted where network faults look at them */
 };
 
 struct answer_key {
@@ -99,6 +118,35 @@ struct lanes {
 	struct bpf_spin_lock lock;
 	u32 next;
 	u64 free_ns[LANES]; /* when each lane takes the next request */
+};
+
+struct fault_rule {
+	u64 first_id;
+	u64 last_id; /* included */
+	u64 threshold; /* probability in units of 2^-32 */
+	u64 salt;
+	u16 replica;
+	u8 fault;
+	u8 direction;
+	u32 pad;
+};
+
+struct faults {
+	u64 seed;
+	struct line line; /* for FAULT_DELAY */
+	u32 corrupt_ifindex;
+	u32 count;
+	struct fault_rule rules[MAX_FAULT_RULES];
+};
+
+struct parcel {
+	u32 mark;
+	u32 priority;
+};
+
+struct parcels {
+	struct bpf_spin_lock lock;
+	u32 next;
 };
 
 struct event {

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* Network faults: what a declared rule does to a copy of a request that leaves, or of a response that arrives.
+ *
+ * The splitter has recorded a request before a fault strikes it, and the responder does not see a response that a fault
+ * has taken, so both look to the hedger as they would on a bad network. What is taken goes silently (TC_ACT_STOLEN):
+ * a TC_ACT_SHOT at egress is reported to the sender. A copy that a fault has duplicated or that comes back from one of
+ * the fault links bears our mark, is known by it and struck by no fault again. */
+#ifndef HEDGEROW_FAULTS_H
+#define HEDGEROW_FAULTS_H
+
+#define MAX_ARRIVALS 15
+
+/* The order of arrival of a response among those from its replica, from 1; MAX_ARRIVALS stands for all after it too. */
+static inline u32 fault_arrival(struct request *request, u32 replica)
+{
+	u32 shift = (replica & (MAX_REPLICAS - 1)) * 4, before = (request->arrivals >> shift) & 0xf;
+
+	if (before == MAX_ARRIVALS)
+		return MAX_ARRIVALS;
+	request->arrivals += 1ULL << shift;
+	return before + 1;
+}
+
+/* Sends a clone of the packet, marked as struck. 0 where it went. */
+static inline long fault_send(struct __sk_buff *skb, u32 ifindex, u64 flags, u32 kind)
+{
+	u32 mark = skb->mark, number = parcel_number();
+	long error;
+
+	parcel_note(number, mark, skb->priority);
+	skb->mark = kind | number;
+	error = bpf_clone_redirect(skb, ifindex, flags);
+	skb->mark = mark;
+	return error;
+}
+
+/* Does to the packet what the fault does. Where a clone is needed and cannot be had the packet passes, counted. */
+static inline int fault_apply(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 fault,
+			      u32 direction, u32 rule)
+{
+	u32 kind = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
+	int action = TC_ACT_STOLEN;
+	long error = 0;
+
+	if (fault == FAULT_DUPLICATE) {
+		error = fault_send(skb, config->out_ifindex, direction == DIRECTION_REQUESTS ? 0 : BPF_F_INGRESS, kind);
+		action = TC_ACT_UNSPEC;
+	} else if (fault == FAULT_CORRUPT) {
+		error = fault_send(skb, faults->corrupt_ifindex, 0, kind);
+	} else if (fault == FAULT_DELAY) {
+		error = line_hold(skb, &faults->line, kind, bpf_ktime_get_ns());
+	}
+	if (error) {
+		count(COUNT_fault_failed);
+		return TC_ACT_UNSPEC;
+	}
+	fault_hit(rule);
+	return action;
+}
+
+/* The first rule that strikes decides. */
+static inline int fault_strike(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 direction,
+			       u32 replica, u64 id, u32 copy)
+{
+	u64 of_copy = chance_of_copy(faults->seed, id, copy, replica);
+
+	for (u32 i = 0; i < MAX_FAULT_RULES; i++) {
+		struct fault_rule *rule = &faults->rules[i];
+
+		if (i >= faults->count)
+			break;
+		if (rule->direction != direction || rule->replica != replica || id < rule->first_id ||
+		    id > rule->last_id || !chance_strikes(chance_of_rule(of_copy, rule->salt), rule->threshold))
+			continue;
+		return fault_apply(skb, config, faults, rule->fault, direction, i);
+	}
+	return TC_ACT_UNSPEC;
+}
+
+/* The request that a packet belongs to, with its replica and id; NULL where it belongs to none. */
+static inline struct request *fault_request(struct __sk_buff *skb, struct config *config, u32 direction, u32 *replica,
+					    u64 *id)
+{
+	struct packet packet = {};
+	struct request_key key;
+	struct endpoint *endpoint;
+	struct service *service;
+
+	if (parse(skb, &packet))
+		return NULL;
+	if (direction == DIRECTION_REQUESTS)
+		endpoint = endpoint_get(packet.destination, packet.destination_port);
+	else
+		endpoint = endpoint_get(packet.source, packet.source_port);
+	service = endpoint ? service_get(endpoint->service) : NULL;
+	if (!service)
+		return NULL;
+	if (direction == DIRECTION_REQUESTS) {
+		if (!read_field(skb, &packet, &service->request_id, id))
+			return NULL;
+		request_key_fill(&key, config, packet.source, packet.source_port, endpoint->service, *id);
+	} else {
+		if (!read_field(skb, &packet, &service->response_id, id))
+			return NULL;
+		request_key_fill(&key, config, packet.destination, packet.destination_port, endpoint->service, *id);
+	}
+	*replica = endpoint->replica;
+	return scoreboard_live(&key, config, bpf_ktime_get_ns());
+}
+
+/* One direction's traffic at the client's interface. */
+static inline int fault_meet(struct __sk_buff *skb, u32 direction)
+{
+	u32 struck = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
+	struct config *config = config_get();
+	struct faults *faults = faults_get();
+	struct request *request;
+	u32 replica, copy;
+	u64 id;
+
+	if (mark_kind(skb->mark) == struck) {
+		parcel_restore(skb);
+		return TC_ACT_UNSPEC;
+	}
+	if (!config || config->mode == MODE_OFF || !faults || !faults->count)
+		return TC_ACT_UNSPEC;
+	request = fault_request(skb, config, direction, &replica, &id);
+	if (!request)
+		return TC_ACT_UNSPEC;
+	copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, replica);
+	return fault_strike(skb, config, faults, direction, replica, id, copy);
+}
+
+/* From the far end of a fault link back to where the packet was going. */
+static inline int fault_return_packet(struct __sk_buff *skb)
+{
+	struct config *config = config_get();
+	u32 kind = mark_kind(skb->mark);
+
+	if (config && kind == MARK_STRUCK_REQUEST)
+		return bpf_redirect(config->out_ifindex, 0);
+	if (config && kind == MARK_STRUCK_RESPONSE)
+		return bpf_redirect(config->out_ifindex, BPF_F_INGRESS);
+	count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
+	return TC_ACT_SHOT;
+}
+
+/* Flips a bit of the payload, of its last byte unless that is the id's and there is another. The link that the packet
+ * has crossed does no sums, so by now it has a complete one; what a driver said of it before is forgotten. */
+static inline bool fault_flip(struct __sk_buff *skb)
+{
+	struct packet packet = {};
+	struct endpoint *endpoint;
+	struct service *service;
+	struct field *field;
+	bool request = mark_kind(skb->mark) == MARK_STRUCK_REQUEST;
+	u32 offset;
+	u8 byte;
+
+	if (parse(skb, &packet) || !packet.payload_length)
+		return false;
+	if (request)
+		endpoint = endpoint_get(packet.destination, packet.destination_port);
+	else
+		endpoint = endpoint_get(packet.source, packet.source_port);
+	service = endpoint ? service_get(endpoint->service) : NULL;
+	if (!service)
+		return false;
+	field = request ? &service->request_id : &service->response_id;
+	offset = packet.payload_length - 1;
+	if (field->offset && offset >= field->offset && offset - field->offset < field->length)
+		offset = field->offset - 1;
+	offset += packet.transport + sizeof(struct udphdr);
+	bpf_csum_level(skb, BPF_CSUM_LEVEL_RESET);
+	if (bpf_skb_load_bytes(skb, offset, &byte, sizeof(byte)) < 0)
+		return false;
+	byte ^= 1;
+	return bpf_skb_store_bytes(skb, offset, &byte, sizeof(byte), BPF_F_RECOMPUTE_CSUM) == 0;
+}
+
+#endif
