@@ -1,4 +1,4 @@
-"""The one clock of all measurements, and the two settings of the kernel's that make it usable for timing.
+"""The one clock of all measurements, and the settings of the kernel's that make it usable for timing.
 
 Everything is CLOCK_MONOTONIC: shared by all processes and network namespaces of a host, and the clock that
 `bpf_ktime_get_ns` reads. Only the kernel's receive timestamps are CLOCK_REALTIME; `realtime_offset_ns` converts.
@@ -42,3 +42,18 @@ def set_timer_slack_ns(slack_ns: int) -> None:
     if libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(slack_ns), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl(PR_SET_TIMERSLACK): {os.strerror(number)}")
+
+
+def keep_deadlines(strictly: bool) -> bool:
+    """Let this process run as soon as it is due, whoever else computes (SCHED_FIFO), or as any other again.
+
+    Without it a process that wakes up where others use every processor waits for the end of somebody's time slice,
+    some milliseconds. What it forks is not preferred. False where the kernel does not permit it: that takes root,
+    CAP_SYS_NICE, or a limit of real-time priority.
+    """
+    policy, priority = (os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, 1) if strictly else (os.SCHED_OTHER, 0)
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except OSError:
+        return False
+    return True

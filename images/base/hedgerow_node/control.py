@@ -36,13 +36,14 @@ def _encode(message: Message) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-class _Lines:
+class Lines:
     """The lines that arrive over a stream, cut out of whatever pieces they come in."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
+        """The lines that `data` completes; ControlError where one is longer than it may be."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_LINE:
             raise ControlError(f"a line is longer than {MAX_LINE} bytes")
@@ -60,7 +61,7 @@ class ControlServer:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._operations: dict[str, Operation] = {}
-        self._connections: dict[int, tuple[socket.socket, _Lines]] = {}
+        self._connections: dict[int, tuple[socket.socket, Lines]] = {}
         self._poller: Poller | None = None
         self._listener = None if path is None else _listen(path)
 
@@ -82,7 +83,7 @@ class ControlServer:
     def adopt(self, connection: socket.socket) -> None:
         """Serve `connection`, an open stream socket, as if it had connected to the path."""
         connection.settimeout(_SEND_TIMEOUT_S)
-        self._connections[connection.fileno()] = (connection, _Lines())
+        self._connections[connection.fileno()] = (connection, Lines())
         if self._poller is not None:
             self._poller.register(connection.fileno())
 
@@ -223,7 +224,7 @@ class ControlClient:
 
     def _begin(self, connection: socket.socket, name: str, timeout_s: float) -> None:
         self._connection, self._name, self._timeout_s = connection, name, timeout_s
-        self._lines, self._events = _Lines(), deque[Message]()
+        self._lines, self._events = Lines(), deque[Message]()
         self._arrived = deque[Message]()
         self._last_id = 0
 
@@ -232,15 +233,8 @@ class ControlClient:
 
         Raises ControlError with the program's own text where it refuses, and where no answer comes in time.
         """
-        self._last_id += 1
         deadline_s = time.monotonic() + self._timeout_s
-        try:
-            self._connection.settimeout(self._timeout_s)
-            self._connection.sendall(_encode({"id": self._last_id, "do": do, **fields}))
-        except TimeoutError as error:
-            raise ControlError(f"{self._name}: does not read its requests") from error
-        except OSError as error:
-            raise self._gone() from error
+        self.tell(do, **fields)
         while True:
             message = self._next(deadline_s, f"no answer to {do!r} within {self._timeout_s:g} s")
             if "event" in message:
@@ -250,6 +244,20 @@ class ControlClient:
         if not message.get("ok"):
             raise ControlError(str(message.get("error")))
         return {name: value for name, value in message.items() if name not in ("id", "ok")}
+
+    def tell(self, do: str, **fields: Any) -> None:
+        """Ask to `do` something that is known to be granted, and do not wait for the answer: nobody will see it.
+
+        Raises ControlError where the program is gone, or does not read its requests.
+        """
+        self._last_id += 1
+        try:
+            self._connection.settimeout(self._timeout_s)
+            self._connection.sendall(_encode({"id": self._last_id, "do": do, **fields}))
+        except TimeoutError as error:
+            raise ControlError(f"{self._name}: does not read its requests") from error
+        except OSError as error:
+            raise self._gone() from error
 
     def wait_event(self, name: str | Iterable[str], timeout_s: float) -> Message:
         """The next event that bears (one of) the name(s), oldest first; other events stay queued.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -32,13 +33,14 @@ class Fields:
             raise self._wrong(key, value, " and ".join(bounds))
         return value
 
-    def number(self, key: str, minimum: float) -> float:
-        """The number `key`, integer or not, at least `minimum`."""
+    def number(self, key: str, minimum: float, maximum: float = math.inf) -> float:
+        """The number `key`, integer or not, at least `minimum` and at most `maximum`."""
         value = self._values.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
-        if not isinstance(value, float) or not value >= minimum:
-            raise self._wrong(key, value, f"a number, at least {minimum:g}")
+        if not isinstance(value, float) or not minimum <= value <= maximum:
+            bounds = f"at least {minimum:g}" + (f" and at most {maximum:g}" if maximum < math.inf else "")
+            raise self._wrong(key, value, f"a number, {bounds}")
         return value
 
     def text(self, key: str, *choices: str) -> str:
@@ -59,6 +61,14 @@ class Fields:
     def section(self, key: str) -> Fields:
         """The fields of the object `key`."""
         return Fields(self._take(key, dict), f"{self._prefix}{key}.")
+
+    def sections(self, key: str) -> list[Fields]:
+        """The fields of each object in the list `key`."""
+        entries = self.listing(key)
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                raise self._wrong(f"{key}.{number}", entry, _NAMES[dict])
+        return [Fields(entry, f"{self._prefix}{key}.{number}.") for number, entry in enumerate(entries)]
 
     def _take(self, key: str, kind: type[T]) -> T:
         value = self._values.get(key)

@@ -1,9 +1,7 @@
 """Waiting for sockets and for a deadline at once, to the microsecond.
 
-`select.poll` and `select.epoll` take whole milliseconds and `os.timerfd_create` needs Python 3.13, so this calls
-ppoll(2), whose time-outs are nanoseconds, through ctypes. One thing must be worked around: besides the timer slack
-of the process (`clock.set_timer_slack_ns`) the kernel allows every poll a slack of 0.1 % of its time-out, 400 µs for
-a stall of 400 ms. So a wait sleeps in stages, each short of the deadline by more than its own slack.
+`select.poll` and `select.epoll` take whole milliseconds, so this calls ppoll(2) through ctypes, and the deadline is
+not its time-out but a timer's among the descriptors (`timerfd`): absolute, and without a poll's own slack.
 """
 
 from __future__ import annotations
@@ -14,9 +12,7 @@ import os
 import select
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.units import NS_PER_S
-
-_SLACK_SHIFT = 9  #: a stage ends 1/512 of its length early, twice the kernel's slack of 1/1000
+from hedgerow_node.timerfd import TimerFd
 
 
 class _PollFd(ctypes.Structure):
@@ -28,8 +24,6 @@ class _PollFd(ctypes.Structure):
 
 class _TimeSpec(ctypes.Structure):
     _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
-    tv_sec: int
-    tv_nsec: int
 
 
 class Poller:
@@ -43,8 +37,9 @@ class Poller:
         self._spin_ns = spin_ns
         self._ppoll = ctypes.CDLL(None, use_errno=True).ppoll
         self._ppoll.argtypes = (ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
-        self._timeout = _TimeSpec()
-        self._timeout_address = ctypes.addressof(self._timeout)
+        self._no_time = _TimeSpec(0, 0)
+        self._no_time_address = ctypes.addressof(self._no_time)
+        self._timer, self._timer_set_to_ns = TimerFd(), 0
         self._fds: list[int] = []
         self._rebuild()
 
@@ -61,10 +56,11 @@ class Poller:
         self._rebuild()
 
     def _rebuild(self) -> None:
-        self._array = (_PollFd * len(self._fds))(*(_PollFd(fd, select.POLLIN, 0) for fd in self._fds))
-        self._array_address = ctypes.addressof(self._array) if self._fds else None
+        fds = [*self._fds, self._timer.fileno()]  # the timer is the last, so that a wait may leave it out
+        self._array = (_PollFd * len(fds))(*(_PollFd(fd, select.POLLIN, 0) for fd in fds))
+        self._array_address = ctypes.addressof(self._array)
         # Elements of a ctypes array are made anew at each access; these few are kept instead.
-        self._entries = [(entry, entry.fd) for entry in self._array]
+        self._entries = [(entry, entry.fd) for entry in self._array][:-1]
 
     def wait(self, deadline_ns: int | None) -> list[int]:
         """The descriptors that are ready, or none once CLOCK_MONOTONIC reaches `deadline_ns` (None: never).
@@ -72,20 +68,26 @@ class Poller:
         Never returns an empty list before the deadline, and looks at the descriptors at least once even where the
         deadline has passed.
         """
-        timeout, count = self._timeout, len(self._entries)
-        timeout_address = None if deadline_ns is None else self._timeout_address
         while True:
+            count, timeout_address = len(self._entries), None
             if deadline_ns is not None:
-                sleep_ns = deadline_ns - now_ns() - self._spin_ns
-                if sleep_ns > 0:
-                    timeout.tv_sec, timeout.tv_nsec = divmod(sleep_ns - (sleep_ns >> _SLACK_SHIFT), NS_PER_S)
+                wake_ns = deadline_ns - self._spin_ns
+                if wake_ns <= now_ns():
+                    timeout_address = self._no_time_address
                 else:
-                    timeout.tv_sec = timeout.tv_nsec = 0
-            ready = self._ppoll(self._array_address, count, timeout_address, None)
-            if ready > 0:
-                return [fd for entry, fd in self._entries if entry.revents]
-            if ready < 0 and ctypes.get_errno() != errno.EINTR:
+                    count += 1
+                    if wake_ns != self._timer_set_to_ns:
+                        self._timer.set(wake_ns)
+                        self._timer_set_to_ns = wake_ns
+            found = self._ppoll(self._array_address, count, timeout_address, None)
+            if found > 0:
+                ready = [fd for entry, fd in self._entries if entry.revents]
+                if ready:
+                    return ready
+            elif found < 0:
                 number = ctypes.get_errno()
-                raise OSError(number, f"ppoll: {os.strerror(number)}")
+                if number != errno.EINTR:
+                    raise OSError(number, f"ppoll: {os.strerror(number)}")
+                continue
             if deadline_ns is not None and now_ns() >= deadline_ns:
                 return []

@@ -14,29 +14,52 @@ import sys
 import traceback
 from collections.abc import Callable
 
+KILLED = "signal 9 (SIGKILL)"  #: how a worker ended that was killed, in `Worker.reap`'s words
+
 _PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)  # looked up before forking: a worker is to be bound to its supervisor at once
 
 
 class Worker:
     """A forked worker as its supervisor sees it: `pid`, `channel` (a stream socket to it) and `pidfd`, readable
-    once the worker has ended.
+    once the worker has ended; `alive` until it was reaped.
     """
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
         self.channel = channel
         self.pidfd = os.pidfd_open(pid)
+        self.alive = True
+        self._stops = 0
 
-    def kill(self) -> None:
-        """End the worker at once, whatever it does (frozen ones too); harmless where it has ended already."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the worker a signal; harmless where it has ended or was reaped, whoever has its number now."""
+        if not self.alive:
+            return
         try:
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
             return
+
+    def stop(self) -> None:
+        """Let the worker run no further until it is resumed as often as it was stopped."""
+        self._stops += 1
+        self.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Take one `stop` back."""
+        self._stops -= 1
+        if self._stops == 0:
+            self.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the worker at once, whatever it does (stopped ones too); harmless where it has ended already."""
+        self.send_signal(signal.SIGKILL)
 
     def reap(self) -> str | None:
         """Wait until the worker has ended, release it, and say how: None where all is well, else e.g. "signal 9"."""
         _, status = os.waitpid(self.pid, 0)
+        self.alive = False
         os.close(self.pidfd)
         code = os.waitstatus_to_exitcode(status)
         if code == 0:
@@ -77,7 +100,7 @@ def fork_worker(work: Callable[[socket.socket], None]) -> Worker:
 
 
 def _die_with(supervisor: int) -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     # The supervisor may have ended before the request took effect; then nobody would send the signal.
     if os.getppid() != supervisor:
         os._exit(0)

@@ -30,6 +30,8 @@ class Action(IntEnum):
     SERVED = 0
     STALLED = 1
     HEALED = 2  #: would have stalled, but was a duplicate within the server's memory
+    SLOWED = 3  #: a fault made its service time longer, and nothing else happened to it
+    DROPPED = 4  #: a fault made the server ignore it: it has neither a due time nor a response
 
 
 class Winner(IntEnum):

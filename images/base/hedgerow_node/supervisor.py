@@ -5,6 +5,8 @@ A supervisor does nothing but answer and watch, so that it can be asked at any t
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import signal
 import socket
 from collections.abc import Callable
@@ -30,6 +32,28 @@ class _Rhythm:
             self.callback()
 
 
+class Alarm:
+    """A call at a time, as `Supervisor.at` gives it; `cancel` takes it back, also after it was made."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback: Callable[[], None] | None = callback
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the call is still to be made."""
+        return self._callback is not None
+
+    def cancel(self) -> None:
+        """Do not make the call."""
+        self._callback = None
+
+    def ring(self) -> None:
+        """Make the call, once."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
+
+
 class Supervisor:
     """A control socket (where `control_path` is given), the operation `stop`, and a clean end on SIGTERM and SIGINT.
 
@@ -41,8 +65,11 @@ class Supervisor:
         self._control.operation("stop", lambda _: self.stop())
         self._poller = Poller()
         self._control.join(self._poller)
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        #: By descriptor, each in a tuple of its own: see `_handle`.
+        self._callbacks: dict[int, tuple[Callable[[], None]]] = {}
         self._rhythms: list[_Rhythm] = []
+        self._alarms: list[tuple[int, int, Alarm]] = []  # a heap; the number in the middle breaks ties
+        self._alarm_numbers = itertools.count()
         self._stopping = False
         self._signalled, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)
@@ -59,7 +86,7 @@ class Supervisor:
 
     def watch(self, fd: int, callback: Callable[[], None]) -> None:
         """Call `callback` whenever `fd` is ready to be read."""
-        self._callbacks[fd] = callback
+        self._callbacks[fd] = (callback,)
         self._poller.register(fd)
 
     def unwatch(self, fd: int) -> None:
@@ -70,6 +97,15 @@ class Supervisor:
     def every(self, interval_ns: int, callback: Callable[[], None]) -> None:
         """Call `callback` each time another `interval_ns` have passed; one that takes longer skips beats."""
         self._rhythms.append(_Rhythm(interval_ns, callback, now_ns() + interval_ns))
+
+    def at(self, due_ns: int, callback: Callable[[], None]) -> Alarm:
+        """Call `callback` once CLOCK_MONOTONIC reaches `due_ns`, at once where it has; equal times in this order.
+
+        How late that is, is up to the timer slack (`clock.set_timer_slack_ns`) and to what else there is to answer.
+        """
+        alarm = Alarm(callback)
+        heapq.heappush(self._alarms, (due_ns, next(self._alarm_numbers), alarm))
+        return alarm
 
     def emit(self, event: str, **fields: Any) -> None:
         """Tell everyone connected of `event`."""
@@ -82,16 +118,30 @@ class Supervisor:
     def run(self) -> None:
         """Answer and watch until told to stop, then close the control socket."""
         while not self._stopping:
-            for fd in self._poller.wait(min((rhythm.due_ns for rhythm in self._rhythms), default=None)):
-                if self._control.handle(fd):
-                    continue
-                callback = self._callbacks.get(fd)
-                if callback is not None:
-                    callback()
+            ready = self._poller.wait(self._next_due_ns())
+            watched = [(fd, self._callbacks.get(fd)) for fd in ready]
+            # Whoever has set an alarm cares about its time more than any peer about its answer's.
+            while self._alarms and self._alarms[0][0] <= now_ns():
+                heapq.heappop(self._alarms)[2].ring()
+            for fd, callback in watched:
+                self._handle(fd, callback)
             for rhythm in self._rhythms:
                 rhythm.beat()
         signal.set_wakeup_fd(-1)
         self._control.close()
+
+    def _next_due_ns(self) -> int | None:
+        while self._alarms and not self._alarms[0][2].is_set:
+            heapq.heappop(self._alarms)
+        due_ns = [rhythm.due_ns for rhythm in self._rhythms]
+        return min([self._alarms[0][0], *due_ns] if self._alarms else due_ns, default=None)
+
+    def _handle(self, fd: int, callback: tuple[Callable[[], None]] | None) -> None:
+        """What the ready `fd` asks for, unless it has meanwhile been closed and its number given to another."""
+        if callback is None:
+            self._control.handle(fd)
+        elif self._callbacks.get(fd) is callback:
+            callback[0]()
 
     def abandon(self) -> None:
         """Close the control socket in a forked worker, or peers would not see the supervisor's end."""

@@ -21,10 +21,12 @@ _DURATION_UNITS_NS = {
     "m": 60 * NS_PER_S,
     "min": 60 * NS_PER_S,
 }
+_BIT_UNITS = {"bit": 1, "kbit": 1_000, "mbit": 1_000_000, "gbit": 1_000_000_000}
 _RATE_UNITS_PER_S = {"s": Decimal(1), "ms": Decimal(1000), "m": Decimal(1) / 60, "min": Decimal(1) / 60}
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ns|us|µs|ms|s|m|min)\Z")
 _RATE = re.compile(_NUMBER + r"\s*/\s*(s|ms|m|min)\Z")
+_BIT_RATE = re.compile(_NUMBER + r"\s*(bit|kbit|mbit|gbit)\Z")
 _PERCENT = re.compile(_NUMBER + r"\s*%\Z")
 
 
@@ -56,6 +58,28 @@ def parse_ratio(text: str) -> float:
     if match is None:
         raise ValueError(f"{text!r} is not a percentage; write e.g. 2.5%")
     return float(Decimal(match[1]) / 100)
+
+
+def parse_bit_rate(text: str) -> int:
+    """The bandwidth `text` ("10mbit", as tc(8) spells it) in bits per second; ValueError where it is not one."""
+    match = _BIT_RATE.match(text.strip())
+    if match is None:
+        raise ValueError(
+            f"{text!r} is not a bandwidth; write a number and a unit (bit, kbit, mbit, gbit), e.g. 10mbit"
+        )
+    return int(Decimal(match[1]) * _BIT_UNITS[match[2]])
+
+
+def format_rate(value_per_s: float) -> str:
+    """`value_per_s` as `parse_rate_per_s` reads it: 500.0 → "500/s"."""
+    digits = str(int(value_per_s)) if value_per_s == int(value_per_s) else f"{Decimal(repr(value_per_s)):f}"
+    return f"{digits}/s"
+
+
+def format_bit_rate(value: int) -> str:
+    """`value` bits per second in the largest unit that keeps it exact: 10000000 → "10mbit"."""
+    unit = next(unit for unit in reversed(_BIT_UNITS) if value % _BIT_UNITS[unit] == 0)
+    return f"{value // _BIT_UNITS[unit]}{unit}"
 
 
 def format_duration(value_ns: int) -> str:
