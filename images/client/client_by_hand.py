@@ -8,13 +8,15 @@ import math
 import sys
 from pathlib import Path
 
-from client_block import BlockSettings, IdRange
+from client_block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from client_ledger import Ledger
 from client_worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
-from hedgerow_node.units import NS_PER_MS, parse_duration_ns
+from hedgerow_node.replicas import SPREADS, TARGETS
+from hedgerow_node.schedule import PROCESSES
+from hedgerow_node.units import NS_PER_MS, parse_duration_ns, parse_rate_per_s
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
 from hedging_policies import POLICIES
 
@@ -29,12 +31,23 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     add, duration, place = parser.add_argument, reading(parse_duration_ns), reading(parse_place)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--control", type=Path, metavar="PATH", help="wait for blocks on this Unix socket")
-    mode.add_argument("--server", type=reading(parse_endpoint), metavar="ADDR:PORT", help="run one block against it")
+    mode.add_argument(
+        "--server",
+        type=reading(parse_endpoint),
+        action="append",
+        metavar="ADDR:PORT",
+        help="run one block against it; given several times, against these replicas",
+    )
     add("--strategy", choices=list(POLICIES), default="baseline", help="default baseline")
     add("--requests", type=whole_number(1), default=300, metavar="N", help="default 300")
     add("--warmup", type=whole_number(0), default=20, metavar="N", help="requests that enter no figure (default 20)")
-    add("--users", type=whole_number(1), default=1, metavar="N", help="each with one request at a time (default 1)")
+    add("--spread", choices=SPREADS, default="first", help="replicas that requests are sent to (default first)")
+    add("--target", choices=TARGETS, default="same", help="replica that a hedge of app-… goes to (default same)")
+    add("--users", type=whole_number(1), default=1, metavar="N", help="a socket each (default 1)")
     add("--think", type=duration, default="1ms", metavar="TIME", help="a user's pause between requests (default 1ms)")
+    add("--rate", type=reading(parse_rate_per_s), metavar="RATE", help="send by a schedule, answered or not: 500/s")
+    add("--process", choices=PROCESSES, default="poisson", help="of that schedule (default poisson)")
+    add("--seed", type=int, default=42, help="of that schedule (default 42)")
     add("--payload", type=whole_number(1, MAX_PAYLOAD), default=64, metavar="BYTES", help="default 64")
     add("--delay", type=duration, default="10ms", metavar="TIME", help="hedge delay of app-… (default 10ms)")
     add("--timeout", type=duration, default="1s", metavar="TIME", help="a request's (default 1s)")
@@ -50,13 +63,14 @@ def run_by_hand(arguments: argparse.Namespace) -> int:
     try:
         settings = BlockSettings(
             strategy=arguments.strategy,
-            server=arguments.server,
+            servers=tuple(arguments.server),
+            spread=arguments.spread,
+            target=arguments.target,
             requests=IdRange(0, arguments.requests),
             warmup=IdRange(FIRST_WARMUP_ID, arguments.warmup),
             payload=arguments.payload,
             timeout_ns=arguments.timeout,
-            users=arguments.users,
-            think_ns=arguments.think,
+            arrivals=_arrivals(arguments),
             hedge_delay_ns=arguments.delay,
             places=RequestIdPlaces(arguments.request_id, arguments.response_id),
             drain_ns=arguments.drain,
@@ -73,11 +87,20 @@ def run_by_hand(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _arrivals(arguments: argparse.Namespace) -> ClosedArrivals | OpenArrivals:
+    if arguments.rate is None:
+        return ClosedArrivals(arguments.users, arguments.think)
+    return OpenArrivals(arguments.process, arguments.rate, arguments.seed, arguments.users)
+
+
 def latencies_ms(ledger: Ledger) -> dict[str, float | None]:
-    """Nearest-rank quantiles of the latency in milliseconds; None where one falls among unanswered requests."""
+    """Nearest-rank quantiles of the latency in milliseconds, counted from when a request should have left.
+
+    None where one falls among unanswered requests.
+    """
     latencies_ns = sorted(
-        math.inf if received_ns == NO_TIME else received_ns - sent_ns
-        for sent_ns, received_ns in zip(ledger.sent_ns, ledger.received_ns, strict=True)
+        math.inf if received_ns == NO_TIME else received_ns - intended_ns
+        for intended_ns, received_ns in zip(ledger.intended_ns, ledger.received_ns, strict=True)
     )
     picked = {name: latencies_ns[math.ceil(share * len(latencies_ns)) - 1] for name, share in _QUANTILES.items()}
     return {name: None if math.isinf(value) else round(value / NS_PER_MS, 3) for name, value in picked.items()}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from client_block import IdRange
 from hedgerow_node.records import NO_TIME, Outcome, Sample
+from hedgerow_node.units import NS_PER_US
 
 
 class Ledger:
@@ -20,6 +21,7 @@ class Ledger:
         self.first_id, self.count = ids.first_id, ids.count
         self.sent = 0
         self.hedges_sent = 0
+        self.intended_ns = array("q", [NO_TIME]) * ids.count
         self.sent_ns = array("q", [NO_TIME]) * ids.count
         self.received_ns = array("q", [NO_TIME]) * ids.count
         self.kernel_rx_ns = array("q", [NO_TIME]) * ids.count
@@ -38,15 +40,22 @@ class Ledger:
         """How many copies arrived beyond the first of each request."""
         return sum(copies - 1 for copies in self.copies if copies > 1)
 
+    def send_lateness_us(self) -> dict[str, float] | None:
+        """How long after they should have the requests left, in microseconds: nearest-rank P50, P99, the maximum."""
+        late_ns = sorted(self.sent_ns[index] - self.intended_ns[index] for index in range(self.sent))
+        if not late_ns:
+            return None
+        figures = {"p50": late_ns[(len(late_ns) - 1) // 2], "p99": late_ns[(len(late_ns) * 99 - 1) // 100]}
+        return {name: value / NS_PER_US for name, value in (figures | {"max": late_ns[-1]}).items()}
+
     def rows(self) -> Iterator[Sample]:
-        """The requests as records; in closed arrivals every request is sent when it was meant to be."""
+        """The requests as records."""
         for index in range(self.sent):
-            sent_ns = self.sent_ns[index]
             yield Sample(
                 request_id=self.first_id + index,
                 seq=index,
-                intended_ns=sent_ns,
-                sent_ns=sent_ns,
+                intended_ns=self.intended_ns[index],
+                sent_ns=self.sent_ns[index],
                 kernel_rx_ns=self.kernel_rx_ns[index],
                 received_ns=self.received_ns[index],
                 outcome=self.outcomes[index],

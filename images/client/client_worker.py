@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import gc
+import json
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from client_block import BlockSettings
+from client_arrivals import make_arrivals
+from client_asyncio import AsyncioLoop
+from client_block import BlockSettings, OpenArrivals
+from client_collections import Collector
+from client_exchange import Exchange
 from client_ledger import Ledger
 from client_loop import ClientLoop
-from client_socket import open_socket
+from client_socket import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
-from hedgerow_node.records import Outcome
+from hedgerow_node.control import Message
+from hedgerow_node.records import Outcome, Sample, write_rows
 from hedging_policies import POLICIES
+from native_programs import become_app_native
 
 
 @dataclass(frozen=True)
@@ -23,25 +33,61 @@ class BlockResult:
     report: dict[str, Any]
 
 
-def run_block(settings: BlockSettings) -> BlockResult:
+def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None:
+    """Run a block for the supervisor at the other end of `channel`, which is told of it in JSON lines.
+
+    There is `{"event": "measuring", "start_ns"}`, then `{"event": "done", …}` with the report, the samples being
+    written; or, where the block could not be run, `{"event": "failed", "error"}`.
+    """
+
+    def tell(event: str, **fields: Any) -> None:
+        message: Message = {"event": event, **fields}
+        channel.sendall(json.dumps(message).encode() + b"\n")
+
+    try:
+        if settings.strategy == "app-native":
+            become_app_native(settings, samples, channel)  # which does all of this itself
+        result = run_block(settings, lambda start_ns: tell("measuring", start_ns=start_ns))
+        write_rows(samples, result.ledger.rows(), Sample)
+    except OSError as error:
+        tell("failed", error=str(error))
+    else:
+        tell("done", **result.report)
+
+
+def make_loop(settings: BlockSettings, connections: Connections, realtime_offset_ns: int) -> Exchange:
+    """The strategy's policy in the loop it runs in; to be closed, and the connections with it."""
+    policy = POLICIES[settings.strategy](settings.timeout_ns, settings.hedge_delay_ns)
+    kind = AsyncioLoop if settings.strategy == "app-asyncio" else ClientLoop
+    return kind(settings, policy, connections, realtime_offset_ns)
+
+
+def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda _: None) -> BlockResult:
     """Warm up, measure, drain. Raises OSError where a socket cannot be opened.
 
-    The garbage collector stays on, since what it does to a user-space hedger is part of what is measured; only what
-    exists before the first request is taken out of its sight.
+    `measuring` is told when the first measured request is due, a little before. The garbage collector stays on, since
+    what it does to a user-space hedger is part of what is measured; only what exists before the first request is
+    taken out of its sight, but for what the fault gc wants it to see.
     """
     set_timer_slack_ns(1)
     offset_ns = realtime_offset_ns()
-    sockets = [open_socket(*settings.server) for _ in range(settings.users)]
-    policy = POLICIES[settings.strategy](settings.timeout_ns, settings.hedge_delay_ns)
-    loop = ClientLoop(settings, policy, sockets, offset_ns)
-    warmup, measured = Ledger(settings.warmup), Ledger(settings.requests)
+    connections = open_connections(settings)
+    loop = make_loop(settings, connections, offset_ns)
+    warmup, warming = Ledger(settings.warmup), make_arrivals(settings, settings.warmup, warm_up=True)
+    measured, arrivals = Ledger(settings.requests), make_arrivals(settings, settings.requests)
     gc.collect()
     gc.freeze()
-    loop.run(warmup)
-    loop.run(measured)
+    collector = Collector(settings.collections) if settings.collections else None
+    warming.begin(now_ns())
+    loop.run(warmup, warming)
+    start_ns = now_ns() + settings.whole_lead_ns
+    measuring(start_ns)
+    if collector:
+        collector.start(start_ns)
+    arrivals.begin(start_ns)
+    loop.run(measured, arrivals)
     loop.drain(now_ns() + settings.drain_ns)
-    for opened in sockets:
-        opened.close()
+    loop.close()
     report = {
         "rows": measured.sent,
         "answered": measured.outcomes.count(Outcome.ANSWERED),
@@ -51,6 +97,8 @@ def run_block(settings: BlockSettings) -> BlockResult:
         "duplicates_delivered": measured.duplicates(),
         "first_send_ns": measured.sent_ns[0] if measured.sent else None,
         "last_send_ns": measured.sent_ns[-1] if measured.sent else None,
+        "send_lateness_us": measured.send_lateness_us() if isinstance(settings.arrivals, OpenArrivals) else None,
+        "collections": collector.collections() if collector else [],
         "realtime_offset_ns": offset_ns,
         # Anything but nearly nothing means that somebody set the clock, and kernel_rx_ns is off by as much.
         "realtime_offset_drift_ns": realtime_offset_ns() - offset_ns,

@@ -10,25 +10,30 @@ from hedgerow_node.units import NS_PER_MS
 
 
 class Policy:
-    """No hedging, and a request time-out that is absolute. All times are in nanoseconds."""
+    """No hedging, and a request time-out that is absolute. All times are in nanoseconds.
+
+    A request is due at `intended_ns` and leaves at `sent_ns`, in open arrivals a little later, or much later by a
+    client that was held up. Its time-out counts from the first, its hedge delay from the second.
+    """
 
     hedges = False  #: whether a second copy is sent when the primary's deadline has passed
+    is_disturbed = False  #: whether datagrams that are not the awaited answer move deadlines
 
     def __init__(self, timeout_ns: int, hedge_delay_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._hedge_delay_ns = hedge_delay_ns
 
-    def primary_deadline_ns(self, sent_ns: int) -> int:
-        """Until when to wait for the answer to the first copy, sent at `sent_ns`."""
-        return sent_ns + self._timeout_ns
+    def primary_deadline_ns(self, intended_ns: int, sent_ns: int) -> int:  # noqa: ARG002 (who hedges counts from it)
+        """Until when to wait for the answer to the first copy."""
+        return intended_ns + self._timeout_ns
 
-    def final_deadline_ns(self, sent_ns: int, hedged_ns: int) -> int:  # noqa: ARG002 (other policies count from it)
-        """Until when to wait for an answer at all, the second copy having left at `hedged_ns`."""
-        return sent_ns + self._timeout_ns
+    def final_deadline_ns(self, intended_ns: int, hedged_ns: int) -> int:  # noqa: ARG002 (other policies count from it)
+        """Until when to wait for an answer at all, the second copy leaving at `hedged_ns`."""
+        return intended_ns + self._timeout_ns
 
-    def disturbed_deadline_ns(self, deadline_ns: int, hedged: bool, now_ns: int) -> int:  # noqa: ARG002
-        """The deadline after a datagram that was not the answer arrived at `now_ns`; `deadline_ns` before it."""
-        return deadline_ns
+    def disturbed_deadline_ns(self, hedged: bool, now_ns: int) -> int:
+        """The deadline after a datagram that was not the answer arrived at `now_ns`, where that disturbs."""
+        raise NotImplementedError
 
 
 class AppDeadline(Policy):
@@ -36,8 +41,8 @@ class AppDeadline(Policy):
 
     hedges = True
 
-    def primary_deadline_ns(self, sent_ns: int) -> int:
-        return sent_ns + self._hedge_delay_ns
+    def primary_deadline_ns(self, intended_ns: int, sent_ns: int) -> int:
+        return min(sent_ns + self._hedge_delay_ns, intended_ns + self._timeout_ns)
 
 
 class AppSeed(Policy):
@@ -49,17 +54,18 @@ class AppSeed(Policy):
     """
 
     hedges = True
+    is_disturbed = True
 
     def __init__(self, timeout_ns: int, hedge_delay_ns: int) -> None:
         super().__init__(_up_to_whole_ms(timeout_ns), _up_to_whole_ms(hedge_delay_ns))
 
-    def primary_deadline_ns(self, sent_ns: int) -> int:
+    def primary_deadline_ns(self, intended_ns: int, sent_ns: int) -> int:  # noqa: ARG002
         return sent_ns + self._hedge_delay_ns
 
-    def final_deadline_ns(self, sent_ns: int, hedged_ns: int) -> int:  # noqa: ARG002
+    def final_deadline_ns(self, intended_ns: int, hedged_ns: int) -> int:  # noqa: ARG002
         return hedged_ns + self._timeout_ns
 
-    def disturbed_deadline_ns(self, deadline_ns: int, hedged: bool, now_ns: int) -> int:  # noqa: ARG002
+    def disturbed_deadline_ns(self, hedged: bool, now_ns: int) -> int:
         return now_ns + (self._timeout_ns if hedged else self._hedge_delay_ns)
 
 
@@ -72,4 +78,5 @@ POLICIES: dict[str, type[Policy]] = {
     "kernel": Policy,
     "app-seed": AppSeed,
     "app-deadline": AppDeadline,
+    "app-asyncio": AppDeadline,
 }

@@ -1,0 +1,91 @@
+"""The client's compiled programs: where they are, how they are told a block's settings, and how a worker becomes one.
+
+A forked worker that turns into a program keeps its number, its channel and its bond to the supervisor, so whoever
+watches, pauses or ends workers need not know the difference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from client_arrivals import open_offsets_ns
+from client_block import BlockSettings, ClosedArrivals, OpenArrivals
+from client_loop import spin_ns
+from hedgerow_node.addresses import format_endpoint
+from hedgerow_node.control import ControlError
+
+_SOURCES = Path(__file__).resolve().parent / "native"
+_BUILD = _SOURCES / "build"
+_REMEDY = "run `make setup`, or for containers `orchestrator images build`"
+
+
+def locate(name: str) -> Path:
+    """The compiled program `name`; ControlError where it is missing, or was made from other sources than are here."""
+    program, stamp = _BUILD / name, _BUILD / "sources"
+    if not program.exists() or not stamp.exists():
+        raise ControlError(f"{program} is missing, it has not been compiled; {_REMEDY}")
+    sources = sorted(
+        [*_SOURCES.glob("*.c"), *_SOURCES.glob("*.h"), _SOURCES / "Makefile"], key=lambda path: path.name
+    )
+    if hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest() != stamp.read_text().strip():
+        raise ControlError(f"{program} was compiled from other sources than these; {_REMEDY}")
+    return program
+
+
+def become_app_native(settings: BlockSettings, samples: Path, channel: socket.socket) -> NoReturn:
+    """Run the block, in place of the calling worker, by the compiled client. OSError where that cannot be started."""
+    arrivals, options = settings.arrivals, _common_options(settings)
+    options += [
+        f"--samples={samples}",
+        f"--first-id={settings.requests.first_id}",
+        f"--count={settings.requests.count}",
+        f"--warmup-first-id={settings.warmup.first_id}",
+        f"--warmup-count={settings.warmup.count}",
+        f"--lead-ns={settings.whole_lead_ns}",
+        f"--users={arrivals.users}",
+        f"--spin-ns={spin_ns(settings)}",
+    ]
+    if isinstance(arrivals, ClosedArrivals):
+        options.append(f"--think-ns={arrivals.think_ns}")
+    else:
+        options.append(f"--schedule={_schedule_fd(settings, arrivals)}")
+    _become(locate("app-native"), options, channel)
+
+
+def become_proxy(settings: BlockSettings, channel: socket.socket) -> NoReturn:
+    """Be, in place of the calling worker, the proxy that hedges for this block's client. OSError as above."""
+    _become(locate("proxy"), [*_common_options(settings), "--listen=127.0.0.1:0"], channel)
+
+
+def _common_options(settings: BlockSettings) -> list[str]:
+    request, response = settings.places
+    return [
+        *(f"--replica={format_endpoint(*server)}" for server in settings.servers),
+        f"--spread={settings.spread}",
+        f"--target={settings.target}",
+        f"--payload={settings.payload}",
+        f"--timeout-ns={settings.timeout_ns}",
+        f"--hedge-delay-ns={settings.hedge_delay_ns}",
+        f"--drain-ns={settings.drain_ns}",
+        f"--request-id={request.offset}:{request.length}",
+        f"--response-id={response.offset}:{response.length}",
+    ]
+
+
+def _schedule_fd(settings: BlockSettings, arrivals: OpenArrivals) -> int:
+    """A file in memory, which the program inherits, of the warm-up's offsets and then the others'."""
+    fd = os.memfd_create("schedule", 0)
+    with os.fdopen(fd, "wb", closefd=False) as file:
+        open_offsets_ns(arrivals, settings.warmup, warm_up=True).tofile(file)
+        open_offsets_ns(arrivals, settings.requests, warm_up=False).tofile(file)
+    return fd
+
+
+def _become(program: Path, options: Sequence[str], channel: socket.socket) -> NoReturn:
+    channel.set_inheritable(True)
+    os.execv(program, [str(program), f"--channel={channel.fileno()}", *options])  # noqa: S606 (no shell is wanted)
