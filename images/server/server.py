@@ -1,34 +1,28 @@
 #!/usr/bin/env python3
 """The deterministic chaos server: answers UDP requests after a service time and stalls those it is told to stall.
 
-This is the program one runs. Its main process answers on the control socket and watches; a worker process, forked
-once, serves (`server_worker`). Without a control socket it serves as its command line says.
+This is the program one runs. Its main process answers on the control socket and watches (`server_supervisor`); a
+worker process serves (`server_worker`). Without a control socket it serves as its command line says.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
-from hedgerow_node.addresses import format_endpoint, parse_endpoint, resolve
+from hedgerow_node.addresses import format_endpoint, parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
-from hedgerow_node.control import ControlClient, ControlError, Message
+from hedgerow_node.control import ControlError
 from hedgerow_node.expression import parse
-from hedgerow_node.processes import Worker, fork_worker
-from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import parse_duration_ns
 from hedgerow_node.wire import RequestIdPlaces, parse_place
-from server_worker import ServerWorker
+from server_sockets import open_socket
+from server_supervisor import ServerSupervisor
 from service_model import ServiceSettings, Stall
-
-_RECEIVE_BUFFER = 4 << 20  #: bytes asked for, so that a burst waits instead of getting lost; the kernel may give less
-_WORKER_TIMEOUT_S = 30.0
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -80,84 +74,17 @@ def _settings(arguments: argparse.Namespace) -> ServiceSettings:
     )
 
 
-def _open_socket(host: str, port: int) -> socket.socket:
-    family, address = resolve(host, port)
-    opened = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        opened.setblocking(False)
-        if family == socket.AF_INET6:
-            # Or [::] would take IPv4's requests too, and with them the port that 0.0.0.0 wants.
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        opened.bind(address)
-    except OSError as error:
-        opened.close()
-        raise OSError(error.errno, f"cannot listen on {format_endpoint(host, port)}: {error.strerror}") from error
-    return opened
-
-
-class _Server:
-    """The supervisor's side: forwards blocks to the worker and tells when the worker has died."""
-
-    def __init__(
-        self, supervisor: Supervisor, sockets: list[socket.socket], settings: ServiceSettings, controlled: bool
-    ) -> None:
-        self.death: str | None = None  #: how the worker ended, if it has
-        self._supervisor, self._controlled = supervisor, controlled
-        self._listening = [list(opened.getsockname()[:2]) for opened in sockets]
-        self._worker: Worker = fork_worker(lambda channel: self._serve(sockets, settings, channel))
-        for opened in sockets:
-            # Only the worker holds them: when it dies, its ports are closed, as any server's.
-            opened.close()
-        self._client = ControlClient.over(self._worker.channel, "the server's worker", _WORKER_TIMEOUT_S)
-        supervisor.watch(self._worker.pidfd, self._worker_ended)
-        supervisor.operation("ping", self._ping)
-        for name in ("start-block", "end-block"):
-            supervisor.operation(name, self._forward)
-
-    def _serve(self, sockets: list[socket.socket], settings: ServiceSettings, channel: socket.socket) -> None:
-        self._supervisor.abandon()
-        ServerWorker(sockets, settings, channel).run()
-
-    def _ping(self, _: Message) -> Message:
-        answer = {"role": "server", "pid": os.getpid(), "sources": digest("server")}
-        if self.death is not None:
-            return {**answer, "worker_pid": None, "listening": [], "worker_died": self.death}
-        return {**answer, "worker_pid": self._worker.pid, "listening": self._listening}
-
-    def _forward(self, request: Message) -> Message:
-        if self.death is not None:
-            raise ControlError(f"the server's worker has died ({self.death})")
-        fields = {name: value for name, value in request.items() if name not in ("id", "do")}
-        return self._client.call(request["do"], **fields)
-
-    def _worker_ended(self) -> None:
-        self._supervisor.unwatch(self._worker.pidfd)
-        self.death = self._worker.reap() or "exit code 0"
-        self._client.close()
-        print(f"server: the worker has died ({self.death})", file=sys.stderr, flush=True)
-        self._supervisor.emit("worker-died", role="server", pid=self._worker.pid, status=self.death)
-        if not self._controlled:
-            self._supervisor.stop()  # nobody could ask, and nothing would ever be served again
-
-    def close(self) -> None:
-        """End the worker."""
-        if self.death is None:
-            self._worker.kill()
-            self._worker.reap()
-
-
 def main(argv: list[str]) -> int:
     """Serve until SIGTERM, SIGINT or the operation `stop`; returns the exit code."""
     arguments = _arguments(argv)
     try:
-        sockets = [_open_socket(host, port) for host, port in arguments.listen]
+        sockets = [open_socket(host, port) for host, port in arguments.listen]
         supervisor = Supervisor(arguments.control)
     except (OSError, ControlError) as error:
         print(f"server: {error.strerror if isinstance(error, OSError) else error}", file=sys.stderr)
         return 1
     listening = ", ".join(format_endpoint(*opened.getsockname()[:2]) for opened in sockets)
-    server = _Server(supervisor, sockets, _settings(arguments), arguments.control is not None)
+    server = ServerSupervisor(supervisor, sockets, _settings(arguments), arguments.control is not None)
     print(f"server: listening on {listening}", file=sys.stderr, flush=True)
     supervisor.run()
     server.close()

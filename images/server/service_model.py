@@ -1,21 +1,23 @@
 """What the server does with a copy: how long it takes, whether it stalls, and how long it queues.
 
-Service times do not come from a running generator but are computed from (seed, request id, copy ordinal), so every
-strategy meets the same server whatever order its requests arrive in.
+Service times do not come from a running generator but are computed from (seed, request id, copy ordinal, replica), so
+every strategy meets the same servers whatever order its requests arrive in, and a hedge draws anew wherever it goes.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from hedgerow_node.expression import Expression, ExpressionError, parse
 from hedgerow_node.fields import Fields
-from hedgerow_node.records import FIRST_WARMUP_ID, Action
+from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import RequestIdPlaces, read_places
 from server_memory import CopyMemory
+from service_faults import DROP, SLOW, STALL, FaultRanges, ServiceFault, read_faults
 
 _MASK = (1 << 64) - 1
 _STEP = 0x9E3779B97F4A7C15  # splitmix64's increment: 2**64 divided by the golden ratio, made odd
@@ -32,7 +34,9 @@ class Stall:
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    """How to serve: the service time's median and its sigma (0: constant, else lognormal), workers and stalls."""
+    """How to serve: the service time's median and its sigma (0: constant, else lognormal), workers, stalls and
+    faults.
+    """
 
     places: RequestIdPlaces
     replica: int = 0
@@ -41,6 +45,7 @@ class ServiceSettings:
     sigma: float = 0.0
     concurrency: int | None = None
     stall: Stall | None = None
+    faults: tuple[ServiceFault, ...] = ()
 
 
 def read_settings(fields: Fields) -> ServiceSettings:
@@ -55,6 +60,7 @@ def read_settings(fields: Fields) -> ServiceSettings:
         sigma=service_time.number("sigma", 0.0) if distribution == "lognormal" else 0.0,
         concurrency=fields.integer("concurrency", 1) if "concurrency" in fields else None,
         stall=_read_stall(fields.section("stall")) if "stall" in fields else None,
+        faults=read_faults(fields) if "faults" in fields else (),
     )
 
 
@@ -69,14 +75,14 @@ def _mix(state: int) -> int:
     return state ^ (state >> 31)
 
 
-def standard_normal(seed: int, request_id: int, copy: int) -> float:
-    """A draw from the standard normal distribution that belongs to these three numbers.
+def standard_normal(seed: int, request_id: int, copy: int, replica: int = 0) -> float:
+    """A draw from the standard normal distribution that belongs to these four numbers.
 
     They are hashed one after the other into the state of a splitmix64 generator, whose next two outputs become,
-    by Box and Muller's transform, the draw.
+    by Box and Muller's transform, the draw. The first replica's draws are those of a server without replicas.
     """
     state = 0
-    for number in (seed, request_id, copy):
+    for number in (seed, request_id, copy, *((replica,) if replica else ())):
         state = _mix((state + _STEP + number) & _MASK)
     first, second = _mix((state + _STEP) & _MASK), _mix((state + 2 * _STEP) & _MASK)
     radius = math.sqrt(-2.0 * math.log(((first >> 11) + 1) * 2.0**-53))  # of a number in (0, 1]: zero has no log
@@ -86,32 +92,45 @@ def standard_normal(seed: int, request_id: int, copy: int) -> float:
 class ServiceModel:
     """One block's server: give it the copies as they arrive, it says when each is to be answered.
 
-    `failure` is the first error of the stall's condition (a division by zero for some id), if any; the request
-    concerned is served without a stall.
+    `hits` counts the copies that each fault struck, by the fault's number. `failure` is the first error in a
+    condition (a division by zero for some id), if any, and `failed` is told of each; the request concerned is served
+    as if the condition did not hold.
     """
 
-    def __init__(self, settings: ServiceSettings) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        hits: list[int] | memoryview[int] | None = None,
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
         self.failure: str | None = None
-        self._settings = settings
+        self.hits: list[int] | memoryview[int] = [0] * len(settings.faults) if hits is None else hits
+        self._settings, self._failed = settings, failed
         self._memory = CopyMemory()
+        self._faults = FaultRanges(settings.faults)
         self._free_at_ns = [0] * (settings.concurrency or 0)  # a heap: when each worker will be free
 
     def admit(self, source: Any, request_id: int, received_ns: int) -> tuple[int, int, Action]:
-        """Take in a copy that came from the socket address `source`: when its response is due, its ordinal, and
-        what was done with it.
+        """Take in a copy that came from the socket address `source`: when its response is due (NO_TIME: never), its
+        ordinal, and what was done with it.
 
         With bounded concurrency the copy waits, first in first out, for the worker that is free first; that worker
-        is known at once because all service times are. A stall keeps its worker busy.
+        is known at once because all service times are. A stall keeps its worker busy, a dropped copy needs none.
         """
         copy, duplicate = self._memory.note(source, request_id, received_ns)
         duration_ns, action = self.service_time_ns(request_id, copy), Action.SERVED
+        struck = self._struck(request_id) if self._settings.faults else ()
+        if struck:
+            if struck[0].kind == DROP:
+                return NO_TIME, copy, Action.DROPPED
+            duration_ns, action = _faulty(struck, duration_ns)
         stall = self._settings.stall
         if stall is not None and self._stalls(stall, request_id):
-            if duplicate and stall.heal_on_duplicate:
-                action = Action.HEALED
-            else:
+            if not (duplicate and stall.heal_on_duplicate):
                 action = Action.STALLED
                 duration_ns += stall.duration_ns
+            elif action is not Action.STALLED:
+                action = Action.HEALED
         if not self._free_at_ns:
             return received_ns + duration_ns, copy, action
         due_ns = max(received_ns, self._free_at_ns[0]) + duration_ns
@@ -119,18 +138,43 @@ class ServiceModel:
         return due_ns, copy, action
 
     def service_time_ns(self, request_id: int, copy: int) -> int:
-        """How long this copy of the request takes without stall and queue, in nanoseconds."""
+        """How long this copy of the request takes without faults, stall and queue, in nanoseconds."""
         settings = self._settings
         if settings.sigma == 0.0:
             return settings.median_ns
-        draw = standard_normal(settings.seed, request_id, copy)
+        draw = standard_normal(settings.seed, request_id, copy, settings.replica)
         return round(settings.median_ns * math.exp(settings.sigma * draw))
 
-    def _stalls(self, stall: Stall, request_id: int) -> bool:
+    def _struck(self, request_id: int) -> list[ServiceFault]:
+        """The faults that strike the request, counted: only the first that drops it where there is one."""
         if request_id >= FIRST_WARMUP_ID:
-            return False
+            return []
+        struck = [
+            (number, fault)
+            for number, fault in self._faults.at(request_id)
+            if fault.when is None or self._holds(fault.when, f"fault {fault.key}'s", request_id)
+        ]
+        struck = next(([entry] for entry in struck if entry[1].kind == DROP), struck)
+        for number, _ in struck:
+            self.hits[number] += 1
+        return [fault for _, fault in struck]
+
+    def _stalls(self, stall: Stall, request_id: int) -> bool:
+        return request_id < FIRST_WARMUP_ID and self._holds(stall.when, "the stall's", request_id)
+
+    def _holds(self, when: Expression, whose: str, request_id: int) -> bool:
         try:
-            return stall.when.evaluate(request_id)
+            return when.evaluate(request_id)
         except ExpressionError as error:
-            self.failure = self.failure or f"the stall's condition {stall.when.text!r} failed: {error}"
+            problem = f"{whose} condition {when.text!r} failed: {error}"
+            self.failure = self.failure or problem
+            if self._failed is not None:
+                self._failed(problem)
             return False
+
+
+def _faulty(faults: list[ServiceFault], service_time_ns: int) -> tuple[int, Action]:
+    """How long a service time becomes under `faults`, none of which drops the copy, and what it is to be called."""
+    factor = math.prod(fault.factor for fault in faults if fault.kind == SLOW)
+    delays_ns = [fault.delay_ns for fault in faults if fault.kind == STALL]
+    return round(service_time_ns * factor) + sum(delays_ns), Action.STALLED if delays_ns else Action.SLOWED

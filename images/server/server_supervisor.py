@@ -1,0 +1,207 @@
+"""The server's supervisor: forwards blocks to the worker, strikes it, replaces it, and tells when it has died."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hedgerow_node.clock import now_ns
+from hedgerow_node.control import ControlClient, ControlError, Message
+from hedgerow_node.fields import Fields
+from hedgerow_node.processes import KILLED, Worker, fork_worker
+from hedgerow_node.records import NO_TIME
+from hedgerow_node.sources import digest
+from hedgerow_node.strike_kinds import CollectedGarbage
+from hedgerow_node.strikes import Strikes
+from hedgerow_node.supervisor import Supervisor
+from hedgerow_node.units import NS_PER_US
+from server_log import ServerLog
+from server_sockets import open_socket
+from server_worker import ServerWorker
+from service_model import ServiceSettings
+
+_WORKER_TIMEOUT_S = 30.0
+
+
+class ServerSupervisor:
+    """Answers for a worker that serves `sockets`; `death` says how it ended, if it has ended by itself.
+
+    Where nobody controls it (`controlled` is false) the supervisor stops then.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, sockets: list[socket.socket], settings: ServiceSettings, controlled: bool
+    ) -> None:
+        self.death: str | None = None
+        self._supervisor, self._settings, self._controlled = supervisor, settings, controlled
+        self._listening: list[tuple[str, int]] = [opened.getsockname()[:2] for opened in sockets]
+        self._log = ServerLog()
+        self._block: Message | None = None  #: the `start-block` message of the last block
+        self._logs = False  #: whether that block is still on
+        self._collections_due: list[int] = []
+        self._when_killed: Callable[[str], None] | None = None
+        self._worker: Worker | None = None
+        self._client = self._fork(lambda channel: self._serve(sockets, channel))
+        for opened in sockets:
+            # Only the worker holds them: when it dies, its ports are closed, as any server's.
+            opened.close()
+        supervisor.operation("ping", self._ping)
+        supervisor.operation("start-block", self._start_block)
+        supervisor.operation("end-block", self._end_block)
+        self._strikes = Strikes(supervisor, lambda: self._worker, lifeline=self, collector=self)
+
+    def close(self) -> None:
+        """Undo what is on, and end the worker."""
+        self._strikes.close()
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker.reap()
+
+    def _fork(self, work: Callable[[socket.socket], None]) -> ControlClient:
+        self._worker = fork_worker(work)
+        self._supervisor.watch(self._worker.pidfd, self._worker_ended)
+        return ControlClient.over(self._worker.channel, "the server's worker", _WORKER_TIMEOUT_S)
+
+    def _serve(self, sockets: list[socket.socket], channel: socket.socket) -> None:
+        self._supervisor.abandon()
+        ServerWorker(self._settings, channel, self._log).run(sockets)
+
+    def _serve_again(self, channel: socket.socket) -> None:
+        self._supervisor.abandon()
+        worker = ServerWorker(self._settings, channel, self._log)
+        worker.take_over(self._block, self._logs, [due_ns for due_ns in self._collections_due if due_ns > now_ns()])
+        # Last of all: whoever is heard again is answered as the block says.
+        worker.run([open_socket(*address) for address in self._listening])
+
+    def _worker_ended(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return
+        self._supervisor.unwatch(worker.pidfd)
+        how = worker.reap() or "exit code 0"
+        self._client.close()
+        then, self._when_killed = self._when_killed, None
+        if then is None or how != KILLED:
+            self.death = how
+            print(f"server: the worker has died ({how})", file=sys.stderr, flush=True)
+            self._supervisor.emit("worker-died", role="server", pid=worker.pid, status=how)
+            if not self._controlled:
+                self._supervisor.stop()  # nobody could ask, and nothing would ever be served again
+        if then is not None:
+            then(how)
+
+    # What strikes need.
+
+    def kill(self, then: Callable[[str], None]) -> None:
+        """Kill the worker; once it has been reaped, `then` is told how it ended."""
+        if self._worker is not None:
+            self._when_killed = then
+            self._worker.kill()
+
+    def reap(self) -> None:
+        """Wait for the end of a worker that was killed."""
+        self._worker_ended()
+
+    def revive(self) -> Worker | None:
+        """Fork a fresh worker that serves the same block; None where the last one had died by itself."""
+        if self.death is None and self._worker is None:
+            self._client = self._fork(self._serve_again)
+        return self._worker
+
+    def serving_ns(self, pid: int) -> int | None:
+        """When the worker `pid` took up its work; waits for the current one to do so."""
+        self._await_worker()
+        return next((since_ns for known, since_ns in self._log.workers.rows() if known == pid), None)
+
+    def collect_at(self, times_ns: Sequence[int]) -> None:
+        """Let the worker, whichever it will be, collect at these times too; ControlError where it has no graph."""
+        if self._block is None or not self._block.get("gc"):
+            raise ControlError("the block carries no objects to collect: field 'gc' of start-block is missing")
+        self._collections_due += times_ns
+        if self._worker is not None:
+            self._client.tell("collect-at", at_ns=list(times_ns))
+
+    def collect_no_more(self) -> None:
+        """Take back all times that have not come."""
+        self._collections_due = []
+        if self._worker is not None:
+            self._client.tell("collect-no-more")
+
+    def collected(self) -> list[CollectedGarbage]:
+        """The collections of the block; waits for one that is going on."""
+        self._await_worker()
+        return [CollectedGarbage(*row) for row in self._log.collections.rows()]
+
+    def _await_worker(self) -> None:
+        """Wait until the worker has done what it was told, unless there is none."""
+        if self._worker is not None:
+            self._client.call("ping")
+
+    # What the orchestrator asks for.
+
+    def _ping(self, _: Message) -> Message:
+        answer = {"role": "server", "pid": os.getpid(), "sources": digest("server")}
+        if self.death is not None:
+            return {**answer, "worker_pid": None, "listening": [], "worker_died": self.death}
+        if self._worker is None:
+            return {**answer, "worker_pid": None, "listening": []}
+        return {**answer, "worker_pid": self._worker.pid, "listening": [list(address) for address in self._listening]}
+
+    def _call(self, do: str, **fields: Any) -> Message:
+        if self.death is not None:
+            raise ControlError(f"the server's worker has died ({self.death})")
+        return self._client.call(do, **fields)
+
+    def _start_block(self, request: Message) -> None:
+        self._strikes.forget()
+        self._collections_due = []
+        block = {name: value for name, value in request.items() if name not in ("id", "do")}
+        self._call("start-block", **block)
+        self._block, self._logs = block, True
+
+    def _end_block(self, request: Message) -> Message:
+        """Write the log, with what is still in flight as not sent; serving goes on, unlogged."""
+        self._strikes.finish()
+        path = Path(Fields(request).text("log"))
+        if not self._logs:
+            self._call("ping")
+            raise ControlError("no block was started")
+        with path.open("wb") as file:
+            in_flight = self._call("end-block")["in_flight"]
+            file.write(self._log.copies.data())
+        self._logs = False
+        if self._log.failure is not None:
+            raise ControlError(self._log.failure)
+        rows = self._log.copies.rows()
+        return {
+            "rows": len(rows),
+            "in_flight": in_flight,
+            "timer_lateness_us": _lateness_us(rows),
+            "malformed": self._log.malformed,
+            "send_errors": self._log.send_errors,
+            "fault_hits": self._fault_hits(),
+            "collections": [
+                {"start_ns": start_ns, "end_ns": end_ns} for _, start_ns, end_ns in self._log.collections.rows()
+            ],
+        }
+
+    def _fault_hits(self) -> dict[str, int]:
+        """Copies struck, by the fault's key, which several may share."""
+        faults = (self._block or {}).get("faults") or []
+        hits: dict[str, int] = {fault["key"]: 0 for fault in faults}
+        for fault, count in zip(faults, self._log.hits, strict=False):
+            hits[fault["key"]] += count
+        return hits
+
+
+def _lateness_us(rows: list[tuple[int, ...]]) -> dict[str, float] | None:
+    """How late the responses left, in microseconds: nearest-rank P50 and P99, and the maximum."""
+    late_ns = sorted(row[6] - row[5] for row in rows if row[6] != NO_TIME)
+    if not late_ns:
+        return None
+    figures = {"p50": late_ns[(len(late_ns) - 1) // 2], "p99": late_ns[(len(late_ns) * 99 - 1) // 100]}
+    return {name: value / NS_PER_US for name, value in (figures | {"max": late_ns[-1]}).items()}
