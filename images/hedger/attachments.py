@@ -65,10 +65,10 @@ class Attachments:
                 return True
         return False
 
-    def attach(self, ifindex: int, hook: int, name: str, program_fd: int) -> None:
+    def attach(self, ifindex: int, hook: int, name: str, program_fd: int, preference: int = PREFERENCE) -> None:
         """Adds the program as a direct-action filter at `hook` (EGRESS or INGRESS), with a clsact qdisc if need be.
 
-        Raises AttachError where the kernel refuses.
+        Filters run in the order of their preferences. Raises AttachError where the kernel refuses.
         """
         try:
             if not self.has_clsact(ifindex):
@@ -81,7 +81,7 @@ class Attachments:
                 fd=program_fd,
                 name=NAME_PREFIX + name,
                 parent=hook,
-                prio=PREFERENCE,
+                prio=preference,
                 protocol=_ETH_P_ALL,
                 direct_action=True,
                 classid=1,
@@ -89,13 +89,36 @@ class Attachments:
         except NetlinkError as error:
             raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
 
-    def detach(self, ifindex: int) -> list[str]:
-        """Removes our filters from both hooks; their names. Harmless where there are none, or no such interface."""
+    def classify(self, ifindex: int, parent: int, name: str, program_fd: int) -> None:
+        """Lets the program choose the class below qdisc `parent`; AttachError where the kernel refuses."""
+        try:
+            self._ip.tc(
+                "add-filter",
+                "bpf",
+                ifindex,
+                handle=1,
+                fd=program_fd,
+                name=NAME_PREFIX + name,
+                parent=parent,
+                prio=PREFERENCE,
+                protocol=_ETH_P_ALL,
+            )
+        except NetlinkError as error:
+            raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
+
+    def detach(self, ifindex: int, *only: str) -> list[str]:
+        """Removes our filters, or `only` those of these names, from both hooks; what was removed.
+
+        Harmless where there are none, or no such interface.
+        """
+        wanted = {NAME_PREFIX + name for name in only}
         removed = []
         for hook in (EGRESS, INGRESS):
-            for handle, name in self._ours(ifindex, hook):
+            for handle, preference, name in self._ours(ifindex, hook):
+                if wanted and name not in wanted:
+                    continue
                 self._ip.tc(
-                    "del-filter", "bpf", ifindex, handle=handle, prio=PREFERENCE, protocol=_ETH_P_ALL, parent=hook
+                    "del-filter", "bpf", ifindex, handle=handle, prio=preference, protocol=_ETH_P_ALL, parent=hook
                 )
                 removed.append(name)
         return removed
@@ -117,12 +140,12 @@ class Attachments:
                 return []
             raise
 
-    def _ours(self, ifindex: int, hook: int) -> list[tuple[int, str]]:
-        """(handle, name) of our filters at a hook."""
+    def _ours(self, ifindex: int, hook: int) -> list[tuple[int, int, str]]:
+        """(handle, preference, name) of our filters at a hook."""
         found = []
         for entry in self._filters(ifindex, hook):
             options = entry.get_attr("TCA_OPTIONS")
             name = options.get_attr("TCA_BPF_NAME") if options is not None and hasattr(options, "get_attr") else None
             if name is not None and name.startswith(NAME_PREFIX):
-                found.append((entry["handle"], name))
+                found.append((entry["handle"], entry["info"] >> 16, name))
         return found

@@ -1,4 +1,5 @@
 """The delay line: a veth pair in the client's network namespace, with the qdisc that holds clones at its near end.
+Network faults have links made here, too.
 
 Which qdisc a kernel has is found by making one, never by reading version numbers: netem, the reference, is preferred,
 HTB lanes serve where it is missing.
@@ -6,8 +7,12 @@ HTB lanes serve where it is missing.
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import json
 import secrets
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +32,9 @@ TICK_NS = 64
 NETEM_LIMIT = 100_000
 MTU = 65_535
 
+#: linux/ethtool.h, linux/sockios.h
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
+
 LANE_HANDLE = (QDISC_HANDLE << 16) | FIRST_LANE_CLASS
 
 
@@ -35,13 +43,19 @@ class DelayLineError(Exception):
 
 
 @dataclass(frozen=True)
-class DelayLink:
-    """The veth pair; `near` is where clones enter, `far` where the rescuer meets them."""
+class Link:
+    """A veth pair; `near` is where clones enter, `far` where a program meets them."""
 
     near: str
     far: str
     near_ifindex: int
     far_ifindex: int
+
+
+@dataclass(frozen=True)
+class DelayLink(Link):
+    """One whose near end has a qdisc that holds clones back."""
+
     kind: DelayLineKind
 
 
@@ -54,9 +68,9 @@ class Leftover:
     made_clsact: bool
 
 
-def link_names(run_id: str) -> tuple[str, str]:
-    """The near and the far end's names for a run."""
-    return f"{LINK_PREFIX}{run_id}d0", f"{LINK_PREFIX}{run_id}d1"
+def link_names(run_id: str, letter: str = "d") -> tuple[str, str]:
+    """The near and the far end's names for a run; `letter` tells its links apart."""
+    return f"{LINK_PREFIX}{run_id}{letter}0", f"{LINK_PREFIX}{run_id}{letter}1"
 
 
 def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
@@ -117,6 +131,25 @@ def make(
     return DelayLink(near, far, interface_index(near), interface_index(far), kind)
 
 
+def make_without_offloads(names: tuple[str, str], for_ifindex: int) -> Link:
+    """Makes a link that delays nothing, and on which every packet gets its checksum before it crosses."""
+    near, far = names
+    _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex}")
+    try:
+        _leave_sums_to_software(near)
+    except OSError as error:
+        remove(near)
+        raise DelayLineError(f"{near}: checksum offloading cannot be switched off: {error}") from error
+    return Link(near, far, interface_index(near), interface_index(far))
+
+
+def held(near: str) -> int:
+    """How many packets the link's qdisc holds."""
+    return sum(
+        qdisc.get("qlen", 0) for qdisc in json.loads(output("tc", "-s", "-json", "qdisc", "show", "dev", near))
+    )
+
+
 def remove(near: str) -> None:
     """Removes the link, with it its qdisc and what that still holds; harmless where it is gone."""
     if any(link["ifname"] == near for link in _links()):
@@ -163,6 +196,13 @@ def _add_link(near: str, far: str, alias: str) -> None:
             f"link set dev {far} up",
         ],
     )
+
+
+def _leave_sums_to_software(link: str) -> None:
+    value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_STXCSUM, 0))
+    request = struct.pack("16sP16x", link.encode(), ctypes.addressof(value))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, _SIOCETHTOOL, request)
 
 
 def _refusal(link: str, kind: DelayLineKind) -> str | None:

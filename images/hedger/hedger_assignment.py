@@ -9,8 +9,9 @@ from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.wire import IdPlace, read_places
 from hedging import Assignment
 from iproute import interface_towards
-from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, DelayLineKind, Service
+from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, DelayLineKind, Service, Target
 
+TARGETS = {target.name.lower(): target for target in Target}
 DELAY_LINES = ("auto", *(kind.name.lower() for kind in DelayLineKind))
 
 
@@ -42,7 +43,7 @@ def read_assignment(fields: Fields) -> Assignment:
 
 
 def _services(fields: Fields) -> list[Service]:
-    """Each service is the list of its replicas' `[address, port]`, the one that clients ask first."""
+    """Each service is the list of its replicas' `[address, port]`."""
     places = read_places(fields.section("request_id"))
     copy_id = NO_PLACE
     if "copy_id" in fields:
@@ -51,7 +52,8 @@ def _services(fields: Fields) -> list[Service]:
     services = fields.listing("services")
     if not 1 <= len(services) <= MAX_SERVICES or any(not 1 <= len(replicas) <= MAX_REPLICAS for replicas in services):
         raise ValueError(f"from 1 to {MAX_SERVICES} services of 1 to {MAX_REPLICAS} replicas each")
+    target = TARGETS[fields.text("target", *TARGETS)]
     return [
-        Service([(str(host), int(port)) for host, port in replicas], places.request, places.response, copy_id)
+        Service([(str(host), int(port)) for host, port in replicas], places.request, places.response, copy_id, target)
         for replicas in services
     ]

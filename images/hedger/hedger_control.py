@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from fault_rules import read_fault_rules, read_netem_rules
 from hedger_assignment import read_assignment
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.sources import digest
 from hedgerow_node.supervisor import Supervisor
 from hedging import CANNOT, Assignment, Hedger
+from interface_state import interface_state
+from iproute import IprouteError, interface_towards
 from kernel_programs import Identity, Mode
 
 _MODES = {mode.name.lower(): mode for mode in Mode}
@@ -68,6 +71,14 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     - `stats` → counters, kernel latency, lateness since the last call
     - `collect` `{"hedges": path}` → writes the hedges since the last one, answers their number and the counters
     - `delay-line` → `{"statistics": text}`
+    - `faults` `{"seed", "rules": [{"key", "kind", "direction", "replica", "first_id", "last_id", "percent",
+      "delay_ns"}]}`: network faults by eBPF, in place of those before (`fault_rules.py`)
+    - `fault-hits` → `{"hits": {key: copies struck}, "failed": copies that could not be}`
+    - `netem` `{"rules": [{"key", "kind", "replica", "percent", "delay_ns", "rate_bit_per_s"}]}`: network faults by
+      netem, in place of those before → `{"was": [{"options", "replicas", "packets", "drops", "qlen"}]}`: these and
+      what they did
+    - `interface` `{"towards": address}` → `{"state": …}` of the interface by which packets go there, whether or not a
+      hedger is at work; see `interface_state.py`
     """
 
     def configure(request: Message) -> Message:
@@ -86,6 +97,32 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
         rows = post.hedger.write_hedges(Path(Fields(request).text("hedges")))
         return {"rows": rows, "counters": post.hedger.counters()}
 
+    def put_faults(request: Message) -> None:
+        hedger = post.hedger
+        rules = read_fault_rules(Fields(request), hedger.replicas)
+        try:
+            hedger.network_faults.put(rules)
+        except CANNOT as error:
+            raise ControlError(str(error)) from error
+
+    def put_netem(request: Message) -> Message:
+        hedger = post.hedger
+        rules = read_netem_rules(Fields(request), hedger.replicas)
+        try:
+            return {"was": hedger.netem_faults.put(rules)}
+        except CANNOT as error:
+            raise ControlError(str(error)) from error
+
+    def fault_hits(_: Message) -> Message:
+        faults = post.hedger.network_faults
+        return {"hits": faults.hits(), "failed": faults.failed()}
+
+    def interface(request: Message) -> Message:
+        try:
+            return {"state": interface_state(interface_towards(Fields(request).text("towards")))}
+        except (IprouteError, OSError) as error:
+            raise ControlError(f"interface: {error}") from error
+
     supervisor.operation("ping", lambda _: {"role": "hedger", **post.describe(), "sources": digest("hedger")})
     supervisor.operation("configure", configure)
     supervisor.operation("release", lambda _: post.clear())
@@ -94,4 +131,8 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     supervisor.operation("detach", lambda _: post.hedger.detach())
     supervisor.operation("stats", lambda _: post.hedger.statistics())
     supervisor.operation("collect", collect)
+    supervisor.operation("faults", put_faults)
+    supervisor.operation("fault-hits", fault_hits)
+    supervisor.operation("netem", put_netem)
     supervisor.operation("delay-line", lambda _: {"statistics": post.hedger.delay_line_statistics()})
+    supervisor.operation("interface", interface)

@@ -9,13 +9,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from hedger_assignment import DELAY_LINES, checked_run_id
+from hedger_assignment import DELAY_LINES, TARGETS, checked_run_id
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import parse_place
 from hedging import Assignment
-from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service
+from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
 
 MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
 
@@ -71,8 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         type=endpoint,
         action="append",
         default=[],
-        help="another replica of the service; with any, hedges go to these in turn; repeatable",
+        help="another replica of the service: a request to any of them is hedged with the others in turn; repeatable",
     )
+    add("--target", choices=list(TARGETS), help="where hedges go (default: other where there is a --replica)")
     add("--engine", choices=["clone"], default="clone", help="how requests are held back (default: clone)")
     add("--delay-line", choices=DELAY_LINES, default="auto", help="what holds them (default: auto)")
     add(
@@ -137,10 +138,12 @@ def _assignment(parser: argparse.ArgumentParser, given: argparse.Namespace) -> A
     if complaint:
         parser.error(complaint)
     response_id, copy_id = given.response_id or given.request_id, given.copy_id or NO_PLACE
+    target = TARGETS[given.target] if given.target else Target.OTHER if given.replica else Target.SAME
     return Assignment(
         interface=given.interface,
         services=[
-            Service([service, *given.replica], given.request_id, response_id, copy_id) for service in given.service
+            Service([service, *given.replica], given.request_id, response_id, copy_id, target)
+            for service in given.service
         ],
         delay_ns=given.delay,
         expiry_ns=given.expiry or max(10 * given.delay, 2 * NS_PER_S),
@@ -157,6 +160,7 @@ def _complaint(given: argparse.Namespace) -> str | None:
     rules = [
         (len(given.service) > MAX_SERVICES, f"--service: at most {MAX_SERVICES}"),
         (len(given.replica) >= MAX_REPLICAS, f"--replica: at most {MAX_REPLICAS - 1}"),
+        (given.target == "other" and not given.replica, "--target other: needs a --replica"),
         (given.replica and len(given.service) > 1, "--replica: only with one --service"),
         (len(set(addresses)) < len(addresses), "--service, --replica: an address is named twice"),
         (

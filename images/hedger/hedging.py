@@ -14,6 +14,7 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 import delay_link
+import netem_faults
 from attachments import EGRESS, INGRESS, AttachError, Attachments, InterfaceLock
 from hedge_log import HedgeLog
 from hedgerow_node.clock import now_ns
@@ -22,6 +23,8 @@ from iproute import IprouteError
 from kernel_headers import HeadersMissingError
 from kernel_programs import Identity, KernelPrograms, Mode, ProgramsError, Service, Settings
 from latency_histogram import quantile_ns
+from netem_faults import NetemError, NetemFaults
+from network_faults import NetworkFaults
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
 
@@ -31,7 +34,15 @@ class HedgerError(Exception):
 
 
 #: Everything that keeps a hedger from working, in words for its operator.
-CANNOT = (HedgerError, AttachError, delay_link.DelayLineError, IprouteError, HeadersMissingError, ProgramsError)
+CANNOT = (
+    HedgerError,
+    AttachError,
+    delay_link.DelayLineError,
+    NetemError,
+    IprouteError,
+    HeadersMissingError,
+    ProgramsError,
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
     """
     attachments = Attachments(ip)
     removed = attachments.detach(ifindex)
+    if ifindex and netem_faults.remove_root(socket.if_indextoname(ifindex)):
+        removed.append("netem")
     for leftover in delay_link.leftovers(ifindex):
         delay_link.remove(leftover.near)
         removed.append(leftover.near)
@@ -97,7 +110,8 @@ class Hedger:
             if makes_clsact:
                 stack.callback(self._attachments.remove_clsact, self._ifindex)
             kind = delay_link.choose(assignment.delay_line, self._ifindex)
-            names = delay_link.link_names(assignment.run_id or secrets.token_hex(3))
+            token = assignment.run_id or secrets.token_hex(3)
+            names = delay_link.link_names(token)
             self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex, makes_clsact)
             stack.callback(delay_link.remove, names[0])
             self._programs = KernelPrograms(assignment.scoreboard_entries)
@@ -118,6 +132,11 @@ class Hedger:
             self._attachments.attach(self.link.far_ifindex, INGRESS, "rescuer", self._programs.rescuer.fd)
             stack.callback(self.detach)
             self.attach()
+            self.replicas = max(len(service.replicas) for service in assignment.services)
+            self.network_faults = NetworkFaults(self._programs, self._attachments, self._ifindex, token, kind)
+            stack.callback(self.network_faults.close)
+            self.netem_faults = NetemFaults(self._programs, self._attachments, self.interface, self._ifindex)
+            stack.callback(self.netem_faults.close)
             self._log = HedgeLog(keep_hedges)
             self._stack = stack.pop_all()
 
@@ -132,8 +151,11 @@ class Hedger:
         self._attachments.attach(self._ifindex, EGRESS, "splitter", self._programs.splitter.fd)
 
     def detach(self) -> None:
-        """Takes splitter and responder away; harmless where they are not there, or the interface is not."""
-        self._attachments.detach(self._ifindex)
+        """Takes splitter and responder away; harmless where they are not there, or the interface is not.
+
+        Network faults in force stay so, but strike nothing: only what the splitter has recorded can be struck.
+        """
+        self._attachments.detach(self._ifindex, "splitter", "responder")
 
     def close(self) -> None:
         """Takes everything away again."""
@@ -157,6 +179,8 @@ class Hedger:
             socket.if_indextoname(self._ifindex)
         except OSError as error:
             raise HedgerError(f"{self.interface} is gone; start again when it is back") from error
+        self.network_faults.settle()
+        self.netem_faults.settle()
 
     def write_hedges(self, path: Path) -> int:
         """Writes the hedges reported since the last call to a new file and returns their number."""

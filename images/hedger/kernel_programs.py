@@ -25,7 +25,7 @@ BPF_SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
 MAX_SERVICES = 16
-MAX_REPLICAS = 16  #: of one service, the address that clients ask included
+MAX_REPLICAS = 16  #: of one service
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
 
@@ -49,11 +49,34 @@ class Identity(IntEnum):
     BLOCK = 1
 
 
+class Target(IntEnum):
+    """Which replica a hedge goes to; see bpf/types.h."""
+
+    SAME = 0
+    OTHER = 1
+
+
 class DelayLineKind(IntEnum):
     """Which qdisc holds the clones; see bpf/types.h."""
 
     NETEM = 1
     HTB = 2
+
+
+class Fault(IntEnum):
+    """What a network fault does to a copy; see bpf/types.h."""
+
+    LOSS = 1
+    DUPLICATE = 2
+    CORRUPT = 3
+    DELAY = 4
+
+
+class Direction(IntEnum):
+    """Whose copies a network fault strikes; see bpf/types.h."""
+
+    REQUESTS = 0
+    RESPONSES = 1
 
 
 class EventType(IntEnum):
@@ -68,12 +91,13 @@ NO_PLACE = IdPlace(0, 0)  #: the place of a field that does not exist
 
 @dataclass(frozen=True)
 class Service:
-    """A service to hedge: the address that clients ask first, then further replicas that hedges go to instead."""
+    """A service to hedge, by the addresses of its replicas: clients may ask any of them."""
 
     replicas: Sequence[tuple[str, int]]
     request_id: IdPlace
     response_id: IdPlace
     copy_ordinal: IdPlace = NO_PLACE  #: where a response tells which copy it answers
+    target: Target = Target.SAME
 
 
 @dataclass(frozen=True)
@@ -132,7 +156,7 @@ class KernelPrograms:
             raise
         except Exception as error:  # bcc has no exceptions of its own
             raise ProgramsError(f"{error}; as root, on Linux 5.10 or newer? See the lines above") from error
-        self._config = self._map("config_map").Leaf()
+        self._config = self.table("config_map").Leaf()
         self._on_event: Callable[[Any], None] | None = None
 
     def _load(self, bpf: Any, scoreboard_entries: int) -> None:
@@ -157,48 +181,60 @@ class KernelPrograms:
 
     def configure(self, settings: Settings) -> None:
         """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty."""
-        self._map("endpoint_map").clear()
+        self.table("endpoint_map").clear()
         for index, service in enumerate(settings.services):
             self._configure_service(index, service, settings)
         config = self._config
-        config.delay_ns, config.expiry_ns = settings.delay_ns, settings.expiry_ns
-        config.delay_line, config.lane_handle = settings.delay_line, settings.lane_handle
-        config.delay_ifindex, config.out_ifindex = settings.delay_ifindex, settings.out_ifindex
-        self._map("lane_map")[ctypes.c_int(0)] = self._map("lane_map").Leaf()
+        line = config.line
+        line.delay_ns, line.kind, line.lane_handle = settings.delay_ns, settings.delay_line, settings.lane_handle
+        line.ifindex = settings.delay_ifindex
+        config.expiry_ns, config.out_ifindex = settings.expiry_ns, settings.out_ifindex
+        self.table("lane_map")[ctypes.c_int(0)] = self.table("lane_map").Leaf()
         self.set_mode(Mode.OFF)
 
     def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
         """Switches what the programs do with the packets from now on; `block` sets this request ids apart."""
         self._config.mode, self._config.identity, self._config.block = mode, identity, block
-        self._map("config_map")[ctypes.c_int(0)] = self._config
+        self.table("config_map")[ctypes.c_int(0)] = self._config
 
     def counters(self) -> dict[str, int]:
         """All counters by name, summed over the CPUs."""
-        per_cpu = self._map("counter_map")[ctypes.c_int(0)]
+        per_cpu = self.table("counter_map")[ctypes.c_int(0)]
         return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
 
     def latency_histogram(self) -> list[int]:
         """Requests per latency bucket, summed over the CPUs; latency_histogram.py tells a bucket's bounds."""
-        per_cpu = self._map("histogram_map")[ctypes.c_int(0)]
+        per_cpu = self.table("histogram_map")[ctypes.c_int(0)]
         return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
 
     def read_events(self, handle: Callable[[Any], None]) -> None:
         """Calls `handle` with each event (struct event of bpf/types.h) that waits in the ring buffer."""
         if self._on_event is None:
-            table = self._map("event_map")
+            table = self.table("event_map")
             table.open_ring_buffer(lambda _context, data, _size: self._deliver(table.event(data)))
         self._on_event = handle
         self._bpf.ring_buffer_consume()
 
-    def _map(self, name: str) -> Any:
+    def table(self, name: str) -> Any:
+        """The map `name` of bpf/maps.h, as bcc shows it."""
         return self._bpf[name.encode()]
+
+    def load(self, name: str) -> int:
+        """A descriptor of the program `name` of bpf/hedger.c, which the kernel checks when it is first asked for.
+
+        Raises ProgramsError where the kernel refuses it: the hedger works on without.
+        """
+        try:
+            return int(self._bpf.load_func(name.encode(), self._bpf.SCHED_CLS).fd)
+        except Exception as error:  # bcc has no exceptions of its own
+            raise ProgramsError(f"program {name}: {error}; see the lines above") from error
 
     def _deliver(self, event: Any) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
     def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
-        endpoints, replicas = self._map("endpoint_map"), self._map("replica_map")
+        endpoints, replicas = self.table("endpoint_map"), self.table("replica_map")
         for number, (host, port) in enumerate(service.replicas):
             key = endpoints.Key()
             key.address, key.port = (ctypes.c_uint32 * 4)(*_mapped_words(host)), _network_port(port)
@@ -206,13 +242,13 @@ class KernelPrograms:
             endpoint.service, endpoint.replica = index, number
             endpoints[key] = endpoint
             replicas[ctypes.c_int(index * MAX_REPLICAS + number)] = key
-        leaf = self._map("service_map").Leaf()
+        leaf = self.table("service_map").Leaf()
         for name in ("request_id", "response_id", "copy_ordinal"):
             place, target = getattr(service, name), getattr(leaf, name)
             target.offset, target.length = place.offset, place.length
-        leaf.replicas = len(service.replicas)
-        self._map("service_map")[ctypes.c_int(index)] = leaf
-        budget = self._map("budget_map").Leaf()
+        leaf.replicas, leaf.target = len(service.replicas), service.target
+        self.table("service_map")[ctypes.c_int(index)] = leaf
+        budget = self.table("budget_map").Leaf()
         budget.per_request = round(settings.budget_ratio * TOKEN)
         budget.tokens = budget.burst = settings.budget_burst * TOKEN
-        self._map("budget_map")[ctypes.c_int(index)] = budget
+        self.table("budget_map")[ctypes.c_int(index)] = budget

@@ -1,0 +1,105 @@
+"""Network faults by eBPF at the client's interface: attached while rules are in force, and gone without.
+
+A fault that holds packets back has a fault link of its own (a second delay line); one that corrupts sends them over a
+link without checksum offloading, since only a packet with a complete sum can be found corrupt by its receiver.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import delay_link
+from attachments import EGRESS, INGRESS, PREFERENCE, Attachments
+from delay_link import Link
+from fault_maps import FaultMaps
+from fault_rules import FaultRules
+from kernel_programs import DelayLineKind, Direction, Fault, KernelPrograms
+
+#: Behind the splitter, which must have recorded a request that gets lost; before the responder, which must not have
+#: seen a response that does.
+_HOOKS = {
+    Direction.REQUESTS: (EGRESS, PREFERENCE + 1, "fault_egress"),
+    Direction.RESPONSES: (INGRESS, PREFERENCE - 1, "fault_ingress"),
+}
+_CROSSING_S = 0.002  #: a packet that has left a link's qdisc is back on its way within that
+_NO_RULES = FaultRules(0, ())
+
+
+class NetworkFaults:
+    """The rules in force on interface `ifindex`, or none; `token` stands in the fault links' names."""
+
+    def __init__(
+        self, programs: KernelPrograms, attachments: Attachments, ifindex: int, token: str, kind: DelayLineKind
+    ) -> None:
+        self._programs, self._attachments, self._ifindex = programs, attachments, ifindex
+        self._token, self._kind = token, kind
+        self._maps = FaultMaps(programs)
+        self._rules = _NO_RULES
+        self._stack = ExitStack()
+        self._delaying: Link | None = None
+        self._ending = False
+
+    def put(self, rules: FaultRules) -> None:
+        """Puts `rules` in force in place of those before; raises one of `hedging.CANNOT`, and then there are none.
+
+        Without rules it ends at once, but stays attached until the packets that it holds back have gone on.
+        """
+        if not rules.rules:
+            self._end()
+            return
+        self.close()
+        with ExitStack() as stack:
+            names = [name for _, _, name in _HOOKS.values()]
+            stack.callback(self._attachments.detach, self._ifindex, *names)
+            faults = {rule.fault for rule in rules.rules}
+            delaying = self._link(stack, "f", "fault_return", rules.delay_ns) if Fault.DELAY in faults else None
+            corrupting = self._link(stack, "c", "fault_corrupt", None) if Fault.CORRUPT in faults else None
+            stack.callback(self._maps.clear)
+            self._maps.write(
+                rules,
+                self._kind,
+                delaying.near_ifindex if delaying else 0,
+                corrupting.near_ifindex if corrupting else 0,
+                delay_link.LANE_HANDLE,
+            )
+            for direction in sorted({rule.direction for rule in rules.rules}):
+                hook, preference, name = _HOOKS[direction]
+                self._attachments.attach(self._ifindex, hook, name, self._programs.load(name), preference)
+            self._stack, self._rules, self._delaying = stack.pop_all(), rules, delaying
+
+    def hits(self) -> dict[str, int]:
+        """For each key of the rules in force how many copies they have struck."""
+        return self._maps.hits(self._rules)
+
+    def failed(self) -> int:
+        """How many copies they should have struck, but could not."""
+        return self._maps.failed() if self._rules.rules else 0
+
+    def settle(self) -> None:
+        """Takes away what has ended, once it holds no packet back; to be called now and then."""
+        if self._ending and (self._delaying is None or delay_link.held(self._delaying.near) == 0):
+            time.sleep(_CROSSING_S)
+            self.close()
+
+    def close(self) -> None:
+        """Takes everything away at once: packets that are held back are lost."""
+        self._stack.close()
+        self._rules, self._delaying, self._ending = _NO_RULES, None, False
+
+    def _end(self) -> None:
+        if not self._rules.rules:
+            return
+        self._maps.clear()
+        self._rules, self._ending = _NO_RULES, True
+        self.settle()
+
+    def _link(self, stack: ExitStack, letter: str, program: str, delay_ns: int | None) -> Link:
+        names = delay_link.link_names(self._token, letter)
+        if delay_ns is None:
+            link = delay_link.make_without_offloads(names, self._ifindex)
+        else:
+            link = delay_link.make(names, self._kind, delay_ns, self._ifindex)
+        stack.callback(delay_link.remove, link.near)
+        self._attachments.attach(link.far_ifindex, INGRESS, program, self._programs.load(program))
+        return link
