@@ -23,30 +23,23 @@ class Unavailable(NamedTuple):
 
 #: Keys that no value makes available.
 _KEYS: dict[Path, str] = {
-    ("workload", "spread"): "",
-    ("workload", "arrivals", "rate"): "use arrivals: {mode: closed}",
-    ("workload", "arrivals", "process"): "use arrivals: {mode: closed}",
     ("hedging", "delay", "percentile"): "write a fixed delay, e.g. delay: 10ms",
     ("hedging", "delay", "window"): "write a fixed delay, e.g. delay: 10ms",
-    ("arms",): "write one scenario file for each variant",
-    ("matrix",): "write one scenario file for each value",
-    ("smoke",): "write a smaller scenario of its own, or use --set",
 }
 
 #: Values that are not available, by key.
 _VALUES: dict[Path, tuple[tuple[Any, ...], str]] = {
     ("topology", "placement"): (("gateway",), "use sidecar"),
-    ("workload", "arrivals", "mode"): (("open",), "use closed"),
-    ("hedging", "target"): (("other", "least-outstanding"), "use same"),
+    ("hedging", "target"): (("least-outstanding",), "use same or other"),
     ("hedging", "engine"): (("wheel",), "use clone or auto"),
     ("hedging", "delay_line"): (("fq",), "use netem, htb or auto"),
     ("hedging", "request_id"): (("dns", "memcached"), "write the id's offset and length"),
 }
 
 #: Whole numbers that may not exceed 1 yet.
-_SINGLE: tuple[Path, ...] = (("topology", "replicas"), ("hedging", "max_hedges"))
+_SINGLE: tuple[Path, ...] = (("hedging", "max_hedges"),)
 
-_STRATEGIES = ("kernel-wheel", "app-asyncio", "app-native", "proxy")
+_STRATEGIES = ("kernel-wheel",)
 _BENCH_ONLY = "bare"
 
 
@@ -63,14 +56,7 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
         value = _value(data, path)
         if isinstance(value, int) and value > 1:
             yield Unavailable(path, f"more than 1 is {MARK}", "use 1")
-    yield from _faults(data)
     yield from _strategies(data)
-
-
-def _faults(data: dict[Any, Any]) -> Iterator[Unavailable]:
-    if data.get("faults") and isinstance(data["faults"], list):
-        remedy = "remove them, or stall chosen requests with service.stall"
-        yield Unavailable(("faults",), f"a timeline of faults is {MARK}", remedy)
 
 
 def _strategies(data: dict[Any, Any]) -> Iterator[Unavailable]:

@@ -5,7 +5,7 @@ Everything found is reported; nothing is repaired silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
@@ -13,13 +13,13 @@ from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_S, format_duration
 from orchestrator.errors import Problem, ScenarioError
-from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.scenario.arrivals import OpenArrivals
+from orchestrator.scenario.claim_checks import claim_complaints
+from orchestrator.scenario.fault_checks import fault_complaints
 from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
 
 #: Where, what, and what to do about it.
 Complaint = tuple[tuple[str | int, ...], str, str]
-
-_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged")
 
 
 def complaints(scenario: Scenario) -> list[Complaint]:
@@ -30,8 +30,8 @@ def complaints(scenario: Scenario) -> list[Complaint]:
         *_times(scenario),
         *_payload(scenario),
         *_stalls(scenario),
-        *_claims(scenario),
-        *_published(scenario),
+        *claim_complaints(scenario),
+        *fault_complaints(scenario),
         *(_capacity(scenario) if scenario.hedging.delay_line == "htb" else ()),
     ]
 
@@ -49,11 +49,14 @@ def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
 
 
 def highest_rate_per_s(scenario: Scenario) -> float:
-    """The highest request rate that the workload can reach: users / (think + median service time).
+    """The highest request rate that the workload can reach: in open arrivals, what they are meant to.
 
-    A bounded number of workers bounds it too: workers / median service time.
+    Closed ones reach users / (think + median service time); a bounded number of workers bounds them too: workers /
+    median service time.
     """
     arrivals, service = scenario.workload.arrivals, scenario.service
+    if isinstance(arrivals, OpenArrivals):
+        return arrivals.rate_per_s
     median_ns = service.service_time.median_ns
     rate = arrivals.users * NS_PER_S / (arrivals.think_ns + median_ns)
     return rate if service.concurrency is None else min(rate, service.concurrency * NS_PER_S / median_ns)
@@ -62,11 +65,12 @@ def highest_rate_per_s(scenario: Scenario) -> float:
 def _capacity(scenario: Scenario) -> Iterator[Complaint]:
     rate, capacity = highest_rate_per_s(scenario), capacity_per_s(scenario.hedging.delay_ns)
     if scenario.hedges_in_kernel and rate > capacity:
+        slower = "a lower rate" if scenario.is_open else "fewer users, a longer think time"
         yield (
             ("hedging", "delay_line"),
             f"{LANES} HTB lanes hold {capacity:.0f} requests per second for "
             f"{format_duration(scenario.hedging.delay_ns)}, the workload can reach {rate:.0f} per second",
-            "use fewer users, a longer think time, a shorter hedge delay, or a host with netem",
+            f"use {slower}, a shorter hedge delay, or a host with netem",
         )
 
 
@@ -74,6 +78,18 @@ def _strategies(scenario: Scenario) -> Iterator[Complaint]:
     for index, strategy in enumerate(scenario.strategies):
         if strategy in scenario.strategies[:index]:
             yield ("strategies", index), f"{strategy} is listed twice", "remove one"
+        if strategy == "app-seed" and scenario.is_open:
+            yield (
+                ("strategies", index),
+                "app-seed is the published client's closed loop, it cannot follow open arrivals",
+                "use app-deadline",
+            )
+    if scenario.hedging.target == "other" and scenario.topology.replicas < 2:
+        yield (
+            ("hedging", "target"),
+            "there is no other replica than the one asked",
+            "set topology.replicas to 2 or more, or use same",
+        )
 
 
 def _blocks(scenario: Scenario) -> Iterator[Complaint]:
@@ -84,7 +100,11 @@ def _blocks(scenario: Scenario) -> Iterator[Complaint]:
             f"{blocks} blocks cannot share {workload.requests} requests",
             "use fewer blocks or more requests",
         )
-    warmups = workload.warmup * blocks * len(scenario.strategies)
+
+
+def warmup_complaints(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
+    """Whether the blocks of all arms together have more warm-up requests than there are ids for them."""
+    warmups = sum(each.workload.warmup * each.design.blocks * len(each.strategies) for each in scenarios)
     if warmups > FIRST_WARMUP_ID:
         yield ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
 
@@ -149,28 +169,3 @@ def _stalls(scenario: Scenario) -> Iterator[Complaint]:
             f"{stall.when!r}: {error}",
             "use a divisor that is never 0",
         )
-
-
-def _claims(scenario: Scenario) -> Iterator[Complaint]:
-    seen: set[str] = set()
-    for index, claim in enumerate(scenario.claims):
-        if claim.id in seen:
-            yield ("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own"
-        seen.add(claim.id)
-        for call in parse_claim(claim.expect).calls():
-            path = ("claims", index, "expect")
-            where = f"column {call.column}: "
-            if call.strategy not in scenario.strategies:
-                known = ", ".join(scenario.strategies)
-                yield path, f"{where}{call.strategy} is not a strategy of this scenario", f"listed here: {known}"
-            elif call.strategy == "baseline" and call.function in _NEEDS_HEDGES:
-                yield path, f"{where}{call.text} never has a value, baseline sends no hedges", "name another strategy"
-            if call.function == "stalled_hedged" and scenario.service.stall is None:
-                yield path, f"{where}{call.text} never has a value, nothing stalls", "add service.stall"
-
-
-def _published(scenario: Scenario) -> Iterator[Complaint]:
-    for strategy in scenario.published:
-        if strategy not in scenario.strategies:
-            known = ", ".join(scenario.strategies)
-            yield ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"

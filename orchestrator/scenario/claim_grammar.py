@@ -6,7 +6,7 @@ ratios and counts are kept apart here, before anything runs.
     claim       = expression ("<" | "<=" | ">" | ">=" | "==") expression
     expression  = term {("+" | "-") term}
     term        = factor {("*" | "/") factor}
-    factor      = "-" factor | "(" expression ")" | number [unit | "%"] | function "(" strategy ")"
+    factor      = "-" factor | "(" expression ")" | number [unit | "%"] | function "(" strategy ["@" arm] ")"
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Function(NamedTuple):
 
 
 _LATENESS = "lateness of the hedges: departure - deadline"
+_SEND_LATENESS = "lateness of the requests: sent - intended"
+_BUFFERED = "time that an answer lay in the client's socket: received - received by the kernel"
 FUNCTIONS: dict[str, Function] = {
     "p50": Function(Dimension.DURATION, "latency, median", 0.5),
     "p90": Function(Dimension.DURATION, "latency, 90th percentile", 0.9),
@@ -60,6 +62,10 @@ FUNCTIONS: dict[str, Function] = {
     "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum"),
     "extra_load": Function(Dimension.RATIO, "copies received by servers / requests - 1"),
     "answered": Function(Dimension.RATIO, "share of the requests that were answered in time"),
+    "send_lateness_p50": Function(Dimension.DURATION, f"{_SEND_LATENESS}, median", 0.5),
+    "send_lateness_p99": Function(Dimension.DURATION, f"{_SEND_LATENESS}, 99th percentile", 0.99),
+    "buffered_p50": Function(Dimension.DURATION, f"{_BUFFERED}, median", 0.5),
+    "buffered_p99": Function(Dimension.DURATION, f"{_BUFFERED}, 99th percentile", 0.99),
     "duplicates": Function(Dimension.COUNT, "duplicate responses delivered to the client", counted=True),
     "stalled_hedged": Function(
         Dimension.RATIO, "share of the requests stalled by the server that were hedged", counted=True
@@ -87,11 +93,12 @@ class Number:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of a strategy."""
+    """A function of a strategy; of one in the arm `arm` where that is named."""
 
     function: str
     strategy: str
     column: int
+    arm: str | None = None
 
     @property
     def dimension(self) -> Dimension:
@@ -99,7 +106,7 @@ class Call:
 
     @property
     def text(self) -> str:
-        return f"{self.function}({self.strategy})"
+        return f"{self.function}({self.strategy}{'' if self.arm is None else f'@{self.arm}'})"
 
 
 @dataclass(frozen=True)
@@ -173,19 +180,23 @@ def _bracketed(expression: Expression) -> str:
 
 
 class _Token(NamedTuple):
-    """A word of a claim; `head` and `tail` are a number's digits and unit, or a call's function and strategy."""
+    """A word of a claim.
+
+    `head` and `tail` are a number's digits and unit, or a call's function and strategy; `arm` is a call's arm.
+    """
 
     kind: str
     text: str
     column: int
     head: str = ""
     tail: str = ""
+    arm: str | None = None
 
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
       | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s*(?P<unit>%|[A-Za-zµ]+))?
-      | (?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<strategy>[A-Za-z][\w-]*)\s*\)
+      | (?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<strategy>[A-Za-z][\w-]*)(?:@(?P<arm>[\w.=/%,+-]+))?\s*\)
       | (?P<word>[A-Za-z_]\w*)
       | (?P<operator><=|>=|==|[-+*/()<>])""",
     re.VERBOSE,
@@ -286,7 +297,7 @@ class _Parser:
             if match["number"]:
                 return _Token("number", match[0], column, match["number"], match["unit"] or "")
             if match["name"]:
-                return _Token("call", match[0], column, match["name"], match["strategy"])
+                return _Token("call", match[0], column, match["name"], match["strategy"], match["arm"])
             return _Token("word" if match["word"] else "operator", match[0], column)
 
 
@@ -305,7 +316,7 @@ def _number(token: _Token) -> Number:
 def _call(token: _Token) -> Call:
     if token.head not in FUNCTIONS:
         raise ClaimError(token.column, f"unknown function {token.head}; known: {', '.join(FUNCTIONS)}")
-    return Call(token.head, token.tail, token.column)
+    return Call(token.head, token.tail, token.column, token.arm)
 
 
 def _sum(operator: _Token, left: Expression, right: Expression) -> Operation:

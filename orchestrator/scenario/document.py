@@ -5,7 +5,7 @@ PyYAML's own loader forgets the lines, and lets a later key silently replace an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,42 @@ MAX_VALUES = 20_000
 
 @dataclass
 class Document:
-    """A file's data, and where each part of it came from ("FILE:LINE", or the `--set` option)."""
+    """A file's data, and where each part of it came from ("FILE:LINE", or the `--set` option).
+
+    `written` tells the path that a part has in the file where that is another one, as in an arm's overrides.
+    """
 
     file: str
     data: dict[Any, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
+    written: dict[KeyPath, KeyPath] = field(default_factory=dict)
 
     def where(self, path: KeyPath) -> str:
         """The place of `path`, or of the nearest part around it where it is not written."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.places:
-                return self.places[path[:length]]
-        return self.places.get((), self.file)
+        return self.places.get(self._nearest(path), self.file)
+
+    def key(self, path: KeyPath) -> KeyPath:
+        """The path by which the file writes what stands at `path`."""
+        nearest = self._nearest(path)
+        return (*self.written.get(nearest, nearest), *path[len(nearest) :])
+
+    def forget(self, path: KeyPath) -> None:
+        """What stood at `path`, and below it, is replaced."""
+        for known in [known for known in self.places if known[: len(path)] == path]:
+            del self.places[known]
+            self.written.pop(known, None)
+
+    def _nearest(self, path: KeyPath) -> KeyPath:
+        lengths = range(len(path), -1, -1)
+        return next((path[:length] for length in lengths if path[:length] in self.places), ())
+
+
+class NoPlaceError(Exception):
+    """There is no place in a document for a value; `path` is how far the way to it goes."""
+
+    def __init__(self, path: KeyPath, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.path, self.message, self.remedy = path, message, remedy
 
 
 def dotted(path: KeyPath) -> str:
@@ -71,48 +95,76 @@ def read_document(file: Path) -> Document:
     return Document(name, data, reader.places)
 
 
-def override(document: Document, assignments: Sequence[str]) -> None:
-    """Apply `--set` options ("workload.requests=500") to `document`, whose values may replace or add keys."""
-    problems = [problem for assignment in assignments for problem in _assign(document, assignment)]
+def override(document: Document, assignments: Sequence[str]) -> list[KeyPath]:
+    """Apply `--set` options ("workload.requests=500") to `document`, whose values may replace or add keys.
+
+    The paths that were written, in order; ScenarioError with every option that makes no sense.
+    """
+    problems: list[Problem] = []
+    paths: list[KeyPath] = []
+    for assignment in assignments:
+        written = _assign(document, assignment)
+        if isinstance(written, Problem):
+            problems.append(written)
+        else:
+            paths.append(written)
     if problems:
         raise ScenarioError(problems)
+    return paths
 
 
-def _assign(document: Document, assignment: str) -> Iterator[Problem]:
+def _assign(document: Document, assignment: str) -> KeyPath | Problem:
     where = f"--set {assignment}"
     name, separator, text = assignment.partition("=")
     keys = name.strip().split(".")
     if not separator or not all(keys):
-        yield Problem(where, "", "is not KEY=VALUE", "write e.g. --set workload.requests=500")
-        return
+        return Problem(where, "", "is not KEY=VALUE", "write e.g. --set workload.requests=500")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        yield Problem(where, name, f"{text!r} is not a YAML value", "quote it")
-        return
+        value = _with_text_keys(yaml.safe_load(text))
+    except (yaml.YAMLError, RecursionError):
+        return Problem(where, name, f"{text!r} is not a YAML value", "quote it")
+    try:
+        return put(document, keys, value, where)
+    except NoPlaceError as error:
+        return Problem(where, dotted(error.path), error.message, error.remedy)
+
+
+def _with_text_keys(value: Any) -> Any:
+    """`value` with keys as a file has them, where everything before a colon is text."""
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def put(document: Document, keys: Sequence[str], value: Any, place: str, written: KeyPath | None = None) -> KeyPath:
+    """Write `value` at the path that `keys` name, stepping into lists by number; the path.
+
+    `place` is where the value comes from, `written` its own path there. Raises NoPlaceError.
+    """
     parent: Any = document.data
     path: KeyPath = ()
     for position, key in enumerate(keys):
         part: str | int = key
         if isinstance(parent, list):
             if not key.isdecimal() or int(key) >= len(parent):
-                yield Problem(
-                    where, dotted(path), f"has no item {key}", f"write a number from 0 to {len(parent) - 1}"
-                )
-                return
+                remedy = f"write a number from 0 to {len(parent) - 1}" if parent else "it is empty"
+                raise NoPlaceError(path, f"has no item {key}", remedy)
             part = int(key)
         elif not isinstance(parent, dict):
-            yield Problem(where, dotted(path), "is a single value, it has no keys", "write the whole mapping instead")
-            return
+            raise NoPlaceError(path, "is a single value, it has no keys", "write the whole mapping instead")
         path = (*path, part)
         if position == len(keys) - 1:
             parent[part] = value
+        elif isinstance(parent, dict) and part not in parent and keys[position + 1].isdecimal():
+            raise NoPlaceError(path, f"has no item {keys[position + 1]}", "it is empty")
         else:
             # a short form such as service_time: 2ms is no place to add keys to, and is caught on the next turn
             parent = parent.setdefault(part, {}) if isinstance(parent, dict) else parent[part]
-    for known in [known for known in document.places if known[: len(path)] == path]:
-        del document.places[known]
-    document.places[path] = where
+    document.forget(path)
+    document.places[path] = place
+    if written is not None:
+        document.written[path] = written
+    return path
 
 
 class _Reader:

@@ -8,42 +8,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import AfterValidator, Field
 
-from hedgerow_node.expression import ExpressionError
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
-from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
+from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from orchestrator.scenario.arrivals import Arrivals, ClosedArrivals
 from orchestrator.scenario.claim_grammar import ClaimError, parse_claim
-from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, Workers, between_ns
+from orchestrator.scenario.faults import Delay, Fault, ServiceStall
+from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, between_ns
+from orchestrator.scenario.section import MINUTE_NS, Section
+from orchestrator.scenario.service import Service
 
-Strategy = Literal["baseline", "app-seed", "app-deadline", "kernel", "kernel-clone"]
+Strategy = Literal[
+    "baseline", "app-seed", "app-deadline", "app-asyncio", "app-native", "proxy", "kernel", "kernel-clone"
+]
 
-MINUTE_NS = 60 * NS_PER_S
 #: Requests must fit one packet: a fragment has no UDP header, so the kernel could not tell whose it is.
 MAX_PAYLOAD = 1400
 #: After the response id the server writes two bytes: which copy this answers, and which replica answers.
 COPY_MARK_BYTES = 2
-
-
-def _when(text: str) -> str:
-    try:
-        parse_when(text)
-    except ExpressionError as error:
-        raise ValueError(f"{text!r}: {error}") from error
-    return text
 
 
 def _expectation(text: str) -> str:
@@ -57,99 +41,15 @@ def _expectation(text: str) -> str:
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    return value
-
-
-class Section(BaseModel):
-    """A mapping of the scenario file: unknown keys are refused, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 class Topology(Section):
     """Which nodes there are, and where the hedger sits."""
 
-    replicas: Literal[1] = Field(default=1, description="Number of server replicas.")
+    replicas: Annotated[Whole, Field(ge=1, le=16)] = Field(default=1, description="Number of server replicas.")
     placement: Literal["sidecar"] = Field(
         default="sidecar", description="Where the hedger attaches: sidecar, in the client's own network namespace."
-    )
-
-
-class ServiceTime(Section):
-    """How long the server works on a request: a duration, or a distribution seeded by request id."""
-
-    distribution: Literal["constant", "lognormal"] = Field(
-        default="constant", description="constant: always the median; lognormal: drawn anew for each copy of each id."
-    )
-    median_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
-        alias="median", description="Median time that the server takes for a request."
-    )
-    sigma: Annotated[Real, Field(ge=0, le=3)] = Field(
-        default=0.0, description="Standard deviation of the time's natural logarithm; lognormal only."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return value if isinstance(value, dict) else {"distribution": "constant", "median": value}
-
-    @model_validator(mode="after")
-    def _sigma_belongs_to_lognormal(self) -> ServiceTime:
-        if self.distribution == "constant" and self.sigma:
-            raise ValueError("a constant service time has no sigma; remove it, or set distribution: lognormal")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _written(self, handler: SerializerFunctionWrapHandler) -> Any:
-        return format_duration(self.median_ns) if self.distribution == "constant" else handler(self)
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        mapping = handler.resolve_ref_schema(handler(core_schema))
-        short = mapping["properties"]["median"]
-        return {"anyOf": [{key: short[key] for key in ("type", "pattern", "examples")}, mapping]}
-
-
-class Stall(Section):
-    """Which requests the server answers late, and by how much."""
-
-    when: Annotated[str, AfterValidator(_when)] = Field(
-        description="Condition over the integer id: + - * // %, comparisons, and, or, not, parentheses.",
-        examples=["id % 100 < 2"],
-    )
-    duration_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
-        alias="duration", description="How long a stalled response is held back beyond its service time."
-    )
-    heal_on_duplicate: Annotated[bool, Field(strict=True)] = Field(
-        default=False,
-        description="Whether a second copy of a request, seen within a second of the first, is answered at once.",
-    )
-
-
-class Service(Section):
-    """The server and how it behaves."""
-
-    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(default=9000, description="UDP port of the service.")
-    service_time: ServiceTime = Field(
-        default_factory=lambda: ServiceTime.model_validate("2ms"),
-        description="Time the server takes for a request; 2ms if left out.",
-    )
-    concurrency: Workers = Field(
-        default=None,
-        description="Requests worked on at once, the others queue first come first served; or unlimited.",
-    )
-    stall: Stall | None = Field(default=None, description="Deterministic stalls; none if left out.")
-
-
-class ClosedArrivals(Section):
-    """Users that send, wait for the answer or the time-out, think, and send again."""
-
-    mode: Literal["closed"] = Field(
-        default="closed", description="closed: the next request waits for the last answer."
-    )
-    users: Annotated[Whole, Field(ge=1, le=1024)] = Field(default=1, description="Users, a socket each.")
-    think_ns: Annotated[Duration, AfterValidator(between_ns(0, MINUTE_NS))] = Field(
-        default=NS_PER_MS, alias="think", description="Pause between an answer (or time-out) and the next request."
     )
 
 
@@ -162,14 +62,21 @@ class Workload(Section):
     warmup: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
         default=50, description=f"Unmeasured requests before each block; their ids start at {FIRST_WARMUP_ID}."
     )
-    arrivals: ClosedArrivals = Field(default_factory=ClosedArrivals, description="When requests are sent.")
+    arrivals: Arrivals = Field(
+        default_factory=ClosedArrivals, description="When requests are sent; closed arrivals if left out."
+    )
+    spread: Literal["first", "round-robin"] = Field(
+        default="first", description="The replica that a request is asked of: always the first, or id % replicas."
+    )
     payload: Annotated[Whole, Field(ge=1, le=MAX_PAYLOAD)] = Field(
         default=64, description="Bytes of a request's and of a response's UDP payload."
     )
     timeout_ns: Annotated[Duration, AfterValidator(between_ns(NS_PER_MS, 10 * MINUTE_NS))] = Field(
         default=NS_PER_S, alias="timeout", description="After this the client gives a request up."
     )
-    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(default=42, description="Seed of the server's draws.")
+    seed: Annotated[Whole, Field(ge=0, lt=2**63)] = Field(
+        default=42, description="Seed of the server's draws, of the send times and of the faults."
+    )
 
 
 class IdField(Section):
@@ -215,7 +122,9 @@ class Hedging(Section):
     )
     max_hedges: Literal[1] = Field(default=1, description="Hedges of one request.")
     budget: Budget = Field(default_factory=Budget, description="Bound on hedges sent by the kernel.")
-    target: Literal["same"] = Field(default="same", description="Which replica the hedge goes to.")
+    target: Literal["same", "other"] = Field(
+        default="same", description="Which replica the hedge goes to: the one that was asked, or another."
+    )
     request_id: RequestId = Field(default_factory=RequestId, description="Where requests and responses carry the id.")
     copy_id: CopyId | None = Field(
         default=None, description="Where responses tell which copy they answer; if left out, winners are unknown."
@@ -250,6 +159,11 @@ class Claim(Section):
         examples=["p99(kernel) <= 0.04 * p99(baseline)"],
     )
 
+    @property
+    def names_arms(self) -> bool:
+        """Whether it is judged across arms."""
+        return any(call.arm is not None for call in parse_claim(self.expect).calls())
+
 
 Milliseconds = Annotated[Real, Field(ge=0)]
 
@@ -280,7 +194,7 @@ class Scenario(Section):
     hedging: Hedging = Field(description="The hedger, and the delay that user-space rivals use too.")
     strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = Field(description="What is compared.")
     design: Design = Field(default_factory=Design, description="Blocks and their order.")
-    faults: tuple[()] = Field(default=(), description="Faults on a timeline; none in this version.")
+    faults: tuple[Fault, ...] = Field(default=(), description="What happens to which node, and when.")
     claims: tuple[Claim, ...] = Field(default=(), description="What the run is expected to show.")
     published: dict[Strategy, PublishedFigures] = Field(
         default_factory=dict, description="Published figures by strategy."
@@ -291,12 +205,24 @@ class Scenario(Section):
         document: dict[str, Any] = _without_nulls(self.model_dump(mode="json", by_alias=True))
         return document
 
+    def without_claims_across(self) -> Scenario:
+        """The same, without the claims that are judged across arms."""
+        return self.model_copy(update={"claims": tuple(claim for claim in self.claims if not claim.names_arms)})
+
     @property
     def hedges_in_kernel(self) -> bool:
         """Whether any strategy needs the kernel's delay line."""
         return any(strategy.startswith("kernel") for strategy in self.strategies)
 
     @property
+    def is_open(self) -> bool:
+        """Whether requests are sent on a schedule, whatever becomes of the earlier ones."""
+        return self.workload.arrivals.mode == "open"
+
+    @property
     def drain_ns(self) -> int:
-        """How long a block waits after its last request: the time-out or the longest stall, whichever is longer."""
-        return max(self.workload.timeout_ns, self.service.stall.duration_ns if self.service.stall else 0)
+        """How long a block waits after its last request: the time-out, or the longest that an answer is held back."""
+        held_ns = [fault.delay_ns for fault in self.faults if isinstance(fault, ServiceStall | Delay)]
+        if self.service.stall is not None:
+            held_ns.append(self.service.stall.duration_ns)
+        return max([self.workload.timeout_ns, *held_ns])

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from hedgerow_node.units import format_duration, parse_duration_ns, parse_ratio
+from hedgerow_node.units import (
+    format_bit_rate,
+    format_duration,
+    format_rate,
+    parse_bit_rate,
+    parse_duration_ns,
+    parse_rate_per_s,
+    parse_ratio,
+)
 
 
 def _duration_ns(value: Any) -> int:
@@ -19,6 +27,22 @@ def _duration_ns(value: Any) -> int:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write e.g. {value}ms")
     raise ValueError("a mapping, a list or nothing is no duration; write a number and a unit, e.g. 10ms")
+
+
+def _rate_per_s(value: Any) -> float:
+    if isinstance(value, str):
+        return parse_rate_per_s(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write e.g. {value}/s")
+    raise ValueError("a mapping, a list or nothing is no rate; write a number per unit of time, e.g. 500/s")
+
+
+def _bit_rate(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_bit_rate(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"{value} has no unit; write e.g. {value}mbit")
+    raise ValueError("a mapping, a list or nothing is no bandwidth; write a number and a unit, e.g. 10mbit")
 
 
 def _percent(value: Any) -> Any:
@@ -55,6 +79,22 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ns|us|µs|ms|s|m|min)$", "examples": ["10ms"]}),
 ]
 
+#: Events per second, written as "500/s".
+Rate = Annotated[
+    float,
+    BeforeValidator(_rate_per_s),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*/\s*(s|ms|m|min)$", "examples": ["500/s"]}),
+]
+
+#: Bits per second, written as "10mbit".
+BitRate = Annotated[
+    int,
+    BeforeValidator(_bit_rate),
+    PlainSerializer(format_bit_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?\s*(bit|kbit|mbit|gbit)$", "examples": ["10mbit"]}),
+]
+
 #: A whole number; YAML's strings and booleans are not taken for one.
 Whole = Annotated[int, Field(strict=True)]
 
@@ -70,6 +110,21 @@ Percent = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
+            ]
+        }
+    ),
+]
+
+#: A share of one processor in percent, written as 50 or "50%"; several processors are several hundred.
+ProcessorPercent = Annotated[
+    float,
+    Field(strict=True, gt=0, le=100_000, allow_inf_nan=False),
+    BeforeValidator(_percent),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
                 {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"},
             ]
         }

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from orchestrator.scenario.models import Scenario
+from orchestrator.scenario.experiment_file import ScenarioFile
 
 
 class _DefaultsAsWritten(GenerateJsonSchema):
@@ -15,6 +15,8 @@ class _DefaultsAsWritten(GenerateJsonSchema):
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         result = super().default_schema(schema)
+        if "default" in result and schema.get("default") is None and schema["schema"]["type"] == "nullable":
+            return result
         inner: Any = schema["schema"]
         while "serialization" not in inner and "schema" in inner:
             inner = inner["schema"]
@@ -26,5 +28,5 @@ class _DefaultsAsWritten(GenerateJsonSchema):
 
 def scenario_json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) that every scenario file of this version satisfies."""
-    schema = Scenario.model_json_schema(by_alias=True, schema_generator=_DefaultsAsWritten)
+    schema = ScenarioFile.model_json_schema(by_alias=True, schema_generator=_DefaultsAsWritten)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

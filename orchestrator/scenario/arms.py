@@ -1,0 +1,234 @@
+"""Variants of one scenario: `arms` by name, a `matrix` of values, and the quick `smoke` variant of it all.
+
+An arm is the base with its own overrides on top. The smoke variant and `--set` come after the arms: what they write
+is taken out of the arms' overrides, so that laying those over the base gives the same as applying everything in turn,
+and the resolved scenario can be written down as one base and its arms again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from orchestrator.scenario.document import Document, KeyPath, NoPlaceError, dotted, put
+from orchestrator.scenario.merge import leaves, nested, overlaid
+
+MAX_ARMS = 100
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_VARIANTS = ("arms", "matrix", "smoke")
+#: What is the same in all arms: they are run in the same rounds, on the same topology.
+_COMMON: tuple[KeyPath, ...] = (
+    ("version",),
+    ("name",),
+    *((key,) for key in _VARIANTS),
+    ("design",),
+    ("topology", "placement"),
+    ("service", "port"),
+)
+_SMOKE: dict[str, Any] = {"design": {"blocks": 1}, "strategies": ["baseline", "kernel"], "claims": []}
+
+Complaint = tuple[KeyPath, str, str]
+
+
+class Variant(NamedTuple):
+    """An arm's name, what it sets by dotted key, and the base with that laid over it."""
+
+    name: str
+    set: dict[str, Any]
+    document: Document
+
+
+@dataclass
+class Variants:
+    """The base, its arms, the keys that describe the arms in a resolved scenario, and what is wrong with these."""
+
+    base: Document
+    arms: list[Variant] = field(default_factory=list)
+    keys: dict[str, Any] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+
+
+def with_smoke(document: Document) -> tuple[Document, list[Complaint]]:
+    """The quick variant of `document`: one block, baseline and kernel, no claims, then what `smoke` says itself."""
+    smoke = document.data.get("smoke") or {}
+    if not isinstance(smoke, dict):
+        return document, [
+            (("smoke",), "is not a mapping of overrides", "write e.g. smoke: {workload: {requests: 500}}")
+        ]
+    complaints: list[Complaint] = [
+        (("smoke", key), "cannot be another one in the smoke variant", "remove it")
+        for key in ("version", "name", "smoke")
+        if key in smoke
+    ]
+    own = {key: value for key, value in smoke.items() if key not in _VARIANTS}
+    quick = overlaid(document, _SMOKE, Document(document.file, _SMOKE), ())
+    quick = overlaid(quick, own, document, ("smoke",))
+    strategies, published = quick.data["strategies"], quick.data.get("published")
+    if isinstance(published, dict) and isinstance(strategies, list):
+        quick.data["published"] = {name: figures for name, figures in published.items() if name in strategies}
+    written = [path for path, _ in [*leaves(_SMOKE), *leaves(own)]]
+    complaints += _settle(quick, [(path, ("smoke", *path)) for path in written], inside_too=True)
+    variants = {key: smoke[key] for key in ("arms", "matrix") if key in smoke}
+    return overlaid(quick, variants, document, ("smoke",)), complaints
+
+
+def settle_overrides(document: Document, paths: Sequence[KeyPath]) -> list[Complaint]:
+    """Give what `--set` wrote at `paths` precedence over the arms of `document`; where it cannot have it."""
+    return _settle(document, [(path, path) for path in paths if path[0] not in _VARIANTS], inside_too=False)
+
+
+def expand(document: Document) -> Variants:
+    """The base of `document` and its arms."""
+    base = Document(
+        document.file,
+        {key: value for key, value in document.data.items() if key not in _VARIANTS},
+        dict(document.places),
+        dict(document.written),
+    )
+    variants = Variants(base)
+    if "arms" in document.data and "matrix" in document.data:
+        variants.complaints.append((("matrix",), "and arms exclude each other", "keep one of them"))
+    elif "arms" in document.data:
+        _expand_arms(document, variants)
+    elif "matrix" in document.data:
+        _expand_matrix(document, variants)
+    return variants
+
+
+def _settle(document: Document, written: list[tuple[KeyPath, KeyPath]], *, inside_too: bool) -> list[Complaint]:
+    """Take from the arms what `written` (path, path in the file) overrides, and `inside_too` what it reaches into."""
+    complaints: list[Complaint] = []
+    listed = document.data.get("arms")
+    arms: dict[Any, Any] = listed if isinstance(listed, dict) else {}
+    for name, overrides in arms.items():
+        if not isinstance(overrides, dict):
+            continue
+        kept: dict[KeyPath, Any] = {}
+        for path, value in leaves(overrides):
+            reaching = [place for target, place in written if len(target) > len(path) and target[: len(path)] == path]
+            if any(path[: len(target)] == target for target, _ in written) or (reaching and inside_too):
+                continue
+            if reaching:
+                own = dotted(("arms", name, *reaching[0])).replace("[", ".").replace("]", "")
+                complaints.append((reaching[0], f"arm {name} has its own {dotted(path)}", f"write --set {own}=…"))
+            kept[path] = value
+        arms[name] = nested(kept)
+    matrix = document.data.get("matrix")
+    for key in matrix if isinstance(matrix, dict) else ():
+        for target, place in written:
+            if str(key).split(".") == [str(part) for part in target]:
+                complaints.append(
+                    (
+                        place,
+                        "is swept by matrix, every arm would be the same",
+                        "set other values in the matrix instead",
+                    )
+                )
+    return complaints
+
+
+def _expand_arms(document: Document, variants: Variants) -> None:
+    arms = document.data["arms"]
+    if not isinstance(arms, dict) or not arms:
+        remedy = "write e.g. arms: {near: {hedging: {delay: 5ms}}, far: {hedging: {delay: 50ms}}}"
+        variants.complaints.append((("arms",), "is no mapping of names to overrides", remedy))
+        return
+    if len(arms) > MAX_ARMS:
+        variants.complaints.append((("arms",), f"has {len(arms)} arms", f"write at most {MAX_ARMS}"))
+        return
+    variants.keys = {"arms": {}}
+    for name, overrides in arms.items():
+        path: KeyPath = ("arms", name)
+        if not NAME.fullmatch(name):
+            remedy = "use lower-case letters, digits and hyphens, beginning with a letter or digit"
+            variants.complaints.append((path, f"{name!r} is no name", remedy))
+        elif overrides is not None and not isinstance(overrides, dict):
+            variants.complaints.append((path, "is not a mapping of overrides", "write e.g. {hedging: {delay: 5ms}}"))
+        else:
+            own = overrides or {}
+            variants.complaints += [
+                ((*path, *common), "is the same in all arms", "write it outside of arms")
+                for common in _COMMON
+                if _has(own, common)
+            ]
+            laid = overlaid(variants.base, own, document, path)
+            variants.arms.append(Variant(name, {".".join(map(str, key)): value for key, value in leaves(own)}, laid))
+            variants.keys["arms"][name] = own
+
+
+def _has(data: dict[Any, Any], path: KeyPath) -> bool:
+    value: Any = data
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def _expand_matrix(document: Document, variants: Variants) -> None:
+    matrix = document.data["matrix"]
+    if not isinstance(matrix, dict) or not 1 <= len(matrix) <= 2:
+        remedy = "write e.g. matrix: {hedging.delay: [5ms, 10ms]}"
+        variants.complaints.append((("matrix",), "is no mapping of one or two keys to values", remedy))
+        return
+    variants.complaints += _matrix_complaints(matrix)
+    if variants.complaints:
+        return
+    variants.keys = {"matrix": matrix}
+    labels = _labels(list(matrix))
+    names: set[str] = set()
+    for chosen in itertools.product(*(enumerate(values) for values in matrix.values())):
+        name = ",".join(f"{label}={_spelt(value)}" for label, (_, value) in zip(labels, chosen, strict=True))
+        last = ("matrix", list(matrix)[-1], chosen[-1][0])
+        if name in names:
+            variants.complaints.append((last, f"makes a second arm {name}", "write every value once"))
+            continue
+        names.add(name)
+        swept = overlaid(variants.base, {}, document, ())
+        for key, (index, value) in zip(matrix, chosen, strict=True):
+            written: KeyPath = ("matrix", key, index)
+            try:
+                put(swept, key.split("."), value, document.where(written), written)
+            except NoPlaceError as error:
+                complaint = (("matrix", key), f"{dotted(error.path)} {error.message}", error.remedy)
+                if complaint not in variants.complaints:
+                    variants.complaints.append(complaint)
+        settings = {key: value for key, (_, value) in zip(matrix, chosen, strict=True)}
+        variants.arms.append(Variant(name, settings, swept))
+
+
+def _matrix_complaints(matrix: dict[Any, Any]) -> Iterator[Complaint]:
+    arms = 1
+    for key, values in matrix.items():
+        path: KeyPath = ("matrix", key)
+        parts = tuple(str(key).split("."))
+        if not all(parts):
+            yield path, "is no key of a scenario", "write e.g. hedging.delay"
+        for common in _COMMON:
+            if parts[: len(common)] == common:
+                yield path, "is the same in all arms", "sweep another key"
+        if not isinstance(values, list) or not values:
+            yield path, "is not a list of values", f"write e.g. {key}: [5ms, 10ms]"
+            continue
+        for index, value in enumerate(values):
+            if not isinstance(value, str | int | float):
+                yield (*path, index), "is not a single value", "use arms for what needs a mapping or a list"
+        arms *= len(values)
+    if arms > MAX_ARMS:
+        yield ("matrix",), f"makes {arms} arms", f"list fewer values, at most {MAX_ARMS} arms"
+
+
+def _labels(keys: list[str]) -> list[str]:
+    """The shortest tails of `keys` that tell them apart, from the last component up."""
+    parts = [key.split(".") for key in keys]
+    length = 1
+    while len({tuple(part[-length:]) for part in parts}) < len(parts):
+        length += 1
+    return [".".join(part[-length:]) for part in parts]
+
+
+def _spelt(value: str | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,83 @@
+"""Whether a scenario's claims speak of what it has: its strategies, its arms, figures that can have a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestrator.scenario.claim_grammar import Call, parse_claim
+from orchestrator.scenario.faults import ServiceStall
+from orchestrator.scenario.models import Claim, Scenario
+
+#: Where, what, and what to do about it.
+Complaint = tuple[tuple[str | int, ...], str, str]
+
+_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged")
+_NEEDS_SCHEDULE = ("send_lateness_p50", "send_lateness_p99")
+
+
+def claim_complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """What keeps the claims that `scenario` makes within itself, and its published figures, from being judged."""
+    seen: set[str] = set()
+    for index, claim in enumerate(scenario.claims):
+        if claim.id in seen:
+            yield ("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own"
+        seen.add(claim.id)
+        if not claim.names_arms:
+            yield from _about(index, claim, {None: scenario})
+    for strategy in scenario.published:
+        if strategy not in scenario.strategies:
+            known = ", ".join(scenario.strategies)
+            yield ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"
+
+
+def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Complaint]:
+    """Claims of an arm that only the base may make; with no `base` there are no arms to name at all."""
+    across = {claim.id for claim in base.claims if claim.names_arms} if base is not None else set()
+    for index, claim in enumerate(scenario.claims):
+        if base is None and claim.names_arms:
+            arm = next(call.arm for call in parse_claim(claim.expect).calls() if call.arm)
+            yield ("claims", index, "expect"), f"names an arm, {arm}, but there are none", "add arms, or remove @…"
+        elif base is not None and claim not in base.claims:
+            if claim.names_arms:
+                remedy = "move it to the scenario's own claims"
+                yield ("claims", index, "expect"), "compares arms, which no arm's own claim can", remedy
+            elif claim.id in across:
+                yield ("claims", index, "id"), f"{claim.id} is also a claim across arms", "give it another id"
+
+
+def claims_across_arms(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Complaint]:
+    """What keeps the claims of `base` that name arms from being judged."""
+    for index, claim in enumerate(base.claims):
+        if claim.names_arms:
+            yield from _about(index, claim, arms)
+
+
+def _about(index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None, Scenario]) -> Iterator[Complaint]:
+    path = ("claims", index, "expect")
+    scenarios: dict[str | None, Scenario] = dict(arms.items())
+    for call in parse_claim(claim.expect).calls():
+        where = f"column {call.column}: "
+        scenario = scenarios.get(call.arm)
+        if scenario is not None:
+            yield from ((path, where + message, remedy) for message, remedy in _about_call(call, scenario))
+        elif call.arm is None:
+            remedy = f"write e.g. {call.function}({call.strategy}@{next(iter(arms))})"
+            yield path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
+        else:
+            yield path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
+
+
+def _about_call(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    place = "this scenario" if call.arm is None else f"arm {call.arm}"
+    if call.strategy not in scenario.strategies:
+        yield f"{call.strategy} is not a strategy of {place}", f"listed here: {', '.join(scenario.strategies)}"
+    elif call.strategy == "baseline" and call.function in _NEEDS_HEDGES:
+        yield f"{call.text} never has a value, baseline sends no hedges", "name another strategy"
+    if call.function == "stalled_hedged" and not _stalls(scenario):
+        yield f"{call.text} never has a value, nothing stalls", "add service.stall"
+    if call.function in _NEEDS_SCHEDULE and not scenario.is_open:
+        yield f"{call.text} never has a value, closed arrivals have no schedule", "use open arrivals"
+
+
+def _stalls(scenario: Scenario) -> bool:
+    return scenario.service.stall is not None or any(isinstance(fault, ServiceStall) for fault in scenario.faults)

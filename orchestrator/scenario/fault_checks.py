@@ -1,0 +1,163 @@
+"""Whether a scenario's faults can happen as declared: in every block, at nodes that there are, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from hedgerow_node.expression import ExpressionError
+from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.units import format_duration
+from orchestrator.scenario.arrivals import OpenArrivals
+from orchestrator.scenario.faults import (
+    CpuQuota,
+    Delay,
+    DropRequests,
+    Fault,
+    Freeze,
+    Gc,
+    Kill,
+    Pause,
+    Restart,
+    ServiceStall,
+    has_times,
+    targets_of,
+)
+from orchestrator.scenario.models import Scenario
+
+Complaint = tuple[tuple[str | int, ...], str, str]
+
+MAX_OCCURRENCES = 1_000
+#: Faults of which a node can bear one at a time: each is undone by what would disturb the other.
+_EXCLUSIVE: tuple[tuple[type[Fault], ...], ...] = ((Pause, Freeze, Kill, Restart), (CpuQuota,))
+
+
+def fault_complaints(scenario: Scenario) -> Iterator[Complaint]:
+    """What keeps the faults of `scenario` from happening as declared."""
+    horizon_ns = nominal_block_ns(scenario)
+    for index, fault in enumerate(scenario.faults):
+        path = ("faults", index)
+        yield from ((path + where, message, remedy) for where, message, remedy in _target(scenario, fault))
+        yield from ((path + where, message, remedy) for where, message, remedy in _times(fault, horizon_ns))
+        yield from ((path + where, message, remedy) for where, message, remedy in _condition(scenario, fault))
+        if isinstance(fault, Gc) and fault.target == "client" and "app-native" in scenario.strategies:
+            yield (*path, "target"), "app-native is compiled, it collects no garbage", "remove it from strategies"
+    yield from _one_delay(scenario)
+    if horizon_ns is not None:
+        yield from _overlaps(scenario, horizon_ns)
+
+
+def nominal_block_ns(scenario: Scenario) -> int | None:
+    """How long the shortest block's requests take at their mean rate, ns; None in closed arrivals."""
+    arrivals = scenario.workload.arrivals
+    if not isinstance(arrivals, OpenArrivals):
+        return None
+    return arrivals.nominal_ns(scenario.workload.requests // scenario.design.blocks)
+
+
+def _target(scenario: Scenario, fault: Fault) -> Iterator[Complaint]:
+    replicas = scenario.topology.replicas
+    if fault.target.startswith("server-") and int(fault.target.removeprefix("server-")) >= replicas:
+        last = f"server-{replicas - 1}"
+        yield (
+            ("target",),
+            f"there is no {fault.target}, topology.replicas is {replicas}",
+            f"write {last if replicas == 1 else f'server-0 to {last}'}, or more replicas",
+        )
+
+
+def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Complaint]:
+    if horizon_ns is None:
+        if has_times(fault):
+            yield (
+                ("fault",),
+                f"{fault.fault} comes at a time, and in closed arrivals nothing comes at the same time twice",
+                "use arrivals: {mode: open, rate: 500/s}",
+            )
+        return
+    latest_ns = fault.at_ns + fault.jitter_ns
+    if latest_ns >= horizon_ns > 0:  # 0: a block without requests, which has a complaint of its own
+        yield (
+            ("at",),
+            f"may come as late as {format_duration(latest_ns)}, when the shortest block, "
+            f"{format_duration(horizon_ns)} of requests, is over",
+            "use an earlier time, less jitter, more requests or fewer blocks",
+        )
+    if fault.every_ns is None:
+        return
+    busy_ns = (fault.duration_ns or 0) + fault.jitter_ns
+    if fault.duration_ns is None and not isinstance(fault, Restart | Gc):
+        yield ("every",), "comes again, but does not end before", "add a duration"
+    elif fault.every_ns <= busy_ns:
+        words = "duration and jitter" if fault.duration_ns else "jitter"
+        yield (
+            ("every",),
+            f"{format_duration(fault.every_ns)} is no longer than {words} together, {format_duration(busy_ns)}",
+            "use a longer time",
+        )
+    occurrences = horizon_ns // fault.every_ns
+    if occurrences > MAX_OCCURRENCES:
+        yield (
+            ("every",),
+            f"comes {occurrences} times in a block",
+            f"use a longer time, at most {MAX_OCCURRENCES} times",
+        )
+
+
+def _condition(scenario: Scenario, fault: Fault) -> Iterator[Complaint]:
+    if isinstance(fault, ServiceStall | DropRequests):
+        condition = parse_when(fault.when)
+        try:
+            for request_id in range(scenario.workload.requests):
+                condition.evaluate(request_id)
+        except ExpressionError as error:
+            yield ("when",), f"{fault.when!r}: {error}", "use a divisor that is never 0"
+
+
+def _one_delay(scenario: Scenario) -> Iterator[Complaint]:
+    delays = [
+        index for index, fault in enumerate(scenario.faults) if isinstance(fault, Delay) and fault.model == "ebpf"
+    ]
+    for index in delays[1:]:
+        yield ("faults", index), f"is a second delay, after faults[{delays[0]}]", "use one, or model: netem"
+
+
+def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Complaint]:
+    """Two faults that might strike one node at once, jitter at its worst."""
+    for kinds in _EXCLUSIVE:
+        listed = [(index, fault) for index, fault in enumerate(scenario.faults) if isinstance(fault, kinds)]
+        for (first, one), (second, other) in combinations(listed, 2):
+            nodes = set(targets_of(one, scenario.topology.replicas)) & set(
+                targets_of(other, scenario.topology.replicas)
+            )
+            met_ns = _meeting_ns(one, other, horizon_ns) if nodes else None
+            if met_ns is not None:
+                yield (
+                    ("faults", second),
+                    f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
+                    "move one of them, or give it another target",
+                )
+
+
+def _meeting_ns(one: Fault, other: Fault, horizon_ns: int) -> int | None:
+    """The first time at which both may be on, None where they never meet."""
+    theirs = list(_spells(other, horizon_ns))
+    position = 0
+    for start_ns, end_ns in _spells(one, horizon_ns):
+        while position < len(theirs) and theirs[position][1] < start_ns:
+            position += 1
+        if position < len(theirs) and theirs[position][0] <= end_ns:
+            return max(start_ns, theirs[position][0])
+    return None
+
+
+def _spells(fault: Fault, horizon_ns: int) -> Iterator[tuple[int, int]]:
+    """From when to when each occurrence may be on, ns."""
+    end_ns = horizon_ns if fault.duration_ns is None else fault.duration_ns
+    if isinstance(fault, Restart):
+        end_ns = 0
+    for number in range(MAX_OCCURRENCES):
+        start_ns = fault.at_ns + number * (fault.every_ns or 0)
+        if start_ns >= horizon_ns or (number and not fault.every_ns):
+            return
+        yield start_ns, start_ns + fault.jitter_ns + end_ns
