@@ -1,7 +1,9 @@
 """The blocks of a run: short stretches of one strategy, interleaved so that the host's moods hit all alike.
 
 Rounds are the unit of comparison: block n of every strategy carries the same ids and runs within the same round, the
-strategies shuffled anew in each (randomised multiple interleaved trials).
+strategies shuffled anew in each (randomised multiple interleaved trials). Where a scenario has arms, those are
+shuffled too, and all strategies of an arm run before the next arm's, since another arm may mean other settings of the
+kernel's hedger.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hedgerow_node.records import FIRST_WARMUP_ID
+from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.models import Scenario
 
 
@@ -18,8 +21,9 @@ from orchestrator.scenario.models import Scenario
 class Block:
     """One block: `count` measured requests of `strategy` with ids from `first_id` up, after `warmup_count` warm-ups.
 
-    `order` is the block's place in the run (from 0), `number` the round it belongs to (0 … blocks-1). Warm-up ids are
-    distinct across the whole run, so that the server's log shows at a glance which block a warm-up belongs to.
+    `order` is the block's place in the run (from 0), `number` the round it belongs to (0 … blocks-1), `arm` the
+    scenario's variant (None where there are none). Warm-up ids are distinct across the whole run, so that the
+    server's log shows at a glance which block a warm-up belongs to.
     """
 
     order: int
@@ -29,6 +33,7 @@ class Block:
     count: int
     warmup_first_id: int
     warmup_count: int
+    arm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,26 +48,37 @@ class Plan:
     def __len__(self) -> int:
         return len(self.blocks)
 
-    def of(self, strategy: str) -> tuple[Block, ...]:
-        """The blocks of `strategy`, by round."""
-        return tuple(sorted((block for block in self.blocks if block.strategy == strategy), key=lambda b: b.number))
+    def of(self, strategy: str, arm: str | None = None) -> tuple[Block, ...]:
+        """The blocks of `strategy` in `arm`, by round."""
+        blocks = (block for block in self.blocks if (block.strategy, block.arm) == (strategy, arm))
+        return tuple(sorted(blocks, key=lambda block: block.number))
 
 
-def make_plan(scenario: Scenario, strategies: Sequence[str] | None = None) -> Plan:
-    """The blocks of `scenario`, or of its workload under other `strategies`; equal ones always give equal plans."""
-    draws = random.Random(scenario.design.seed)
-    shares = split_ids(scenario.workload.requests, scenario.design.blocks)
-    warmup = scenario.workload.warmup
+def make_plan(subject: Experiment | Scenario, strategies: Sequence[str] | None = None) -> Plan:
+    """The blocks of an experiment, or of its workload under other `strategies`; equal ones always give equal plans.
+
+    In each round every arm has its turn, in which all of its strategies have theirs.
+    """
+    experiment = as_experiment(subject)
+    design = experiment.scenario.design
+    draws = random.Random(design.seed)
     blocks: list[Block] = []
-    for number, (first_id, count) in enumerate(shares):
-        in_order = list(strategies or scenario.strategies)
-        if scenario.design.order == "randomised":
-            draws.shuffle(in_order)
-        for strategy in in_order:
-            order = len(blocks)
-            blocks.append(
-                Block(order, strategy, number, first_id, count, FIRST_WARMUP_ID + order * warmup, warmup_count=warmup)
-            )
+    warmup_id = FIRST_WARMUP_ID
+    for number in range(design.blocks):
+        arms = list(experiment.arms)
+        if design.order == "randomised":
+            draws.shuffle(arms)
+        for arm in arms:
+            in_order = list(strategies or arm.scenario.strategies)
+            if design.order == "randomised":
+                draws.shuffle(in_order)
+            workload = arm.scenario.workload
+            first_id, count = split_ids(workload.requests, design.blocks)[number]
+            for strategy in in_order:
+                blocks.append(
+                    Block(len(blocks), strategy, number, first_id, count, warmup_id, workload.warmup, arm=arm.name)
+                )
+                warmup_id += workload.warmup
     return Plan(tuple(blocks))
 
 

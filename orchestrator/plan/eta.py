@@ -12,22 +12,27 @@ import math
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.plan.blocks import Block, Plan
+from orchestrator.scenario.arrivals import OpenArrivals
+from orchestrator.scenario.experiment import Experiment, as_experiment
+from orchestrator.scenario.faults import has_times
 from orchestrator.scenario.models import Scenario
 
 REQUEST_OVERHEAD_NS = 500 * NS_PER_US  #: client and server in Python, two context switches each way
 BLOCK_OVERHEAD_NS = 40 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block
+LEAD_NS = 250 * NS_PER_MS  #: from the client's word that it begins to its first send, where faults have times
 RUN_OVERHEAD_NS = 4 * NS_PER_S  #: topology up and down, tables, statistics, plots
 
 
-def run_eta_ns(scenario: Scenario, plan: Plan) -> int:
+def run_eta_ns(subject: Experiment | Scenario, plan: Plan) -> int:
     """Expected duration of a whole run, ns."""
-    return RUN_OVERHEAD_NS + sum(block_etas_ns(scenario, plan))
+    return RUN_OVERHEAD_NS + sum(block_etas_ns(subject, plan))
 
 
-def block_etas_ns(scenario: Scenario, plan: Plan) -> list[int]:
+def block_etas_ns(subject: Experiment | Scenario, plan: Plan) -> list[int]:
     """Expected duration of each block of `plan`, ns, in its order; draining and change of block included."""
-    stalled = {block.number: stalled_requests(scenario, block) for block in plan}
-    return [_block_ns(scenario, block, stalled[block.number]) for block in plan]
+    scenarios = {arm.name: arm.scenario for arm in as_experiment(subject).arms}
+    stalled = {(block.arm, block.number): stalled_requests(scenarios[block.arm], block) for block in plan}
+    return [_block_ns(scenarios[block.arm], block, stalled[block.arm, block.number]) for block in plan]
 
 
 def stalled_requests(scenario: Scenario, block: Block) -> int:
@@ -43,6 +48,9 @@ def _block_ns(scenario: Scenario, block: Block, stalled: int) -> int:
     median_ns, sigma = service.service_time.median_ns, service.service_time.sigma
     service_ns = round(median_ns * math.exp(sigma**2 / 2))
     requests = block.count + block.warmup_count
+    if isinstance(arrivals, OpenArrivals):
+        lead_ns = LEAD_NS if any(has_times(fault) for fault in scenario.faults) else 0
+        return arrivals.nominal_ns(requests) + lead_ns + scenario.drain_ns + BLOCK_OVERHEAD_NS
     busy_ns = requests * (service_ns + arrivals.think_ns + REQUEST_OVERHEAD_NS)
     busy_ns += stalled * _stall_ns(scenario, block.strategy)
     users_ns = busy_ns // min(arrivals.users, max(1, requests))

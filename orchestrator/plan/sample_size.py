@@ -8,14 +8,15 @@ are resampled whole, fewer than five of them give too few distinct resamples to 
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
+from functools import cached_property
 
 from orchestrator.plan.blocks import Plan
-from orchestrator.plan.eta import stalled_requests
+from orchestrator.plan.exposure import expected_hedges, unforeseen
 from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, parse_claim
-from orchestrator.scenario.models import Scenario
+from orchestrator.scenario.experiment import Experiment, as_experiment
+from orchestrator.scenario.models import Claim, Scenario
 
 TAIL = 0.025
 MIN_BLOCKS = 5
@@ -23,11 +24,17 @@ MIN_BLOCKS = 5
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether one claim can be judged: `shortfalls` says in words what it lacks, empty where it lacks nothing."""
+    """Whether one claim can be judged: `shortfalls` says in words what it lacks, empty where it lacks nothing.
+
+    `conditions` says what it needs that only the run can tell whether it has. `arm` is the arm that it is judged in,
+    None for a claim across arms and where there are no arms.
+    """
 
     claim_id: str
     expect: str
     shortfalls: tuple[str, ...]
+    arm: str | None = None
+    conditions: tuple[str, ...] = ()
 
 
 def samples_needed(quantile: float) -> int:
@@ -40,38 +47,61 @@ def samples_needed(quantile: float) -> int:
     return needed
 
 
-def judgeable(scenario: Scenario, plan: Plan) -> list[Judgement]:
-    """For each claim of `scenario`, what its sample lacks."""
-    hedges = expected_hedges(scenario, plan)
-    judgements = []
-    for claim in scenario.claims:
-        calls = parse_claim(claim.expect).calls()
-        short = [text for call in calls if (text := _too_few(call, scenario, hedges))]
-        if scenario.design.blocks < MIN_BLOCKS and not all(FUNCTIONS[call.function].counted for call in calls):
-            short.append(f"{scenario.design.blocks} blocks give no interval, {MIN_BLOCKS} are needed")
-        judgements.append(Judgement(claim.id, claim.expect, tuple(dict.fromkeys(short))))
-    return judgements
+def judgeable(subject: Experiment | Scenario, plan: Plan) -> list[Judgement]:
+    """For each claim, of each arm and then across them, what its sample lacks."""
+    experiment = as_experiment(subject)
+    samples = {arm.name: _Sample(arm.scenario, plan, arm.name) for arm in experiment.arms}
+    judgements = [_judgement(claim, samples, arm.name) for arm in experiment.arms for claim in arm.scenario.claims]
+    return judgements + [_judgement(claim, samples, None) for claim in experiment.claims]
 
 
-def expected_hedges(scenario: Scenario, plan: Plan) -> int:
-    """Requests of one strategy that stay unanswered beyond the hedge delay: the stalled, and the merely slow."""
-    stalled = sum(stalled_requests(scenario, block) for block in plan.of(scenario.strategies[0]))
-    time, delay_ns = scenario.service.service_time, scenario.hedging.delay_ns
-    if time.sigma:
-        slow = 1 - NormalDist().cdf(math.log(delay_ns / time.median_ns) / time.sigma)
-    else:
-        slow = float(time.median_ns > delay_ns)
-    return stalled + round((scenario.workload.requests - stalled) * slow)
+@dataclass(frozen=True)
+class _Sample:
+    """What a strategy's figures in one arm are computed from."""
+
+    scenario: Scenario
+    plan: Plan
+    arm: str | None
+
+    @property
+    def requests(self) -> int:
+        return self.scenario.workload.requests
+
+    @cached_property
+    def hedges(self) -> int:
+        return expected_hedges(self.scenario, self.plan, self.arm)
 
 
-def _too_few(call: Call, scenario: Scenario, hedges: int) -> str:
+def _judgement(claim: Claim, samples: Mapping[str | None, _Sample], arm: str | None) -> Judgement:
+    calls = parse_claim(claim.expect).calls()
+    short: list[str] = []
+    conditions: list[str] = []
+    for call in calls:
+        sample = samples[arm if call.arm is None else call.arm]
+        short += _too_few(call, sample)
+        conditions += _perhaps_too_few(call, sample)
+    blocks = next(iter(samples.values())).scenario.design.blocks
+    if blocks < MIN_BLOCKS and not all(FUNCTIONS[call.function].counted for call in calls):
+        short.append(f"{blocks} blocks give no interval, {MIN_BLOCKS} are needed")
+    return Judgement(claim.id, claim.expect, tuple(dict.fromkeys(short)), arm, tuple(dict.fromkeys(conditions)))
+
+
+def _too_few(call: Call, sample: _Sample) -> Iterator[str]:
     quantile = FUNCTIONS[call.function].quantile
-    if quantile is None:
-        return ""
+    if quantile is None or (_is_about_hedges(call) and unforeseen(sample.scenario)):
+        return
     needed = samples_needed(quantile)
-    about_hedges = call.function.startswith("lateness")
-    expected = hedges if about_hedges else scenario.workload.requests
-    if expected >= needed:
-        return ""
-    unit = "expected hedges" if about_hedges else "requests"
-    return f"{call.text} needs {needed} {unit}, there are {expected}"
+    expected = sample.hedges if _is_about_hedges(call) else sample.requests
+    if expected < needed:
+        unit = "expected hedges" if _is_about_hedges(call) else "requests"
+        yield f"{call.text} needs {needed} {unit}, there are {expected}"
+
+
+def _perhaps_too_few(call: Call, sample: _Sample) -> Iterator[str]:
+    quantile, causes = FUNCTIONS[call.function].quantile, unforeseen(sample.scenario)
+    if quantile is not None and _is_about_hedges(call) and causes and sample.hedges < samples_needed(quantile):
+        yield f"{call.text} needs {samples_needed(quantile)} hedges, which depends on {', '.join(causes)}"
+
+
+def _is_about_hedges(call: Call) -> bool:
+    return call.function.startswith("lateness")

@@ -1,0 +1,184 @@
+"""A plan for people and for programs: arms, blocks, the timeline of faults, durations, and what the claims lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from hedgerow_node.units import NS_PER_S
+from orchestrator.plan.blocks import Block, Plan
+from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
+from orchestrator.plan.exposure import concerned_ids
+from orchestrator.plan.sample_size import Judgement, judgeable
+from orchestrator.plan.timeline import Occurrence, timeline
+from orchestrator.scenario.experiment import Arm, Experiment
+
+#: Occurrences of one fault that are listed for people; the rest are counted.
+_LISTED = 8
+_WIDEST = 100
+
+
+def as_json(experiment: Experiment, plan: Plan) -> dict[str, Any]:
+    """All of the plan as plain data; times in seconds where the key says so, else in ns."""
+    etas_ns = block_etas_ns(experiment, plan)
+    return {
+        "scenario": experiment.name,
+        "eta_s": round(run_eta_ns(experiment, plan) / NS_PER_S, 1),
+        "arms": [{"name": arm.name, "set": arm.set} for arm in experiment.arms if arm.name is not None],
+        "blocks": [
+            {**asdict(block), "eta_s": round(eta_ns / NS_PER_S, 3)}
+            for block, eta_ns in zip(plan, etas_ns, strict=True)
+        ],
+        "faults": [
+            _occurrence(arm, plan, occurrence) for arm in experiment.arms for occurrence in timeline(arm.scenario)
+        ],
+        "claims": [
+            {
+                "id": judgement.claim_id,
+                "arm": judgement.arm,
+                "expect": judgement.expect,
+                "judgeable": not judgement.shortfalls,
+                "shortfalls": list(judgement.shortfalls),
+                "conditions": list(judgement.conditions),
+            }
+            for judgement in judgeable(experiment, plan)
+        ],
+    }
+
+
+def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
+    """The plan in lines for people."""
+    design = experiment.scenario.design
+    order = f"{design.order} (seed {design.seed})" if design.order == "randomised" else design.order
+    if experiment.has_arms:
+        yield f"{experiment.name}: {_counted(len(experiment.arms), 'arm')} in {_counted(design.blocks, 'round')}"
+    else:
+        yield _size(experiment.name, experiment.arms[0])
+    yield f"{_counted(len(plan), 'block')} in {order} order, about {spoken(run_eta_ns(experiment, plan))}"
+    if experiment.has_arms:
+        yield from ("", "arms")
+        for arm in experiment.arms:
+            yield f"  {_size(str(arm.name), arm)}"
+            yield from (f"    {key} = {_shown(value)}" for key, value in arm.set.items() if key != "claims")
+    yield ""
+    yield from _rounds(experiment, plan)
+    for arm in experiment.arms:
+        if arm.scenario.faults:
+            yield ""
+            yield from _faults(arm, plan)
+    judgements = judgeable(experiment, plan)
+    if judgements:
+        yield from ("", "claims: does the sample carry them?")
+        yield from _claims(judgements)
+
+
+def _size(name: str, arm: Arm) -> str:
+    workload, strategies = arm.scenario.workload, arm.scenario.strategies
+    return (
+        f"{name}: {_counted(len(strategies), 'strategy')}, {_counted(workload.requests, 'request')} each "
+        f"in {_counted(arm.scenario.design.blocks, 'block')} after {workload.warmup} warm-up requests a block"
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def _shown(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
+    text = text.removesuffix("\n...\n").strip()
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _rounds(experiment: Experiment, plan: Plan) -> Iterator[str]:
+    width = max((len(str(arm.name)) for arm in experiment.arms), default=0) if experiment.has_arms else 0
+    heading = f"{'arm':<{width}}  " if experiment.has_arms else ""
+    yield f"round  ids            {heading}strategies in order"
+    for number in range(experiment.scenario.design.blocks):
+        turns: dict[str | None, list[Block]] = {}
+        for block in plan:
+            if block.number == number:
+                turns.setdefault(block.arm, []).append(block)
+        for name, blocks in turns.items():
+            ids = f"{blocks[0].first_id}-{blocks[0].first_id + blocks[0].count - 1}"
+            arm = f"{name:<{width}}  " if experiment.has_arms else ""
+            yield f"{number:>5}  {ids:<13}  {arm}{', '.join(block.strategy for block in blocks)}"
+
+
+def _faults(arm: Arm, plan: Plan) -> Iterator[str]:
+    of_arm = "" if arm.name is None else f" of {arm.name}"
+    yield f"faults in every block{of_arm}, by time after its first measured request"
+    yield "  fault  at          for         target      what           requests a block, in all"
+    occurrences = timeline(arm.scenario)
+    by_fault: dict[int, list[Occurrence]] = {}
+    for occurrence in occurrences:
+        by_fault.setdefault(occurrence.fault, []).append(occurrence)
+    listed = {occurrence.key for group in by_fault.values() for occurrence in _listed(group)}
+    for occurrence in occurrences:
+        if occurrence.key in listed:
+            yield f"  {_line(arm, plan, occurrence)}"
+    for index, group in by_fault.items():
+        more = len(group) - len(_listed(group))
+        if more:
+            last = _seconds(group[-1].offset_ns)
+            yield f"  {index}.{_LISTED} to {group[-1].key}: {more} more, the last at {last}"
+
+
+def _listed(group: list[Occurrence]) -> list[Occurrence]:
+    """The first occurrences of a fault; all of them where only one more would be left out."""
+    return group if len(group) == _LISTED + 1 else group[:_LISTED]
+
+
+def _line(arm: Arm, plan: Plan, occurrence: Occurrence) -> str:
+    fault = arm.scenario.faults[occurrence.fault]
+    lasts = "block's end"
+    if occurrence.until_ns is not None:
+        lasts = _seconds(occurrence.until_ns - occurrence.offset_ns) if fault.duration_ns else "at once"
+    concerned = "-"
+    if occurrence.until_ns != occurrence.offset_ns:
+        counts = _counts(arm, plan, occurrence)
+        few, most = min(counts), max(counts)
+        concerned = f"{few if few == most else f'{few}-{most}'}, {sum(counts)}"
+    at = _seconds(occurrence.offset_ns)
+    return f"{occurrence.key:<5}  {at:<10}  {lasts:<11} {fault.target:<10}  {fault.fault:<13}  {concerned}"
+
+
+def _counts(arm: Arm, plan: Plan, occurrence: Occurrence) -> list[int]:
+    """How many requests the occurrence concerns in each block of a strategy."""
+    blocks = plan.of(arm.scenario.strategies[0], arm.name)
+    return [len(concerned_ids(arm.scenario, block, occurrence)) for block in blocks]
+
+
+def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, Any]:
+    fault = arm.scenario.faults[occurrence.fault]
+    return {
+        "arm": arm.name,
+        "key": occurrence.key,
+        "fault": fault.fault,
+        "target": fault.target,
+        "offset_ns": occurrence.offset_ns,
+        "until_ns": occurrence.until_ns,
+        "requests": _counts(arm, plan, occurrence),
+    }
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / NS_PER_S:.4f}".rstrip("0").rstrip(".") + " s"
+
+
+def _claims(judgements: list[Judgement]) -> Iterator[str]:
+    names = [
+        f"{judgement.arm}: {judgement.claim_id}" if judgement.arm else judgement.claim_id for judgement in judgements
+    ]
+    width = max(map(len, names))
+    for name, judgement in zip(names, judgements, strict=True):
+        carried = f"yes: {judgement.expect}"
+        if judgement.shortfalls:
+            carried = f"no: {'; '.join(judgement.shortfalls)}"
+        elif judgement.conditions:
+            carried = f"perhaps: {'; '.join(judgement.conditions)}"
+        yield f"  {name:<{width}}  {carried}"
