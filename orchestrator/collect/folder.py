@@ -59,13 +59,20 @@ class RunFolder:
         """Where the client writes the samples of `block`."""
         return self._raw_file(block, "samples")
 
-    def raw_copies(self, block: Block) -> Path:
-        """Where the server writes the copies it received in `block`."""
-        return self._raw_file(block, "copies")
+    def raw_copies(self, block: Block, replica: int = 0) -> Path:
+        """Where the server `replica` writes the copies it received in `block`."""
+        return self._raw_file(block, f"copies-{replica}")
 
     def raw_hedges(self, block: Block) -> Path:
         """Where the hedges that the kernel's tap saw in `block` are written."""
         return self._raw_file(block, "hedges")
+
+    def set_aside(self, block: Block, serial: int) -> None:
+        """Keep what an attempt at `block` left, whose number was `serial`, out of the tables; it goes with them."""
+        aside = self.raw / f"discarded-{serial}"
+        aside.mkdir()
+        for path in self.raw.glob(f"{self._raw_file(block, '*').name}"):
+            path.rename(aside / path.name)
 
     def give_to_owner(self) -> None:
         """Give all of the folder to the owner of the folder it lies in, where a run as root made it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,11 @@ from orchestrator.plan.blocks import Block
 #: Columns by name, all of the same length. Times that did not happen are NO_TIME (-1).
 Columns = dict[str, NDArray[Any]]
 
+#: Columns by arm (None where the run has no arms) and strategy.
+ByArm = dict[str | None, dict[str, Columns]]
+
 _NUMPY_CODES = {"Q": "<u8", "I": "<u4", "H": "<u2", "B": "u1", "q": "<i8"}
-_NULLABLE_TIMES = {"kernel_rx_ns", "received_ns", "first_response_ns"}
+_NULLABLE_TIMES = {"due_ns", "sent_ns", "kernel_rx_ns", "received_ns", "first_response_ns"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class _Table:
 
 _SAMPLES = _Table(
     Sample,
-    "strategy block seq request_id intended_ns sent_ns kernel_rx_ns received_ns outcome copies_received",
+    "strategy block seq request_id intended_ns sent_ns kernel_rx_ns received_ns outcome copies_received arm",
     "outcome",
     tuple(outcome.name.lower() for outcome in Outcome),
 )
@@ -58,39 +61,61 @@ _HEDGES = _Table(
 )
 _SERVER = _Table(
     ServedCopy,
-    "strategy block request_id copy source_port replica received_ns due_ns sent_ns action",
+    "strategy block request_id copy source_port replica received_ns due_ns sent_ns action arm",
     "action",
     tuple(action.name.lower() for action in Action),
 )
 
 
-def write_tables(folder: RunFolder, blocks: Iterable[Block]) -> None:
+def write_tables(
+    folder: RunFolder, blocks: Iterable[Block], replicas: Mapping[str | None, int] | None = None
+) -> None:
     """Write samples.parquet, hedges.parquet and server.parquet from the raw files of `blocks`, then remove those.
 
-    Each block must have its three raw files, an empty one standing for "no rows". Raises RunError where one is
-    missing or torn; the raw files are then kept.
+    Each block must have its raw files, an empty one standing for "no rows": one of samples, one of hedges, and one of
+    copies for each of its arm's `replicas` (by arm's name; one replica everywhere if left out). Raises RunError where
+    one is missing or torn; the raw files are then kept.
     """
     blocks = list(blocks)
-    _write(folder.samples, _SAMPLES, blocks, folder.raw_samples)
-    _write(folder.hedges, _HEDGES, blocks, folder.raw_hedges)
-    _write(folder.server, _SERVER, blocks, folder.raw_copies)
+
+    def copies(block: Block) -> list[Path]:
+        return [folder.raw_copies(block, replica) for replica in range((replicas or {}).get(block.arm, 1))]
+
+    _write(folder.samples, _SAMPLES, blocks, lambda block: [folder.raw_samples(block)])
+    _write(folder.hedges, _HEDGES, blocks, lambda block: [folder.raw_hedges(block)])
+    _write(folder.server, _SERVER, blocks, copies)
     shutil.rmtree(folder.raw)
     folder.give_to_owner()
 
 
-def read_samples(folder: RunFolder) -> dict[str, Columns]:
+def read_samples(folder: RunFolder) -> ByArm:
     """The samples of each strategy; `outcome` as in `hedgerow_node.records.Outcome`. RunError without the table."""
     return _read(folder.samples, _SAMPLES)
 
 
-def read_hedges(folder: RunFolder) -> dict[str, Columns]:
+def read_hedges(folder: RunFolder) -> ByArm:
     """The hedges of each strategy that has any; `winner` as in `records.Winner`. RunError without the table."""
     return _read(folder.hedges, _HEDGES)
 
 
-def read_server(folder: RunFolder) -> dict[str, Columns]:
+def read_server(folder: RunFolder) -> ByArm:
     """The copies that servers received, by strategy; `action` as in `records.Action`. RunError without the table."""
     return _read(folder.server, _SERVER)
+
+
+def no_samples() -> Columns:
+    """The columns of a strategy that left no samples."""
+    return _no_rows(_SAMPLES)
+
+
+def no_hedges() -> Columns:
+    """The columns of a strategy that nobody hedged."""
+    return _no_rows(_HEDGES)
+
+
+def no_copies() -> Columns:
+    """The columns of a strategy of which no server received anything."""
+    return _no_rows(_SERVER)
 
 
 def write_checksums(folder: RunFolder) -> None:
@@ -118,14 +143,19 @@ def _raw_rows(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(data, dtype)
 
 
-def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Block], Path]) -> None:
-    parts = [_raw_rows(raw(block), table.dtype) for block in blocks]
+def _no_rows(kind: _Table) -> Columns:
+    empty = np.empty(0, kind.dtype)
+    return {"block": np.empty(0, np.int32), **{name: empty[name] for name in kind.kind._fields}}
+
+
+def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Block], list[Path]]) -> None:
+    parts = [np.concatenate([_raw_rows(path, table.dtype) for path in raw(block)]) for block in blocks]
     rows = np.concatenate([np.empty(0, table.dtype), *parts])
     counts = [len(part) for part in parts]
     arrays = {
         "strategy": pa.array(np.repeat(np.array([block.strategy for block in blocks], object), counts), pa.string()),
         "block": pa.array(np.repeat(np.array([block.number for block in blocks], np.int32), counts)),
-        "arm": pa.nulls(len(rows), pa.string()),
+        "arm": pa.array(np.repeat(np.array([block.arm for block in blocks], object), counts), pa.string()),
     }
     for name in table.kind._fields:
         values = np.ascontiguousarray(rows[name])
@@ -136,7 +166,7 @@ def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Bloc
     pq.write_table(pa.table({name: arrays[name] for name in table.columns.split()}), target)
 
 
-def _read(path: Path, kind: _Table) -> dict[str, Columns]:
+def _read(path: Path, kind: _Table) -> ByArm:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
@@ -149,9 +179,25 @@ def _read(path: Path, kind: _Table) -> dict[str, Columns]:
         elif name not in ("strategy", "arm"):
             column = table[name].fill_null(NO_TIME) if table[name].null_count else table[name]
             columns[name] = column.to_numpy()
-    strategies = table["strategy"].combine_chunks().dictionary_encode()
-    codes_of_rows = strategies.indices.to_numpy()
-    return {
-        strategy: {name: values[codes_of_rows == code] for name, values in columns.items()}
-        for code, strategy in enumerate(strategies.dictionary.to_pylist())
-    }
+    by_arm: ByArm = {}
+    for (arm, strategy), rows in _groups(table):
+        by_arm.setdefault(arm, {})[strategy] = {name: values[rows] for name, values in columns.items()}
+    return by_arm
+
+
+def _groups(table: Any) -> Iterator[tuple[tuple[str | None, str], NDArray[np.bool_]]]:
+    """Which rows belong to each arm and strategy that occur; tables of runs before there were arms have no `arm`."""
+    strategies, strategy_codes = _coded(table["strategy"])
+    without = ([None], np.zeros(table.num_rows, np.int64))
+    arms, arm_codes = _coded(table["arm"]) if "arm" in table.column_names else without
+    for arm_code, arm in enumerate(arms):
+        for strategy_code, strategy in enumerate(strategies):
+            rows: NDArray[np.bool_] = (arm_codes == arm_code) & (strategy_codes == strategy_code)
+            if strategy is not None and rows.any():
+                yield (arm, strategy), rows
+
+
+def _coded(column: Any) -> tuple[list[str | None], NDArray[Any]]:
+    """The words that occur in `column`, null among them as None, and for each row which of them it holds."""
+    coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return coded.dictionary.to_pylist(), coded.indices.to_numpy()

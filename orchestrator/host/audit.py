@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from orchestrator.host.cgroups import groups_of
 from orchestrator.host.engine import things_of
 from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import links_of, namespaces_of, processes_of
@@ -17,6 +18,7 @@ def leftovers(run_id: str) -> list[str]:
     found = [f"network namespace {name}" for name in namespaces_of(run_id)]
     found += [f"link {name}" for name in links_of(run_id)]
     found += [f"process {pid}" for pid in processes_of(run_id)]
+    found += [f"control group {path}" for path in groups_of(run_id)]
     found += things_of(run_id)
     if LiveRun(run_id).path.exists():
         found.append(f"directory {LiveRun(run_id).path}")

@@ -7,7 +7,7 @@ engine's socket exists, since that takes longer than all that a run without Dock
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,8 @@ SOCKET = Path("/var/run/docker.sock")
 _TIMEOUT_S = 30
 #: The engine refuses with 404 what is gone meanwhile, with 409 what is just being removed.
 _GONE = (404, 409)
+QUOTA_PERIOD_US = 100_000  #: in which a CPU quota is counted, the kernel's own default
+NO_QUOTA = {"cpu_period": QUOTA_PERIOD_US, "cpu_quota": -1}  #: for `update` of a container
 
 
 def project_name(run_id: str) -> str:
@@ -56,6 +58,21 @@ def engine() -> Iterator[DockerClient | None]:
         client.close()
 
 
+def engine_facts(client: DockerClient) -> dict[str, Any]:
+    """What an engine says about itself: versions of its parts, and by what it runs and limits containers."""
+    version, info = client.version(), client.info()
+    return {
+        "version": version["Version"],
+        "api": version["ApiVersion"],
+        "components": {part["Name"]: part["Version"] for part in version.get("Components") or ()},
+        "runtime": info.get("DefaultRuntime"),
+        "storage_driver": info.get("Driver"),
+        "cgroup_driver": info.get("CgroupDriver"),
+        "cgroup_version": info.get("CgroupVersion"),
+        "security": info.get("SecurityOptions"),
+    }
+
+
 def things_of(run_id: str) -> list[str]:
     """The containers, networks and volumes of the run's project, in words; none where no engine answers."""
     with engine() as client:
@@ -69,6 +86,23 @@ def remove_things_of(run_id: str) -> None:
     with engine() as client:
         if client is not None:
             _remove(client, project_name(run_id))
+
+
+def release_things(ids: Sequence[str]) -> None:
+    """Resumes these containers where they are paused and lifts limits of their CPU time; they may be gone."""
+    with engine() as client:
+        if client is None:
+            return
+        from docker.errors import NotFound  # noqa: PLC0415 - see above
+
+        for container_id in ids:
+            try:
+                container = client.containers.get(container_id)
+            except NotFound:
+                continue
+            if container.status == "paused":
+                _forgiving(container.unpause)
+            _forgiving(container.update, **NO_QUOTA)
 
 
 def _things(client: DockerClient, project: str) -> list[tuple[str, str, Any]]:
@@ -93,11 +127,11 @@ def _remove(client: DockerClient, project: str) -> None:
             _forgiving(thing.remove)
 
 
-def _forgiving(remove: Any, **options: bool) -> None:
+def _forgiving(change: Any, **options: int) -> None:
     from docker.errors import APIError  # noqa: PLC0415 - see above
 
     try:
-        remove(**options)
+        change(**options)
     except APIError as error:
         if error.status_code not in _GONE:
             raise

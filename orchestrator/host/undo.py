@@ -6,12 +6,13 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import LeftoversError
-from orchestrator.host.engine import remove_things_of, things_of
+from orchestrator.host import cgroups
+from orchestrator.host.engine import release_things, remove_things_of, things_of
 from orchestrator.host.marks import namespaces_of, processes_of
 from orchestrator.host.namespaces import delete, exists
 
@@ -37,6 +38,23 @@ def remove_project(run_id: str) -> dict[str, Any]:
 def remove_directory(path: Path) -> dict[str, Any]:
     """The undo of making a directory of ours with all that is in it."""
     return {"do": "remove-directory", "path": str(path)}
+
+
+def remove_cgroups(run_id: str) -> dict[str, Any]:
+    """The undo of making control groups for a run: they are thawed and their limits lifted. Processes are ended
+    after it, not before, since frozen ones do not end.
+    """
+    return {"do": "remove-cgroups", "run": run_id}
+
+
+def release_controller() -> dict[str, Any]:
+    """The undo of handing the cpu controller down from the root of the control groups."""
+    return {"do": "release-cpu-controller"}
+
+
+def release_containers(ids: Sequence[str]) -> dict[str, Any]:
+    """The undo of pausing containers and of limiting their CPU time; for those that outlive the run."""
+    return {"do": "release-containers", "containers": list(ids)}
 
 
 def carry_out(undo: dict[str, Any]) -> None:
@@ -91,16 +109,28 @@ def _remove_project(undo: dict[str, Any]) -> None:
             break
 
 
+def _remove_cgroups(undo: dict[str, Any]) -> None:
+    for directory in cgroups.groups_of(undo["run"]):
+        try:
+            cgroups.remove(directory)
+        except OSError as error:
+            raise LeftoversError(f"{directory} cannot be removed: {error}", "see its cgroup.procs") from error
+
+
 _ACTIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "end-processes": _end_processes,
     "delete-namespace": _delete_namespace,
     "remove-project": _remove_project,
     "remove-directory": _remove_directory,
+    "remove-cgroups": _remove_cgroups,
+    "release-cpu-controller": lambda _: cgroups.release_controller(),
+    "release-containers": lambda undo: release_things(undo["containers"]),
 }
 
 
 def by_marks(run_id: str) -> None:
     """Undoes what bears the run's id where its journal is gone."""
+    _remove_cgroups(remove_cgroups(run_id))
     _end_processes(end_processes(run_id))
     for name in namespaces_of(run_id):
         _delete_namespace(delete_namespace(name))

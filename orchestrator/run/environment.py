@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from orchestrator.host.facts.static import host_facts
 
 _PACKAGES = ("hedgerow", "pyroute2", "pydantic", "numpy", "pyarrow", "matplotlib")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -18,18 +18,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 def environment() -> dict[str, Any]:
     """Host and versions, as far as this host tells; what it does not tell is null."""
     return {
-        "host": {
-            "kernel": platform.release(),
-            "machine": platform.machine(),
-            "system": _os_release(),
-            "cpu": _cpu_model(),
-            "cpus": os.cpu_count(),
-            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-            "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-            "clocksource": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-            "hypervisor": "hypervisor" in (_read("/proc/cpuinfo") or "").split(),
-            "load_average": list(os.getloadavg()),
-        },
+        "host": host_facts(),
         "versions": {
             "python": platform.python_version(),
             **{package: _version(package) for package in _PACKAGES},
@@ -39,23 +28,6 @@ def environment() -> dict[str, Any]:
         "git": {"commit": _git("rev-parse", "HEAD"), "dirty": _dirty()},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
-
-
-def _read(path: str) -> str | None:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None
-
-
-def _os_release() -> str | None:
-    match = re.search(r'^PRETTY_NAME="?(.*?)"?$', _read("/etc/os-release") or "", re.M)
-    return match[1] if match else None
-
-
-def _cpu_model() -> str | None:
-    match = re.search(r"^model name\s*: (.*)$", _read("/proc/cpuinfo") or "", re.M)
-    return match[1] if match else None
 
 
 def _version(package: str) -> str | None:

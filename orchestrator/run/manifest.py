@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.collect.folder import RunFolder
 from orchestrator.plan.blocks import Block
-from orchestrator.run.block import BlockReport
+from orchestrator.run.block import Attempt, BlockReport
 from orchestrator.run.environment import environment
-from orchestrator.scenario.models import Scenario
+from orchestrator.scenario.experiment import Experiment
 
 SCHEMA = 1
 
@@ -18,12 +19,13 @@ SCHEMA = 1
 class Manifest:
     """Written when a run begins and again whenever something is added, so that a killed run has one too."""
 
-    def __init__(self, folder: RunFolder, scenario: Scenario, backend: str) -> None:
+    def __init__(self, folder: RunFolder, experiment: Experiment, backend: str) -> None:
         self._folder = folder
+        scenario = experiment.scenario
         self._content: dict[str, Any] = {
             "schema": SCHEMA,
             "run": folder.name,
-            "scenario": scenario.name,
+            "scenario": experiment.name,
             "backend": backend,
             "engine": None,
             "delay_line": None,
@@ -32,8 +34,13 @@ class Manifest:
             "finished_at": None,
             "seeds": {"workload": scenario.workload.seed, "design": scenario.design.seed},
             **environment(),
+            "container_engine": None,
+            "noise": None,
+            "environment": {"before": None, "after": None, "differences": None},
+            "arms": [],
             "counters": {},
             "blocks": [],
+            "discarded": [],
         }
         self._write()
 
@@ -42,22 +49,42 @@ class Manifest:
         self._content.update(entries)
         self._write()
 
-    def add_block(self, block: Block, report: BlockReport) -> None:
+    def add_arm(self, name: str | None, engine: str, delay_line: str) -> None:
+        """How requests of an arm are hedged; for all arms together the entries on top name each that there was."""
+        if name is not None:
+            self._content["arms"].append({"name": name, "engine": engine, "delay_line": delay_line})
+        for entry, value in (("engine", engine), ("delay_line", delay_line)):
+            before = self._content[entry]
+            known = before.split("+") if before else []
+            self._content[entry] = before if value in known else "+".join([*known, value])
+        self._write()
+
+    def add_block(self, attempt: Attempt, report: BlockReport) -> None:
         """Adds what a block gave; the counters add up by strategy. Written with the next `set`."""
-        totals = self._content["counters"].setdefault(block.strategy, {})
-        for name, value in report.counters.items():
-            totals[name] = totals.get(name, 0) + value
+        block = attempt.block
+        name = block.strategy if block.arm is None else f"{block.strategy}@{block.arm}"
+        totals = self._content["counters"].setdefault(name, {})
+        for counter, value in report.counters.items():
+            totals[counter] = totals.get(counter, 0) + value
         self._content["blocks"].append(
             {
-                "order": block.order,
-                "strategy": block.strategy,
-                "block": block.number,
+                **_place(block),
+                "serial": attempt.serial,
+                "attempt": attempt.number,
+                "start_ns": report.start_ns,
                 "client": {
                     key: value for key, value in report.client.items() if key not in ("event", "strategy", "block")
                 },
-                "server": report.server,
+                "servers": report.servers,
             }
         )
+
+    def add_discarded(self, attempt: Attempt, reasons: Sequence[str]) -> None:
+        """Adds an attempt that enters no figure, and why."""
+        self._content["discarded"].append(
+            {**_place(attempt.block), "serial": attempt.serial, "attempt": attempt.number, "reasons": list(reasons)}
+        )
+        self._write()
 
     def finish(self, status: str) -> None:
         """How the run ended: "complete", "interrupted" or "failed: …"."""
@@ -65,6 +92,10 @@ class Manifest:
 
     def _write(self) -> None:
         self._folder.manifest.write_text(json.dumps(self._content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _place(block: Block) -> dict[str, Any]:
+    return {"order": block.order, "arm": block.arm, "strategy": block.strategy, "block": block.number}
 
 
 def _now() -> str:

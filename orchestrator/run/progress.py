@@ -67,7 +67,7 @@ class PlainLines:
 
     def begin(self, block: Block) -> None:
         self._remaining.block_begun()
-        self._title = f"[{block.order + 1}/{self._total}] {block.strategy}"
+        self._title = f"[{block.order + 1}/{self._total}] {_name(block)}"
 
     def end(self, text: str) -> None:
         self._remaining.block_done()
@@ -109,7 +109,7 @@ class Bar:
 
     def begin(self, block: Block) -> None:
         self._remaining.block_begun()
-        self._progress.update(self._task, description=block.strategy, refresh=True)
+        self._progress.update(self._task, description=_name(block), refresh=True)
 
     def end(self, text: str) -> None:
         self._remaining.block_done()
@@ -117,6 +117,11 @@ class Bar:
 
     def close(self) -> None:
         self._progress.stop()
+
+
+def _name(block: Block) -> str:
+    """What is measured in a block."""
+    return block.strategy if block.arm is None else f"{block.arm} {block.strategy}"
 
 
 def watcher(etas_ns: Sequence[int]) -> Watcher:

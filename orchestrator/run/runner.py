@@ -5,32 +5,45 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from hedgerow_node.control import ControlError
 from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.errors import HedgerowError, RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
 from orchestrator.plan.blocks import Plan
-from orchestrator.run.block import run_block
+from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.run.manifest import Manifest
+from orchestrator.run.noise import in_words, probe, probe_length
 from orchestrator.run.progress import Watcher
-from orchestrator.scenario.checks import check_delay_line_capacity
-from orchestrator.scenario.load import dump_scenario
-from orchestrator.scenario.models import Scenario
-from orchestrator.topology.base import HEDGER, Topology
-from orchestrator.topology.programs import hedger_assignment
+from orchestrator.run.series import Series
+from orchestrator.run.surroundings import surroundings
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.faults import CpuQuota, Freeze
+from orchestrator.topology.base import Layout, Topology
 
-#: Makes a backend's topology from the scenario, the run's live directory, its journal and its folder.
-MakeTopology = Callable[[Scenario, LiveRun, Journal, RunFolder], Topology]
+#: Makes a backend's topology from its layout, the run's live directory, its journal and its folder.
+MakeTopology = Callable[[Layout, LiveRun, Journal, RunFolder], Topology]
+
+
+def layout_of(experiment: Experiment) -> Layout:
+    """What all arms together need: as many servers as the one with most, and means for what their faults do."""
+    faults = [fault for arm in experiment.arms for fault in arm.scenario.faults]
+    return Layout(
+        port=experiment.scenario.service.port,
+        replicas=max(arm.scenario.topology.replicas for arm in experiment.arms),
+        freezes=any(isinstance(fault, Freeze) for fault in faults),
+        limits=any(isinstance(fault, CpuQuota) for fault in faults),
+    )
 
 
 class Run:
-    """One run of a scenario: `measure`, then look at `leftovers`."""
+    """One run of an experiment: `measure`, then look at `leftovers`. `smoke` keeps the noise probe short."""
 
-    def __init__(self, scenario: Scenario, plan: Plan, folder: RunFolder, watcher: Watcher) -> None:
-        self._scenario, self._plan, self._watcher = scenario, plan, watcher
+    def __init__(
+        self, experiment: Experiment, plan: Plan, folder: RunFolder, watcher: Watcher, smoke: bool = False
+    ) -> None:
+        self._experiment, self._plan, self._watcher, self._smoke = experiment, plan, watcher, smoke
         self.folder = folder
         name = RUN_NAME.fullmatch(folder.name)
         if name is None:
@@ -47,17 +60,20 @@ class Run:
         cleared = clear_dead_runs()
         if cleared:
             self._watcher.say(f"cleaned up after runs that died: {', '.join(cleared)}")
-        self.folder.scenario.write_text(dump_scenario(self._scenario))
+        self.folder.scenario.write_text(self._experiment.dump())
         self.folder.log.touch()
-        manifest = Manifest(self.folder, self._scenario, backend)
+        manifest = Manifest(self.folder, self._experiment, backend)
         journal = Journal(self.folder.journal)
         live = LiveRun(self.run_id)
         with Interrupts() as interrupts:
-            topology = make_topology(self._scenario, live, journal, self.folder)
+            topology = make_topology(layout_of(self._experiment), live, journal, self.folder)
             try:
                 live.open(self.folder.journal)
+                self._probe_noise(manifest)
                 self._stand_up(topology, manifest)
-                self._blocks(topology, manifest, journal)
+                series = Series(self._experiment, topology, self.folder, manifest, journal, self._watcher)
+                with surroundings(manifest, topology):
+                    series.run(self._plan, self.run_id)
                 interrupts.shield()
                 manifest.finish("complete")
             except Interrupted:
@@ -77,6 +93,12 @@ class Run:
                 self.folder.give_to_owner()
             interrupts.raise_remembered()
 
+    def _probe_noise(self, manifest: Manifest) -> None:
+        """While nothing of the run is there yet."""
+        noise = probe(*probe_length(run_eta_ns(self._experiment, self._plan), self._smoke))
+        manifest.set(noise=noise)
+        self._watcher.say(in_words(noise))
+
     def _stand_up(self, topology: Topology, manifest: Manifest) -> None:
         started_s = time.monotonic()
         topology.up()
@@ -92,24 +114,3 @@ class Run:
         taken_s = round(time.monotonic() - started_s, 3)
         self._watcher.say(f"topology {what} in {taken_s:.1f} s")
         manifest.set(**{f"topology_{what}_s": taken_s})
-
-    def _blocks(self, topology: Topology, manifest: Manifest, journal: Journal) -> None:
-        hedger = topology.control(HEDGER)
-        assignment = hedger_assignment(self._scenario, topology.servers(), self.run_id)
-        try:
-            state = hedger.call("configure", **assignment)
-        except ControlError as error:
-            topology.check()
-            raise RunError(f"hedger: {error}", "orchestrator doctor says what is missing") from error
-        check_delay_line_capacity(self._scenario, state["delay_line"])
-        before = hedger.call("delay-line")["statistics"]
-        manifest.set(engine=state["engine"], delay_line=state["delay_line"])
-        self._watcher.say(f"engine {state['engine']}, delay line {state['delay_line']}")
-        for block in self._plan:
-            self._watcher.begin(block)
-            journal.note("block", order=block.order, strategy=block.strategy, block=block.number)
-            report = run_block(self._scenario, block, topology, self.folder)
-            manifest.add_block(block, report)
-            self._watcher.end(report.text())
-        after = hedger.call("delay-line")["statistics"]
-        manifest.set(delay_line_statistics={"before": before, "after": after})

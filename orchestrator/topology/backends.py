@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.errors import PrerequisiteError, UsageError
 from orchestrator.host.engine import engine
-from orchestrator.topology.docker import SERVICES, DockerTopology, inside
+from orchestrator.topology.docker import MAX_REPLICAS, SERVICES, DockerTopology, inside
 from orchestrator.topology.images import missing_images
 from orchestrator.topology.netns import NetnsTopology
 
@@ -27,15 +27,21 @@ class Choice:
         return str(self.topology.backend)
 
 
-def choose(wanted: str) -> Choice:
-    """The backend for `--backend wanted`; nothing is built for it.
+def choose(wanted: str, replicas: int = 1) -> Choice:
+    """The backend for `--backend wanted` and a scenario of so many servers; nothing is built for it.
 
-    Raises UsageError where there is none of that name, PrerequisiteError where docker is named and not ready.
+    Raises UsageError where there is none of that name or docker is named and has too few servers,
+    PrerequisiteError where it is named and not ready.
     """
     if wanted not in BACKENDS:
         raise UsageError(f"--backend {wanted}: there is no such backend", f"use {', '.join(BACKENDS)}")
     if wanted == "netns":
         return Choice(NetnsTopology, "named")
+    if replicas > MAX_REPLICAS:
+        too_many = f"topology.replicas is {replicas}, compose.yaml has {MAX_REPLICAS} servers"
+        if wanted == "docker":
+            raise UsageError(too_many, f"use {MAX_REPLICAS} replicas at most, or --backend netns")
+        return Choice(NetnsTopology, too_many)
     refusal, remedy = (None, "") if inside() else _docker_refusal()
     if wanted == "docker":
         if refusal is not None:

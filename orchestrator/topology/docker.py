@@ -11,26 +11,35 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlClient
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import PrerequisiteError, RunError
-from orchestrator.host.engine import PROJECT_LABEL, engine, engine_errors, project_name
+from orchestrator.host.engine import (
+    NO_QUOTA,
+    PROJECT_LABEL,
+    QUOTA_PERIOD_US,
+    engine,
+    engine_errors,
+    engine_facts,
+    project_name,
+)
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import ROOT as CONTROL_INSIDE
 from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE
-from orchestrator.host.undo import carry_out, end_processes, remove_project
-from orchestrator.scenario.models import Scenario
-from orchestrator.topology.base import CLIENT, HEDGER, server_name
+from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
+from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")
 _COMPOSE_TIMEOUT_S = 60.0
 _SIGNALLED = 128  #: exit codes above it name the signal
@@ -46,13 +55,14 @@ class DockerTopology:
 
     backend = "docker"
 
-    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
-        self._scenario, self._live, self._journal, self._folder = scenario, live, journal, folder
+    def __init__(self, layout: Layout, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
+        self._layout, self._live, self._journal, self._folder = layout, live, journal, folder
         self._nodes = Nodes(self._ending, self._words)
         self._containers: dict[str, Any] = {}
         self._addresses: list[tuple[str, int]] = []
         self._description: dict[str, Any] = {}
         self._made = False
+        self._releases: list[str] = []  #: containers that faults of this run may pause or limit
         self._stack = ExitStack()
         self._since_s = int(time.time())  #: containers that were up before have said other things before
 
@@ -73,6 +83,9 @@ class DockerTopology:
     def down(self) -> None:
         """Keeps what the programs printed, and removes containers and network where this run made them."""
         self._nodes.close()
+        if self._releases:
+            carry_out(release_containers(self._releases))
+            self._releases = []
         self._keep_logs()
         self._stack.close()
         if self._made:
@@ -92,9 +105,41 @@ class DockerTopology:
         """Raises RunError where a container, its program or a worker of that has ended."""
         self._nodes.check()
 
+    def freeze(self, node: str) -> None:
+        """By pausing the container."""
+        self._ask(self._containers[node].pause)
+
+    def thaw(self, node: str) -> None:
+        """See `freeze`."""
+        if self.frozen(node):
+            self._ask(self._containers[node].unpause)
+
+    def frozen(self, node: str) -> bool:
+        """What the engine says."""
+        self._ask(self._containers[node].reload)
+        return bool(self._containers[node].status == "paused")
+
+    def limit_cpu(self, node: str, percent: float | None) -> None:
+        """By the container's quota."""
+        quota = round((percent or 0) / 100 * QUOTA_PERIOD_US)
+        limit = NO_QUOTA if percent is None else {"cpu_period": QUOTA_PERIOD_US, "cpu_quota": quota}
+        self._ask(lambda: self._containers[node].update(**limit))
+
+    def throttled(self, node: str) -> int:
+        """The engine's count of throttled periods, read once rather than twice a second apart."""
+        said = self._ask(lambda: self._containers[node].stats(stream=False, one_shot=True))
+        return int(said["cpu_stats"]["throttling_data"]["throttled_periods"])
+
     def describe(self) -> dict[str, Any]:
-        """The images: ids, base, packages."""
+        """The engine, and the images: ids, base, packages."""
         return self._description
+
+    @staticmethod
+    def _ask(question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except engine_errors() as error:
+            raise RunError(f"the Docker engine: {error}", "see dockerd's log") from error
 
     def _take_over(self, client: DockerClient) -> None:
         """Connects to the programs in the containers and asks what they are."""
@@ -104,8 +149,11 @@ class DockerTopology:
             name = f"server-{container.id[:12]}" if node not in (CLIENT, HEDGER) else node
             self._nodes.connect(node, sockets / f"{name}.sock")
         self._addresses = self._listening()
+        if self._layout.freezes or self._layout.limits:
+            self._releases = [container.id for node, container in self._containers.items() if node != HEDGER]
+            self._journal.change("pause containers or limit them", release_containers(self._releases))
         roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
-        self._description = {"images": describe(client, roles)}
+        self._description = {"container_engine": engine_facts(client), "images": describe(client, roles)}
 
     def _compose_up(self) -> None:
         """Compose runs in a session of its own and is waited for: half-made containers would escape the undo."""
@@ -118,7 +166,7 @@ class DockerTopology:
         environment = {
             "HEDGEROW_CONTROL": str(self._live.path),
             "HEDGEROW_RECORDS": str(self._folder.raw),
-            "HEDGEROW_PORT": str(self._scenario.service.port),
+            "HEDGEROW_PORT": str(self._layout.port),
             "HEDGEROW_CHECK_INTERVAL": "1h",
             PROCESS_VARIABLE: run_id,
         }
@@ -154,18 +202,18 @@ class DockerTopology:
             replica = int(container.labels["com.docker.compose.container-number"]) - 1
             if service in (CLIENT, HEDGER):
                 found[service] = container
-            elif service == "server" and replica < self._scenario.topology.replicas:
+            elif service == "server" and replica < self._layout.replicas:
                 found[server_name(replica)] = container
-        wanted = [*(server_name(n) for n in range(self._scenario.topology.replicas)), CLIENT, HEDGER]
+        wanted = [*(server_name(n) for n in range(self._layout.replicas)), CLIENT, HEDGER]
         absent = [node for node in wanted if node not in found]
         if absent:
-            raise RunError(f"compose made no container for {', '.join(absent)}", "see compose.yaml: server has 3")
+            raise RunError(f"compose made no container for {', '.join(absent)}", "see compose.yaml")
         self._containers = {node: found[node] for node in wanted}
 
     def _listening(self) -> list[tuple[str, int]]:
         """Where the servers listen, which must be the scenario's port."""
-        wanted, addresses = self._scenario.service.port, []
-        for replica in range(self._scenario.topology.replicas):
+        wanted, addresses = self._layout.port, []
+        for replica in range(self._layout.replicas):
             node = server_name(replica)
             (port,) = {port for _, port in self._nodes[node].call("ping")["listening"]}
             if port != wanted:

@@ -11,12 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from orchestrator.host.cgroups import CPU, FREEZER, described
 from orchestrator.host.live import live_runs
 from orchestrator.topology.checks import Check, State
 from orchestrator.topology.doctor_docker import look_at_docker
+from orchestrator.topology.doctor_noise import look_at_noise
 from orchestrator.topology.programs import HEDGER
 
 OLDEST_KERNEL = (5, 10)
@@ -84,36 +85,13 @@ def _hedger() -> Iterator[Check]:
     yield Check("delay line", state, found, "" if here else "install the kernel's extra modules package")
 
 
-def _quiet() -> Iterator[Check]:
-    cpus = os.cpu_count() or 1
-    load = os.getloadavg()[0]
-    busy = load > cpus / 2
-    yield Check(
-        "load",
-        State.WARNING if busy else State.OK,
-        f"{load:.2f} on {cpus} CPUs",
-        "stop what else is running: it will show in the tails" if busy else "",
-    )
-    if cpus < 2:
-        yield Check("CPUs", State.WARNING, str(cpus), "with fewer than 2, client and server disturb each other")
-    yield from _setting(
-        "clocksource",
-        Path("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        ("tsc", "arch_sys_counter", "kvm-clock"),
-        "reading the clock is slow here and widens every latency",
-    )
-    yield from _setting(
-        "governor",
-        Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        ("performance",),
-        "cpupower frequency-set -g performance",
-    )
-
-
-def _setting(name: str, path: Path, good: tuple[str, ...], remedy: str) -> Iterator[Check]:
-    if path.exists():
-        value = path.read_text().strip()
-        yield Check(name, State.OK if value in good else State.WARNING, value, "" if value in good else remedy)
+def _control_groups() -> Iterator[Check]:
+    """For two faults only: freeze and cpu-quota, on the netns backend."""
+    faults = {FREEZER: "freeze", CPU: "cpu-quota"}
+    for controller, found in described():
+        remedy = f"mount cgroup v2 (mount -t cgroup2 none /sys/fs/cgroup), for faults of kind {faults[controller]}"
+        state = State.WARNING if found is None else State.OK
+        yield Check(f"{controller} groups", state, found or "none", "" if found else remedy)
 
 
 def _dead_runs() -> Iterator[Check]:
@@ -129,6 +107,7 @@ _LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (
     _bcc,
     _hedger,
     look_at_docker,
-    _quiet,
+    look_at_noise,
+    _control_groups,
     _dead_runs,
 )

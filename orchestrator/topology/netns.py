@@ -18,14 +18,14 @@ from pyroute2 import IPRoute
 
 from hedgerow_node.control import ControlClient
 from orchestrator.collect.folder import RunFolder
+from orchestrator.host import cgroups
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
 from orchestrator.host.namespaces import DIRECTORY, create, inside
-from orchestrator.host.undo import carry_out, delete_namespace, end_processes
-from orchestrator.scenario.models import Scenario
+from orchestrator.host.undo import carry_out, delete_namespace, end_processes, release_controller, remove_cgroups
 from orchestrator.topology import programs
-from orchestrator.topology.base import CLIENT, HEDGER, server_name
+from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.nodes import Nodes
 
 INTERFACE = "eth0"
@@ -33,6 +33,8 @@ BRIDGE = "bridge0"
 CLIENT_ADDRESS = "10.77.0.1"
 PREFIX_LENGTH = 24
 _END_TIMEOUT_S = 3.0
+#: Puts the shell into the control groups named before `--`, then becomes the command after it.
+_ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"'
 
 
 def server_address(replica: int) -> str:
@@ -45,20 +47,23 @@ class NetnsTopology:
 
     backend = "netns"
 
-    def __init__(self, scenario: Scenario, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
-        self._scenario, self._live, self._journal, self._log = scenario, live, journal, folder.log
-        self._replicas = range(scenario.topology.replicas)
+    def __init__(self, layout: Layout, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
+        self._layout, self._live, self._journal, self._log = layout, live, journal, folder.log
+        self._replicas = range(layout.replicas)
         self._namespaces: list[str] = []
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._groups: dict[str, cgroups.Group] = {}
+        self._releases_controller = False
         self._nodes = Nodes(self._ending, self._words)
 
     def up(self) -> None:
         """Namespaces, links and programs, in this order; RunError where a program does not come up."""
         self._connect_nodes()
         self._journal.change("start the nodes' programs", end_processes(self._live.run_id))
+        self._make_groups()
         client = self._namespace("client")
         for replica in self._replicas:
-            listen = f"0.0.0.0:{self._scenario.service.port}"
+            listen = f"0.0.0.0:{self._layout.port}"
             self._start(
                 server_name(replica), self._namespace(f"server{replica}"), programs.SERVER, ["--listen", listen]
             )
@@ -68,8 +73,17 @@ class NetnsTopology:
             self._nodes.connect(node, self._socket(node))
 
     def down(self) -> None:
-        """Ends the programs, the hedger first so that it can detach, and removes the namespaces."""
+        """Ends the programs, the hedger first so that it can detach, and removes the namespaces.
+
+        Control groups go before everything else: what is frozen does not end.
+        """
         self._nodes.close()
+        if self._groups:
+            carry_out(remove_cgroups(self._live.run_id))
+            self._groups = {}
+        if self._releases_controller:
+            carry_out(release_controller())
+            self._releases_controller = False
         if self._processes:
             for node in (HEDGER, *self._processes):
                 if node in self._processes:
@@ -81,7 +95,7 @@ class NetnsTopology:
 
     def servers(self) -> list[tuple[str, int]]:
         """Address and port of every replica."""
-        return [(server_address(replica), self._scenario.service.port) for replica in self._replicas]
+        return [(server_address(replica), self._layout.port) for replica in self._replicas]
 
     def control(self, node: str) -> ControlClient:
         """The control channel of a node."""
@@ -91,12 +105,48 @@ class NetnsTopology:
         """Raises RunError where a program or its worker has ended."""
         self._nodes.check()
 
+    def freeze(self, node: str) -> None:
+        """By the control group's freezer."""
+        self._groups[node].freeze()
+
+    def thaw(self, node: str) -> None:
+        """See `freeze`."""
+        self._groups[node].thaw()
+
+    def frozen(self, node: str) -> bool:
+        """What the freezer says."""
+        return self._groups[node].frozen
+
+    def limit_cpu(self, node: str, percent: float | None) -> None:
+        """By the control group's quota."""
+        self._groups[node].limit(percent)
+
+    def throttled(self, node: str) -> int:
+        """The control group's nr_throttled."""
+        return self._groups[node].throttled
+
     def describe(self) -> dict[str, Any]:
         """Nothing that the manifest does not know."""
         return {}
 
     def _namespace(self, role: str) -> str:
         return namespace_name(self._live.run_id, role)
+
+    def _make_groups(self) -> None:
+        """Journalled after the programs though made before them: so they are taken away first."""
+        wanted = {cgroups.FREEZER: self._layout.freezes, cgroups.CPU: self._layout.limits}
+        controllers = frozenset(controller for controller, needed in wanted.items() if needed)
+        if not controllers:
+            return
+        run_id = self._live.run_id
+        if self._layout.limits and cgroups.needs_controller():
+            self._journal.change("hand the cpu controller down to control groups", release_controller())
+            self._releases_controller = True
+        self._journal.change(f"make control groups {cgroups.group_name(run_id, '')}*", remove_cgroups(run_id))
+        for node in (CLIENT, *map(server_name, self._replicas)):
+            group = cgroups.prepare(cgroups.group_name(run_id, node), controllers)
+            self._groups[node] = group
+            group.make()
 
     def _connect_nodes(self) -> None:
         roles = {"client": CLIENT_ADDRESS, **{f"server{n}": server_address(n) for n in self._replicas}}
@@ -124,8 +174,13 @@ class NetnsTopology:
         return name
 
     def _start(self, node: str, namespace: str, program: Path, arguments: Sequence[str]) -> None:
-        """nsenter rather than `ip netns exec`, which mounts another /sys; setpriv so that no program outlives us."""
-        command = ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net={DIRECTORY / namespace}", "--"]
+        """nsenter rather than `ip netns exec`, which mounts another /sys; setpriv so that no program outlives us.
+
+        The program enters its control groups before it is itself, so that none of its processes is left outside.
+        """
+        entrances = self._groups[node].entrances if node in self._groups else ()
+        command = ["sh", "-c", _ENTER, "sh", *map(str, entrances), "--"] if entrances else []
+        command += ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net={DIRECTORY / namespace}", "--"]
         command += [sys.executable, str(program), *arguments, "--control", str(self._socket(node))]
         with self._log.open("ab") as log:
             self._processes[node] = subprocess.Popen(

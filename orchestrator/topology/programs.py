@@ -18,7 +18,8 @@ def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], ru
     """The fields of the message `configure` to the hedger, which then is at work, switched off; blocks switch it."""
     hedging = scenario.hedging
     return {
-        "services": [[list(servers[0])]],
+        "services": [[list(server) for server in servers]],
+        "target": hedging.target,
         "request_id": hedging.request_id.model_dump(),
         "copy_id": None if hedging.copy_id is None else {"offset": hedging.copy_id.offset, "length": 1},
         "delay_ns": hedging.delay_ns,

@@ -1,0 +1,107 @@
+"""Faults of the processor: others compete for it, or a node may use only a share of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from orchestrator.run.faults.acts import Act, Proof
+from orchestrator.run.faults.scene import Scene
+from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
+
+#: Burners must have got this share of what they could at most have got, others' burners taken into account. It is
+#: small because a host that is busy with something else leaves them little, and is no less short of time for that.
+LEAST_BURNT = 0.05
+
+
+def cores() -> int:
+    """The processors that nodes have: those of this process, since nodes are started by it or share the host."""
+    return len(os.sched_getaffinity(0))
+
+
+def burners_of(stress: Fault) -> int:
+    """How many processes burn on each node that `stress` strikes; none for other faults."""
+    return stress.per_core * cores() if isinstance(stress, CpuStress) else 0
+
+
+class Stress:
+    """Processes on the node that do nothing but compute."""
+
+    def apply(self, act: Act, scene: Scene) -> None:
+        """Arranges it."""
+        scene.strike(act, burners=burners_of(act.fault))
+
+    def undo(self, act: Act, scene: Scene) -> None:
+        """Ends them."""
+        scene.end_strikes(act.node)
+
+    def proof(self, act: Act, scene: Scene) -> Proof:
+        """The burners got processor time: at least a small share of what they could have got."""
+        told = scene.told(act)
+        evidence = {} if told is None else told["proof"]
+        if told is not None:
+            act.applied_ns, act.undone_ns = told["applied_ns"], told["undone_ns"]
+        problem = act.shortfall(scene.start_ns, scene.finished_ns)
+        if problem is not None:
+            return Proof(False, problem, evidence)
+        at_most_ns = self.at_most_ns(act, scene)
+        share = (evidence.get("cpu_ns") or 0) / at_most_ns
+        words = f"burners got {share:.0%} of the processor time that they could have got"
+        return Proof(share >= LEAST_BURNT, words, {**evidence, "at_most_ns": at_most_ns})
+
+    @staticmethod
+    def at_most_ns(act: Act, scene: Scene) -> int:
+        """The processor time that the act's burners can have got beside those of other acts of the block."""
+        others = sum(burners_of(other.fault) for other in scene.acts if other is not act and _overlap(act, other))
+        burners, processors = burners_of(act.fault), float(cores())
+        share = min(burners, processors * burners / (burners + others))
+        quotas = [
+            other.fault.percent / 100
+            for other in scene.acts
+            if isinstance(other.fault, CpuQuota) and other.node == act.node and _overlap(act, other)
+        ]
+        return max(1, round(min(share, *quotas, processors) * ((act.undone_ns or 0) - (act.applied_ns or 0))))
+
+
+class Quota:
+    """The node's control group gets a share of one processor and no more."""
+
+    def apply(self, act: Act, scene: Scene) -> None:
+        """Arranges it."""
+        scene.at(act.occurrence.offset_ns, lambda: self._limit(act, scene), early=True)
+        if act.occurrence.until_ns is not None:
+            scene.at(act.occurrence.until_ns, lambda: self.undo(act, scene))
+
+    @staticmethod
+    def _limit(act: Act, scene: Scene) -> None:
+        fault: Any = act.fault
+        act.applied_ns = time.monotonic_ns()
+        scene.topology.limit_cpu(act.node, fault.percent)
+        # Asking an engine takes a while, and others may be due: so afterwards, at the price of a period or two.
+        act.evidence["nr_throttled_before"] = scene.topology.throttled(act.node)
+
+    def undo(self, act: Act, scene: Scene) -> None:
+        """Lifts it where it is on."""
+        if act.is_on:
+            act.undone_ns = time.monotonic_ns()
+            scene.topology.limit_cpu(act.node, None)
+            act.evidence["nr_throttled_after"] = scene.topology.throttled(act.node)
+
+    def proof(self, act: Act, scene: Scene) -> Proof:
+        """The node had to wait in some periods, for its share was used up."""
+        problem = act.shortfall(scene.start_ns, scene.finished_ns)
+        if problem is not None:
+            return Proof(False, problem, act.evidence)
+        periods = act.evidence["nr_throttled_after"] - act.evidence["nr_throttled_before"]
+        words = f"throttled in {periods} periods"
+        return Proof(periods > 0, words if periods else "the node never used up its share", act.evidence)
+
+
+def _overlap(one: Act, other: Act) -> bool:
+    """Whether the two are planned to be on at the same time."""
+
+    def ends(act: Act) -> float:
+        return float("inf") if act.occurrence.until_ns is None else act.occurrence.until_ns
+
+    return one.occurrence.offset_ns < ends(other) and other.occurrence.offset_ns < ends(one)

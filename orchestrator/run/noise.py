@@ -1,0 +1,164 @@
+"""How evenly this host lets programs wake up when nothing of the run is at work yet: a probe of its own noise.
+
+On each CPU that the run may use, all at once, a process of its own sleeps to a deadline every millisecond, as the
+testbed's programs sleep, and notes how late it is back. Deadlines that pass while it is kept from running count with
+the lateness they met, so a pause of 5 ms is five late wake-ups and not one. What a wake-up is late by, every latency
+measured afterwards may be off by.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import struct
+from array import array
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from hedgerow_node.clock import now_ns, set_timer_slack_ns
+from hedgerow_node.poller import Poller
+from hedgerow_node.processes import Worker, fork_worker
+from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from orchestrator.errors import RunError
+from orchestrator.host.facts.activity import cpu_time_ms
+from orchestrator.host.facts.tree import Tree
+
+FULL_NS = 2 * NS_PER_S
+SHORT_NS = 300 * NS_PER_MS
+SHORT_RUN_NS = 30 * NS_PER_S
+INTERVAL_NS = NS_PER_MS
+LATE_NS = NS_PER_MS
+#: From the word to the first deadline: for all processes to have heard it.
+_LEAD_NS = 50 * NS_PER_MS
+_PATIENCE_S = 30.0
+_READY = b"ready"
+_FIRST = struct.Struct("=q")  #: when the first deadline is, ns
+
+
+def probe_length(run_ns: int, smoke: bool = False) -> tuple[int, str]:
+    """How long to probe, ns, before a run expected to take `run_ns`, and why: two seconds are not for short runs."""
+    if smoke:
+        return SHORT_NS, "short: a smoke run"
+    if run_ns < SHORT_RUN_NS:
+        return SHORT_NS, f"short: a run of less than {SHORT_RUN_NS // NS_PER_S} s"
+    return FULL_NS, "in full"
+
+
+def probe(duration_ns: int, length: str = "in full") -> dict[str, Any]:
+    """Probes for `duration_ns` and tells the manifest's `noise`; `length` says why it took that long.
+
+    Raises RunError where a process of the probe fails.
+    """
+    stolen_ms = _steal_ms()
+    cpus = sorted(os.sched_getaffinity(0))
+    latenesses_ns = array("q")
+    for measured in _on_all(cpus, duration_ns // INTERVAL_NS):
+        latenesses_ns.extend(measured)
+    stolen_after_ms = _steal_ms()
+    return {
+        "duration_s": duration_ns / NS_PER_S,
+        "length": length,
+        "cpus": len(cpus),
+        **summarised(latenesses_ns),
+        "steal_ms": None if stolen_ms is None or stolen_after_ms is None else stolen_after_ms - stolen_ms,
+    }
+
+
+def in_words(noise: dict[str, Any]) -> str:
+    """The manifest's `noise` in a line."""
+    late = noise["lateness_us"]
+    stolen = "" if not noise["steal_ms"] else f", {noise['steal_ms']} ms stolen by the hypervisor"
+    return f"host noise: wake-ups late by {late['p50']:.0f} µs (P50), {late['p99']:.0f} µs (P99){stolen}"
+
+
+def summarised(latenesses_ns: array[int]) -> dict[str, Any]:
+    """Number of wake-ups, quantiles of their lateness (order statistics, µs), and the share later than 1 ms."""
+    ordered = sorted(latenesses_ns)
+    count = len(ordered)
+
+    def quantile_us(percent: int) -> float:
+        return ordered[-(-count * percent // 100) - 1] / NS_PER_US
+
+    return {
+        "wakeups": count,
+        "lateness_us": {"p50": quantile_us(50), "p99": quantile_us(99), "max": ordered[-1] / NS_PER_US},
+        "late_1ms": sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
+    }
+
+
+def latenesses(first_ns: int, count: int, now: Callable[[], int], wait: Callable[[int], object]) -> array[int]:
+    """The lateness, ns, at each of `count` deadlines from `first_ns` on; `wait` sleeps until one, as `now` tells."""
+    found = array("q", bytes(8 * count))
+    done = 0
+    while done < count:
+        wait(first_ns + done * INTERVAL_NS)
+        woken_ns = now()
+        while done < count and first_ns + done * INTERVAL_NS <= woken_ns:
+            found[done] = woken_ns - first_ns - done * INTERVAL_NS
+            done += 1
+    return found
+
+
+def _on_all(cpus: list[int], count: int) -> list[array[int]]:
+    """What a process on each of `cpus` found; none of them outlives this, however it ends."""
+    with ExitStack() as stack:
+        workers = {cpu: _forked(cpu, count, stack) for cpu in cpus}
+        for cpu, worker in workers.items():
+            _receive(worker, cpu, len(_READY))
+        first_ns = now_ns() + _LEAD_NS
+        for worker in workers.values():
+            with suppress(BrokenPipeError):  # that it has ended is seen below
+                worker.channel.sendall(_FIRST.pack(first_ns))
+        return [array("q", _receive(worker, cpu, 8 * count)) for cpu, worker in workers.items()]
+
+
+def _forked(cpu: int, count: int, stack: ExitStack) -> Worker:
+    """A process on `cpu` that ends with `stack`.
+
+    Signals wait meanwhile: Python runs functions of its own as it forks, and would swallow what their handlers raise
+    there. They go on waiting in the process, which is killed and not asked to end.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        worker = fork_worker(lambda channel: _measure(channel, cpu, count))
+        stack.callback(_end, worker)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return worker
+
+
+def _measure(channel: socket.socket, cpu: int, count: int) -> None:
+    os.sched_setaffinity(0, {cpu})
+    set_timer_slack_ns(1)
+    gc.disable()
+    channel.sendall(_READY)
+    (first_ns,) = _FIRST.unpack(channel.recv(_FIRST.size))
+    channel.sendall(latenesses(first_ns, count, now_ns, Poller().wait).tobytes())
+
+
+def _receive(worker: Worker, cpu: int, size: int) -> bytes:
+    """The next `size` bytes that the process on `cpu` sends; RunError where it ends or stays silent."""
+    worker.channel.settimeout(FULL_NS / NS_PER_S + _PATIENCE_S)
+    received = bytearray()
+    while len(received) < size:
+        try:
+            chunk = worker.channel.recv(size - len(received))
+        except TimeoutError as error:
+            raise RunError(f"the noise probe on CPU {cpu} does not end", "is the host overloaded?") from error
+        if not chunk:
+            raise RunError(f"the noise probe on CPU {cpu} failed", "its words are on stderr")
+        received += chunk
+    return bytes(received)
+
+
+def _end(worker: Worker) -> None:
+    worker.kill()
+    worker.reap()
+    worker.channel.close()
+
+
+def _steal_ms() -> int | None:
+    return (cpu_time_ms(Tree()) or {}).get("steal")

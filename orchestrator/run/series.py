@@ -1,0 +1,154 @@
+"""A run's blocks, one after the other: the hedger set for each arm, faults proven, what is not proven run again.
+
+A block in which a fault was not proven to happen is discarded, since nobody can say what it measured: it is told to
+whoever watches, written down, and run again, twice at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from hedgerow_node.control import ControlError
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from orchestrator.host.journal import Journal
+from orchestrator.plan.blocks import Block, Plan
+from orchestrator.run.block import Attempt, BlockReport, BlockRun
+from orchestrator.run.faults.acts import Act, Proof
+from orchestrator.run.manifest import Manifest
+from orchestrator.run.progress import Watcher
+from orchestrator.scenario.checks import check_delay_line_capacity
+from orchestrator.scenario.experiment import Arm, Experiment
+from orchestrator.topology.base import HEDGER, Topology
+from orchestrator.topology.programs import hedger_assignment
+
+MAX_ATTEMPTS = 3
+
+
+class Series:
+    """The blocks of `plan` on a topology that is up; what there is to tell goes to manifest, journal and watcher."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        topology: Topology,
+        folder: RunFolder,
+        manifest: Manifest,
+        journal: Journal,
+        watcher: Watcher,
+    ) -> None:
+        self._experiment, self._topology, self._folder = experiment, topology, folder
+        self._manifest, self._journal, self._watcher = manifest, journal, watcher
+        self._serials = itertools.count()
+        self._assignment: dict[str, Any] | None = None
+        self._engine, self._delay_line = "", ""
+        self._known_arms: set[str | None] = set()
+        self._statistics: list[dict[str, Any]] = []
+
+    def run(self, plan: Plan, run_id: str) -> None:
+        """Runs them all. Raises RunError where a program fails or a fault cannot be proven."""
+        for block in plan:
+            arm = self._experiment.arm(block.arm)
+            self._set_hedger(arm, run_id)
+            self._run_until_proven(block, arm)
+        self._read_delay_line("after")
+        self._manifest.set(delay_line_statistics=self._statistics)
+
+    def _set_hedger(self, arm: Arm, run_id: str) -> None:
+        """Only where an arm's settings are others than those at work: configuring compiles."""
+        servers = self._topology.servers()[: arm.scenario.topology.replicas]
+        assignment = hedger_assignment(arm.scenario, servers, run_id)
+        if assignment != self._assignment:
+            if self._assignment is not None:
+                self._read_delay_line("after")
+            self._configure(assignment)
+            self._assignment = assignment
+            self._statistics.append({"arm": arm.name})
+            self._read_delay_line("before")
+        if arm.name not in self._known_arms:
+            self._known_arms.add(arm.name)
+            check_delay_line_capacity(arm.scenario, self._delay_line)
+            self._manifest.add_arm(arm.name, self._engine, self._delay_line)
+
+    def _configure(self, assignment: dict[str, Any]) -> None:
+        try:
+            state = self._topology.control(HEDGER).call("configure", **assignment)
+        except ControlError as error:
+            self._topology.check()
+            raise RunError(f"hedger: {error}", "orchestrator doctor says what is missing") from error
+        found = (state["engine"], state["delay_line"])
+        if found != (self._engine, self._delay_line):
+            self._engine, self._delay_line = found
+            self._watcher.say(f"engine {self._engine}, delay line {self._delay_line}")
+
+    def _read_delay_line(self, when: str) -> None:
+        self._statistics[-1][when] = self._topology.control(HEDGER).call("delay-line")["statistics"]
+
+    def _run_until_proven(self, block: Block, arm: Arm) -> None:
+        for number in range(1, MAX_ATTEMPTS + 1):
+            attempt = Attempt(block, arm.scenario, next(self._serials), number)
+            self._watcher.begin(block)
+            self._journal.note("block", **_place(attempt), attempt=number)
+            report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
+            self._note_faults(attempt, report)
+            if not report.unproven:
+                self._manifest.add_block(attempt, report)
+                self._watcher.end(report.text())
+                return
+            self._discard(attempt, report)
+        act, proof = report.unproven[0]
+        raise RunError(
+            f"{attempt.name}: {_unproven(act, proof)}, in {MAX_ATTEMPTS} attempts; {proof.evidence}",
+            "docs/scenarios.md says what proves each fault; see journal.jsonl for every attempt",
+        )
+
+    def _note_faults(self, attempt: Attempt, report: BlockReport) -> None:
+        for act, proof in report.acts:
+            planned_ns, planned_until_ns = act.planned_ns(report.start_ns)
+            self._journal.note(
+                "fault",
+                **_place(attempt),
+                key=act.key,
+                fault=act.fault.fault,
+                target=act.node,
+                planned_ns=planned_ns,
+                applied_ns=act.applied_ns,
+                planned_until_ns=planned_until_ns,
+                undone_ns=act.undone_ns,
+                start_ns=report.start_ns,
+                proven=proof.proven,
+                proof=proof.as_record(),
+            )
+        for act in report.too_late:
+            self._journal.note(
+                "fault-too-late", **_place(attempt), key=act.key, fault=act.fault.fault, target=act.node
+            )
+
+    def _discard(self, attempt: Attempt, report: BlockReport) -> None:
+        reasons = [_unproven(act, proof) for act, proof in report.unproven]
+        self._journal.note("block-discarded", **_place(attempt), attempt=attempt.number, reasons=reasons)
+        self._manifest.add_discarded(attempt, reasons)
+        self._folder.set_aside(attempt.block, attempt.serial)
+        self._watcher.say(f"{attempt.name}: attempt {attempt.number} of {MAX_ATTEMPTS} discarded: {_few(reasons)}")
+
+
+def _place(attempt: Attempt) -> dict[str, Any]:
+    block = attempt.block
+    return {
+        "serial": attempt.serial,
+        "order": block.order,
+        "arm": block.arm,
+        "strategy": block.strategy,
+        "block": block.number,
+    }
+
+
+def _unproven(act: Act, proof: Proof) -> str:
+    return f"{act.fault.fault} of {act.node} ({act.key}) is not proven: {proof.finding}"
+
+
+def _few(reasons: Sequence[str]) -> str:
+    more = f"; and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"
