@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hedgerow_node.records import FIRST_WARMUP_ID, Action, Outcome, Winner
+from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
 from orchestrator.analysis.quantiles import Floats, Rounds, Weights
 from orchestrator.collect.tables import Columns
 from orchestrator.scenario.claim_grammar import FUNCTIONS
@@ -14,14 +14,23 @@ Ints = NDArray[np.int64]
 
 
 class Measures:
-    """What one strategy did, by round: latencies and latenesses in ns, and counts of everything else.
+    """What one strategy did, by round: latencies, latenesses and waiting in ns, and counts of everything else.
 
     `samples`, `hedges` and `server` are the strategy's rows of the three tables, `rounds` the run's block numbers in
     ascending order. `hedges` and `server` are None where the strategy has no rows there; without server rows,
-    `extra_load` and `stalled_hedged` have no value.
+    `extra_load` and `stalled_hedged` have no value; nor has the lateness of sends unless `open_arrivals` (a closed
+    loop has no schedule to be late against).
     """
 
-    def __init__(self, samples: Columns, hedges: Columns | None, server: Columns | None, rounds: Ints) -> None:
+    def __init__(
+        self,
+        samples: Columns,
+        hedges: Columns | None,
+        server: Columns | None,
+        rounds: Ints,
+        *,
+        open_arrivals: bool = False,
+    ) -> None:
         self.rounds = len(rounds)
         index = np.searchsorted(rounds, samples["block"])
         answered = samples["outcome"] == Outcome.ANSWERED
@@ -31,8 +40,15 @@ class Measures:
         self.timeouts = self._by_round(index[samples["outcome"] == Outcome.TIMEOUT])
         self.errors = self._by_round(index[samples["outcome"] == Outcome.ERROR])
         self.duplicates = self._by_round(index, np.maximum(samples["copies_received"].astype(np.int64) - 1, 0))
+        scheduled = (samples["sent_ns"] != NO_TIME) & open_arrivals
+        self.send_lateness = self._times(samples["sent_ns"] - samples["intended_ns"], scheduled, index)
+        stamped = answered & (samples["kernel_rx_ns"] != NO_TIME)
+        self.buffered = self._times(samples["received_ns"] - samples["kernel_rx_ns"], stamped, index)
         self._read_hedges(hedges, rounds)
         self._read_server(server, rounds)
+
+    def _times(self, values: Ints, chosen: NDArray[np.bool_], index: Ints) -> Rounds:
+        return Rounds(values[chosen].astype(np.float64), index[chosen], self.rounds)
 
     def _read_hedges(self, hedges: Columns | None, rounds: Ints) -> None:
         if hedges is None:
@@ -67,14 +83,18 @@ class Measures:
 
     def values_behind(self, function: str) -> int:
         """How many values a quantile `function` is taken from."""
-        return len(self.lateness if function.startswith("lateness") else self.latency)
+        return len(self._values(function))
+
+    def _values(self, function: str) -> Rounds:
+        named = {"lateness": self.lateness, "send_lateness": self.send_lateness, "buffered": self.buffered}
+        return named.get(function.rpartition("_")[0], self.latency)
 
     def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
         """`function` of the claim grammar for each resample; times in ns, NaN where there is no value.
 
         Requests without an answer count as taking `unanswered_ns`, which must be no shorter than any answered one.
         """
-        values = self.lateness if function.startswith("lateness") else self.latency
+        values = self._values(function)
         quantile = FUNCTIONS[function].quantile
         if function == "mean":
             return values.mean(weights, unanswered_ns)
@@ -86,7 +106,7 @@ class Measures:
     def _evaluate_counts(self, function: str, weights: Weights) -> Floats:
         requests = weights @ self.requests
         if function == "duplicates":
-            return (weights @ self.duplicates).astype(np.float64)
+            return np.where(requests > 0, weights @ self.duplicates, np.nan)
         if function == "rate":
             return _ratio(weights @ self.hedges, requests)
         if function == "answered":

@@ -21,7 +21,7 @@ def overhead(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[di
     """One entry a condition: `p50_us`, `p99_us` and, but for the first, `over_us`: how much more the P50 is than the
     first condition's, each figure as [value, low, high] with its 95 % interval in µs (null with too few blocks).
     """
-    samples = read_samples(folder)
+    samples = read_samples(folder)[None]
     numbers = np.unique(samples[conditions[0]]["block"])
     measures = {name: Measures(samples[name], None, None, numbers) for name in conditions}
     once, resamples = plain(len(numbers)), resample(len(numbers), seed)

@@ -1,25 +1,28 @@
 """summary.json: every figure of a run with its interval, and the verdict on every claim.
 
-Works from the run folder alone: scenario.yaml says what was claimed, the tables what happened, manifest.json on what.
+Works from the run folder alone: scenario.yaml says what was claimed, the tables what happened, manifest.json on what,
+and journal.jsonl what was done to whom meanwhile.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.bootstrap import interval, resample
+from orchestrator.analysis.estimates import estimate
+from orchestrator.analysis.faults import DiscardedBlock
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Weights, plain
-from orchestrator.analysis.verdicts import Evidence, Finding, judge, overall
+from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.analysis.verdicts import Evidence, Finding, Verdict, judge, overall
+from orchestrator.analysis.windows import due_meanwhile
 from orchestrator.collect.folder import RunFolder
-from orchestrator.collect.tables import read_hedges, read_samples, read_server
 from orchestrator.errors import RunError
-from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS, parse_claim
-from orchestrator.scenario.load import load_scenario
+from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import Claim, Scenario, Strategy
 
 SCHEMA = 1
@@ -31,34 +34,31 @@ _NS_PER_MS, _NS_PER_US = 1e6, 1e3
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:
-    """The content of summary.json, computed from the manifest, the scenario and the tables of `folder`.
+    """The content of summary.json, computed from manifest, scenario, tables and journal of `folder`.
 
     The same folder always gives the same summary. Raises RunError where the folder lacks something, ScenarioError
     where its scenario cannot be read.
     """
-    scenario = load_scenario(folder.scenario)
     manifest = _manifest(folder)
-    measures = read_measures(folder, scenario)
-    rounds = next(iter(measures.values())).rounds
-    resamples = resample(rounds, scenario.design.seed)
-    evidence = Evidence(measures, resamples, scenario.workload.timeout_ns)
-    findings = [(claim, judge(parse_claim(claim.expect), evidence)) for claim in scenario.claims]
+    run = read_run(folder)
+    evidence = {arm.name: Evidence(arm.measures, run.resamples, arm.scenario.workload.timeout_ns) for arm in run.arms}
+    arms = [_arm(arm, run, evidence[arm.name]) for arm in run.arms]
+    across = _judged(run.experiment.claims, Evidence.across(evidence)) if run.experiment.claims else []
+    verdicts: list[Verdict] = [
+        claim["verdict"] for claims in (across, *(arm["claims"] for arm in arms)) for claim in claims
+    ]
+    modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return {
         "schema": SCHEMA,
-        "scenario": scenario.name,
+        "scenario": run.experiment.name,
         "run": folder.name,
         **{key: manifest.get(key) for key in _MANIFEST_KEYS},
-        "arrivals": scenario.workload.arrivals.mode,
-        "blocks": rounds,
-        "verdict": overall([finding.verdict for _, finding in findings]),
-        "strategies": {
-            strategy: {
-                **_strategy(measures[strategy], resamples),
-                **_published(scenario, strategy),
-            }
-            for strategy in scenario.strategies
-        },
-        "claims": [_claim(claim, finding) for claim, finding in findings],
+        "arrivals": modes.pop() if len(modes) == 1 else "mixed",
+        "blocks": run.rounds,
+        "verdict": overall(verdicts),
+        **_by_arm(run, arms, across),
+        "faults": [entry for arm in run.arms for entry in _faults(arm)],
+        "discarded": [_discarded(block) for block in run.discarded],
     }
 
 
@@ -66,19 +66,6 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
     """Write `summary` as summary.json, and give it to the owner of the results folder."""
     folder.summary.write_text(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     folder.give_to_owner()
-
-
-def read_measures(folder: RunFolder, scenario: Scenario) -> dict[str, Measures]:
-    """The figures of each strategy of `scenario`; RunError where one has no samples."""
-    samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
-    missing = [strategy for strategy in scenario.strategies if strategy not in samples]
-    if missing:
-        raise RunError(f"{folder.name} holds no samples of {', '.join(missing)}", "run the scenario again")
-    numbers = np.unique(np.concatenate([columns["block"] for columns in samples.values()]))
-    return {
-        strategy: Measures(samples[strategy], hedges.get(strategy), server.get(strategy), numbers)
-        for strategy in scenario.strategies
-    }
 
 
 def _manifest(folder: RunFolder) -> dict[str, Any]:
@@ -89,6 +76,56 @@ def _manifest(folder: RunFolder) -> dict[str, Any]:
             f"{folder.manifest} cannot be read: {error}", "is this the folder of a finished run?"
         ) from error
     return manifest
+
+
+def _by_arm(run: RunData, arms: list[dict[str, Any]], across: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures: of the run itself where it has no arms, else of each of them, and the claims across them."""
+    if not run.experiment.has_arms:
+        return {"strategies": arms[0]["strategies"], "claims": arms[0]["claims"]}
+    matrix = {"matrix": run.experiment.document["matrix"]} if run.matrix else {}
+    return {**matrix, "arms": arms, "claims": across}
+
+
+def _arm(arm: ArmData, run: RunData, evidence: Evidence) -> dict[str, Any]:
+    claims = _judged(arm.scenario.claims, evidence)
+    return {
+        "name": arm.name,
+        "set": run.experiment.arm(arm.name).set,
+        "arrivals": arm.scenario.workload.arrivals.mode,
+        "verdict": overall([claim["verdict"] for claim in claims]),
+        "strategies": {
+            strategy: {**_strategy(measures, run.resamples), **_published(arm.scenario, strategy)}
+            for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
+        },
+        "claims": claims,
+    }
+
+
+def _judged(claims: Sequence[Claim], evidence: Evidence) -> list[dict[str, Any]]:
+    return [_claim(claim, judge(parse_claim(claim.expect), evidence)) for claim in claims]
+
+
+def _faults(arm: ArmData) -> list[dict[str, Any]]:
+    """What became of each of the arm's faults on each node that it strikes, one that never came included."""
+    entries = []
+    for index, fault in enumerate(arm.scenario.faults):
+        for target in targets_of(fault, arm.scenario.topology.replicas):
+            records = [record for record in arm.faults if (record.declared, record.target) == (index, target)]
+            entries.append(
+                {
+                    "arm": arm.name,
+                    "fault": fault.fault,
+                    "target": target,
+                    "occurrences": len(records),
+                    "proven": sum(record.proven for record in records),
+                    "requests": {name: due_meanwhile(arm, name, records) for name in arm.scenario.strategies},
+                }
+            )
+    return entries
+
+
+def _discarded(block: DiscardedBlock) -> dict[str, Any]:
+    return {"arm": block.arm, "strategy": block.strategy, "block": block.block, "reasons": list(block.reasons)}
 
 
 def _strategy(measures: Measures, resamples: Weights | None) -> dict[str, Any]:
@@ -116,22 +153,33 @@ def _strategy(measures: Measures, resamples: Weights | None) -> dict[str, Any]:
             for name, function in _LATENESSES.items()
             if name != "max"
         },
+        "send_lateness_us": _send_lateness(measures),
+        "buffered_ms": {
+            name: _rounded(measures.evaluate(f"buffered_{name}", once)[0], _NS_PER_MS) for name in ("p50", "p99")
+        },
     }
     censored = [name for name, value in latencies.items() if np.isinf(value)]
     return {**summary, "censored": censored} if censored else summary
+
+
+def _send_lateness(measures: Measures) -> dict[str, float | None] | None:
+    """How late requests were sent; None where there was no schedule to be late against."""
+    if not len(measures.send_lateness):
+        return None
+    once = plain(measures.rounds)
+    quantiles = {name: measures.evaluate(f"send_lateness_{name}", once)[0] for name in ("p50", "p99")}
+    figures = {**quantiles, "max": measures.send_lateness.maximum(once)[0]}
+    return {name: _rounded(value, _NS_PER_US) for name, value in figures.items()}
 
 
 def _interval(
     measures: Measures, function: str, resamples: Weights | None, ns_per_unit: float
 ) -> list[float | None] | None:
     """The 95 % interval of `function`; an end beyond the time-out is null, as is all of it for a small sample."""
-    quantile = FUNCTIONS[function].quantile
-    if resamples is None or (quantile is not None and measures.values_behind(function) < samples_needed(quantile)):
+    found = estimate(measures, function, resamples)
+    if found.low is None or found.high is None:
         return None
-    ends = interval(measures.evaluate(function, resamples))
-    if ends is None or np.isinf(ends[0]):
-        return None
-    return [_rounded(end, ns_per_unit) for end in ends]
+    return [_rounded(end, ns_per_unit) for end in (found.low, found.high)]
 
 
 def _published(scenario: Scenario, strategy: Strategy) -> dict[str, Any]:

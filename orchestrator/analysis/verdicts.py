@@ -11,7 +11,7 @@ for both ends of what it may be, the time-out and infinity; where the two disagr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -34,6 +34,8 @@ from orchestrator.scenario.claim_grammar import (
 )
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
+#: What a request without an answer is taken to have taken: the two ends of what it may be.
+Unanswered = Literal["forever", "timeout"]
 
 _NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "count": 1.0}
 
@@ -56,11 +58,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What claims are judged on: figures by strategy, resamples (None with too few rounds), time-out in ns."""
+    """What claims are judged on: figures by strategy, resamples (None with too few rounds), time-out in ns.
+
+    `arms` holds the evidence of each arm, for claims that name arms; all have the same resamples, so that rounds are
+    paired across arms too.
+    """
 
     measures: Mapping[str, Measures]
     resamples: Weights | None
     timeout_ns: int
+    arms: Mapping[str | None, Evidence] = field(default_factory=dict)
+
+    @classmethod
+    def across(cls, arms: Mapping[str | None, Evidence]) -> Evidence:
+        """What claims that name the arm of every figure are judged on."""
+        return replace(next(iter(arms.values())), arms=arms)
+
+    def of(self, call: Call) -> Evidence:
+        """The evidence of the arm that `call` names; this one where it names none."""
+        return self if call.arm is None else self.arms[call.arm]
 
     @property
     def rounds(self) -> int:
@@ -94,10 +110,11 @@ def overall(verdicts: list[Verdict]) -> Verdict | None:
 
 def _decide(claim: Comparison, evidence: Evidence, weights: Weights) -> tuple[Verdict, str]:
     found: list[Verdict] = []
-    for unanswered_ns in (np.inf, float(evidence.timeout_ns)):
+    either: tuple[Unanswered, Unanswered] = ("forever", "timeout")
+    for unanswered in either:
         with np.errstate(invalid="ignore", divide="ignore"):
-            left = _evaluate(claim.left, evidence, weights, unanswered_ns)
-            right = _evaluate(claim.right, evidence, weights, unanswered_ns)
+            left = _evaluate(claim.left, evidence, weights, unanswered)
+            right = _evaluate(claim.right, evidence, weights, unanswered)
             difference = interval(left - right)
         if difference is None:
             return "inconclusive", _undefined(claim, evidence) or "the claim divides by zero in some resamples"
@@ -127,7 +144,7 @@ def _compare(operator: str, difference: Interval) -> Verdict:
 def _shortfall(claim: Comparison, evidence: Evidence) -> str:
     """Why the claim's figures cannot be judged at all, empty where they can."""
     for call in claim.calls():
-        measures, quantile = evidence.measures[call.strategy], FUNCTIONS[call.function].quantile
+        measures, quantile = evidence.of(call).measures[call.strategy], FUNCTIONS[call.function].quantile
         values = measures.values_behind(call.function)
         if quantile is not None and values < samples_needed(quantile):
             kind = "hedges" if call.function.startswith("lateness") else "requests"
@@ -140,28 +157,30 @@ def _shortfall(claim: Comparison, evidence: Evidence) -> str:
 def _undefined(claim: Comparison, evidence: Evidence) -> str:
     """Which of the claim's figures is no plain number in some resample, empty where all are."""
     for call in claim.calls():
-        measures = evidence.measures[call.strategy]
+        here = evidence.of(call)
         weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples
-        values = measures.evaluate(call.function, weights)
+        values = here.measures[call.strategy].evaluate(call.function, weights)
         if np.isinf(values).any():
-            return f"{call.text} falls among requests without an answer (> {format_duration(evidence.timeout_ns)})"
+            return f"{call.text} falls among requests without an answer (> {format_duration(here.timeout_ns)})"
         if np.isnan(values).any():
             return f"{call.text} has no value in some rounds"
     return ""
 
 
 def _evaluate(
-    expression: Expression, evidence: Evidence, weights: Weights, unanswered_ns: float = float("inf")
+    expression: Expression, evidence: Evidence, weights: Weights, unanswered: Unanswered = "forever"
 ) -> Floats:
-    """`expression` for each resample; latencies of unanswered requests are taken as `unanswered_ns`."""
+    """`expression` for each resample; unanswered requests take forever, or just as long as their arm's time-out."""
     if isinstance(expression, Number):
         return np.full(len(weights), expression.value)
     if isinstance(expression, Call):
-        return evidence.measures[expression.strategy].evaluate(expression.function, weights, unanswered_ns)
+        here = evidence.of(expression)
+        unanswered_ns = float(here.timeout_ns) if unanswered == "timeout" else np.inf
+        return here.measures[expression.strategy].evaluate(expression.function, weights, unanswered_ns)
     if isinstance(expression, Negation):
-        return -_evaluate(expression.operand, evidence, weights, unanswered_ns)
-    left = _evaluate(expression.left, evidence, weights, unanswered_ns)
-    right = _evaluate(expression.right, evidence, weights, unanswered_ns)
+        return -_evaluate(expression.operand, evidence, weights, unanswered)
+    left = _evaluate(expression.left, evidence, weights, unanswered)
+    right = _evaluate(expression.right, evidence, weights, unanswered)
     with np.errstate(invalid="ignore", divide="ignore"):
         if expression.operator == "/":
             return np.where(right == 0, np.nan, left / right)
@@ -190,7 +209,8 @@ def _without_factor(expression: Expression) -> Expression:
 
 def _unit(expression: Expression) -> str:
     if expression.dimension is Dimension.DURATION:
-        return "us" if all(call.function.startswith("lateness") for call in calls(expression)) else "ms"
+        lateness = ("lateness", "send_lateness")
+        return "us" if all(call.function.startswith(lateness) for call in calls(expression)) else "ms"
     return "count" if expression.dimension is Dimension.COUNT else "ratio"
 
 

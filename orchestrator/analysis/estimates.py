@@ -1,0 +1,40 @@
+"""A figure with its 95 % interval, where the sample is large enough for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.analysis.bootstrap import interval
+from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.quantiles import Weights, plain
+from orchestrator.plan.sample_size import samples_needed
+from orchestrator.scenario.claim_grammar import FUNCTIONS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure of one strategy: NaN where it has no value, +inf where it lies beyond the time-out.
+
+    `low` and `high` are the interval's ends, None where there is no interval; `high` may be +inf.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def scaled(self, ns_per_unit: float) -> Estimate:
+        """The same in other units."""
+        low, high = (None if end is None else end / ns_per_unit for end in (self.low, self.high))
+        return Estimate(self.value / ns_per_unit, low, high)
+
+
+def estimate(measures: Measures, function: str, resamples: Weights | None) -> Estimate:
+    """`function` of the claim grammar with its interval; times in ns."""
+    value = float(measures.evaluate(function, plain(measures.rounds))[0])
+    quantile = FUNCTIONS[function].quantile
+    if resamples is None or (quantile is not None and measures.values_behind(function) < samples_needed(quantile)):
+        return Estimate(value)
+    ends = interval(measures.evaluate(function, resamples))
+    return Estimate(value) if ends is None or np.isinf(ends[0]) else Estimate(value, *ends)

@@ -1,0 +1,60 @@
+"""Whether an effect is larger than the host's own noise, as the probe before the run found it.
+
+The main noise floor of a run is its A/A control: baseline against baseline, under the very load of the run. The
+probe is the second one, and sees what no comparison inside a run can: how late this host, still idle, lets a plain
+wake-up be. Every latency ends with a wake-up, so an effect on a quantile that is smaller than what a wake-up alone
+is late by at that quantile may be the host's and not the strategy's: it decides nothing, whatever its interval. That
+P50 overheads of 20 µs lie below the noise of most set-ups is the reason to ask at all.
+
+A probe knows its P50, its P99 and its maximum. A quantile takes the next one above it, and a figure that is no
+quantile (a mean) the P99: where in doubt the host is taken to be the noisier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_NS_PER_US = 1_000
+#: The largest share of requests that each figure of the probe answers for.
+_UP_TO = ((0.5, "p50"), (0.99, "p99"), (1.0, "max"))
+_NAMES = {"p50": "P50", "p99": "P99", "max": "the latest"}
+
+
+@dataclass(frozen=True)
+class HostNoise:
+    """The lateness of wake-ups before the run, ns by the figures' names in the manifest."""
+
+    lateness_ns: Mapping[str, float]
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> HostNoise | None:
+        """What the run's manifest tells; None where it has no probe."""
+        noise = manifest.get("noise")
+        if noise is None:
+            return None
+        return cls({name: noise["lateness_us"][name] * _NS_PER_US for _, name in _UP_TO})
+
+    def floor_ns(self, quantile: float | None) -> float:
+        """What an effect on `quantile` (0.99; None: no quantile) must exceed, ns."""
+        return self.lateness_ns[_figure(quantile)]
+
+    def exceeds(self, margin_ns: float, quantile: float | None) -> bool:
+        """Whether the noise is as large as `margin_ns` or larger: what a claim has to spare, either sign, ns."""
+        return self.floor_ns(quantile) >= abs(margin_ns)
+
+    def reason(self, margin_ns: float, quantile: float | None) -> str:
+        """In words why such a margin decides nothing; empty where it does."""
+        if not self.exceeds(margin_ns, quantile):
+            return ""
+        floor_us, margin_us = self.floor_ns(quantile) / _NS_PER_US, abs(margin_ns) / _NS_PER_US
+        return (
+            f"{margin_us:.0f} µs are not more than this host's own noise: before the run, "
+            f"wake-ups were {floor_us:.0f} µs late ({_NAMES[_figure(quantile)]})"
+        )
+
+
+def _figure(quantile: float | None) -> str:
+    wanted = 0.99 if quantile is None else quantile
+    return next(name for share, name in _UP_TO if wanted <= share)

@@ -1,0 +1,101 @@
+"""A run as the analysis and the plots see it: by arm, with measures by strategy and the faults that struck.
+
+Arms share their rounds: round n of every arm ran in the same stretch of time, and one set of resamples serves them
+all, so that a comparison across arms is paired by round as one within an arm is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from orchestrator.analysis.bootstrap import resample
+from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
+from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.quantiles import Weights
+from orchestrator.collect.folder import RunFolder
+from orchestrator.collect.tables import (
+    Columns,
+    no_copies,
+    no_hedges,
+    no_samples,
+    read_hedges,
+    read_samples,
+    read_server,
+)
+from orchestrator.errors import RunError
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.load import load_experiment
+from orchestrator.scenario.models import Scenario
+
+
+@dataclass(frozen=True)
+class ArmData:
+    """One arm (`name` None where the run has none): rows and measures of every strategy of its `scenario`.
+
+    A strategy that left no rows has empty columns, and measures without values.
+    """
+
+    name: str | None
+    scenario: Scenario
+    samples: dict[str, Columns]
+    hedges: dict[str, Columns]
+    server: dict[str, Columns]
+    measures: dict[str, Measures]
+    faults: tuple[FaultRecord, ...]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """A whole run; `resamples` is None where it has too few rounds for intervals."""
+
+    experiment: Experiment
+    arms: tuple[ArmData, ...]
+    rounds: int
+    resamples: Weights | None
+    discarded: tuple[DiscardedBlock, ...]
+
+    @property
+    def matrix(self) -> tuple[str, ...]:
+        """The swept keys, outermost first; none where the run is no sweep."""
+        return tuple(self.experiment.document.get("matrix") or ())
+
+
+def read_run(folder: RunFolder) -> RunData:
+    """All that `folder` tells; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
+    experiment = load_experiment(folder.scenario)
+    samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
+    blocks = [columns["block"] for strategies in samples.values() for columns in strategies.values()]
+    if not blocks:
+        raise RunError(f"{folder.name} holds no samples", "run the scenario again")
+    numbers = np.unique(np.concatenate(blocks))
+    log = read_fault_log(folder.journal)
+    arms = []
+    for arm in experiment.arms:
+        strategies: tuple[str, ...] = arm.scenario.strategies
+        sampled, hedged, served = samples.get(arm.name, {}), hedges.get(arm.name, {}), server.get(arm.name, {})
+        own_samples = {strategy: sampled.get(strategy, no_samples()) for strategy in strategies}
+        measures = {
+            strategy: Measures(
+                own_samples[strategy],
+                hedged.get(strategy),
+                served.get(strategy),
+                numbers,
+                open_arrivals=arm.scenario.is_open,
+            )
+            for strategy in strategies
+        }
+        arms.append(
+            ArmData(
+                arm.name,
+                arm.scenario,
+                samples=own_samples,
+                hedges={strategy: hedged.get(strategy, no_hedges()) for strategy in strategies},
+                server={strategy: served.get(strategy, no_copies()) for strategy in strategies},
+                measures=measures,
+                faults=tuple(record for record in log.records if record.arm == arm.name),
+            )
+        )
+    resamples = resample(len(numbers), experiment.scenario.design.seed)
+    return RunData(experiment, tuple(arms), len(numbers), resamples, log.discarded)
