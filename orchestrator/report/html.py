@@ -1,0 +1,61 @@
+"""report.html: one file that shows what was claimed, what this run says of it, how sure it is, and on which machine.
+
+Self-contained: style and pictures are in it, no script is needed to read it, it works offline and on paper.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.report import figures
+from orchestrator.report.page import LATENCIES, Page, gather
+
+
+def write_report(folder: RunFolder) -> None:
+    """Write report.html of the run in `folder`; RunError where the folder lacks what it shows."""
+    folder.report.write_text(render(gather(folder)))
+    folder.give_to_owner()
+
+
+def render(page: Page) -> str:
+    """`page` as HTML."""
+    return environment().get_template("report.html.j2").render(page=page, latencies=LATENCIES)
+
+
+def environment() -> Environment:
+    """Jinja2 with our templates and the way in which figures are written everywhere."""
+    jinja = Environment(
+        loader=PackageLoader("orchestrator.report"),
+        autoescape=select_autoescape(enabled_extensions=("j2",), default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters |= {
+        "interval": figures.interval,
+        "number": figures.number,
+        "micros": figures.micros,
+        "percent": figures.percent,
+        "observed": figures.observed,
+        "picture": _picture,
+        "flow": _flow,
+    }
+    jinja.globals["latency"] = figures.latency
+    return jinja
+
+
+def _flow(value: Any) -> str:
+    """A value of a scenario as one writes it on one line of YAML."""
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("\n...\n").strip()
+    )
+
+
+def _picture(svg: str) -> Markup:
+    """Pictures are ours, made by matplotlib and by `inline_svg`: nothing in them came from a scenario unescaped."""
+    return Markup(svg)  # noqa: S704

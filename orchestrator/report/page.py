@@ -1,0 +1,217 @@
+"""What the report's page shows, gathered from a run folder: the template only lays it out.
+
+Everything comes from the folder: summary, manifest, scenario, journal, plots. A year later, on another machine, the
+page is the same.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hedgerow_node.units import NS_PER_S
+from orchestrator.analysis.faults import FaultRecord, read_fault_log
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from orchestrator.report import figures
+from orchestrator.report.inline_svg import inline
+from orchestrator.report.plot_names import file_endings
+from orchestrator.report.threats import Threat, threats
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.load import load_experiment
+
+LATENCIES = ("p50", "p95", "p99", "p999", "max")
+_VERDICT_WORDS = {
+    "supported": "All claims are supported by this run.",
+    "refuted": "At least one claim is refuted by this run.",
+    "inconclusive": "This run cannot decide every claim.",
+    None: "This scenario claims nothing.",
+}
+#: What each kind of picture shows; names of picture files begin with these.
+CAPTIONS = {
+    "latency-ccdf": (
+        "The tail",
+        "Share of the requests slower than x, both axes logarithmic, with 95 % bands: the further left and down, the "
+        "better.",
+    ),
+    "hedged-ecdf": (
+        "Requests in trouble",
+        "Only the requests that were stalled or hedged: what hedging does for those it is for.",
+    ),
+    "lateness-ecdf": (
+        "Lateness of the hedges",
+        "How long after its deadline each hedge left, seen by one kernel tap for every strategy.",
+    ),
+    "latency-over-time": (
+        "Latency over time",
+        "Each request at its intended time within the block; shaded, the faults as they were carried out.",
+    ),
+    "sweep": ("Over the swept values", "P50 and P99 with 95 % intervals, a line a strategy."),
+    "extra-load-p99": ("What it costs", "Extra load on the servers against P99: towards the lower left is better."),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot ready to stand in the page."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """The figures of one arm, or of the whole scenario where it has none (`name` None)."""
+
+    name: str | None
+    anchor: str
+    changes: dict[str, Any]
+    strategies: dict[str, dict[str, Any]]
+    claims: list[dict[str, Any]]
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Strike:
+    """One occurrence of a fault as it was carried out in one block."""
+
+    block: str
+    fault: str
+    target: str
+    planned: str
+    began_late: str
+    lasted: str
+    proof: str
+    proven: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the template needs; `folded` where the parts are points of a sweep, which the sweep's plot sums up."""
+
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+    experiment: Experiment
+    headline: str
+    parts: list[Part]
+    pictures: list[Picture]
+    folded: bool
+    strikes: list[Strike]
+    threats: list[Threat]
+    command: str
+    scenario_text: str
+    environment: list[tuple[str, str]]
+
+
+def gather(folder: RunFolder) -> Page:
+    """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
+    summary, manifest = _json(folder, "summary"), _json(folder, "manifest")
+    experiment = load_experiment(folder.scenario)
+    parts = list(_parts(folder, summary))
+    drawn = {picture.name for part in parts for picture in part.pictures}
+    return Page(
+        summary=summary,
+        manifest=manifest,
+        experiment=experiment,
+        headline=_VERDICT_WORDS[summary["verdict"]],
+        parts=parts,
+        pictures=[picture for picture in _pictures(folder, None, "") if picture.name not in drawn],
+        folded="matrix" in experiment.document,
+        strikes=list(_strikes(folder)),
+        threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
+        command=command(manifest),
+        scenario_text=folder.scenario.read_text(),
+        environment=list(_environment(manifest)),
+    )
+
+
+def command(manifest: dict[str, Any]) -> str:
+    """The command line that made the run, as one pastes it into a shell."""
+    words = manifest.get("command") or []
+    return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
+
+
+def _json(folder: RunFolder, which: str) -> dict[str, Any]:
+    path = getattr(folder, which)
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{path} cannot be read: {error}", f"orchestrator analyze {folder.path} makes it anew"
+        ) from error
+    return content
+
+
+def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
+    if "arms" not in summary:
+        yield Part(None, "", {}, summary["strategies"], summary["claims"], list(_pictures(folder, None, "")))
+        return
+    endings = file_endings(arm["name"] for arm in summary["arms"])
+    for arm in summary["arms"]:
+        ending = endings[arm["name"]]
+        pictures = list(_pictures(folder, arm["name"], ending))
+        yield Part(arm["name"], f"arm{ending}", arm["set"], arm["strategies"], arm["claims"], pictures)
+
+
+def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Picture]:
+    """The plots of an arm, or those of the whole run, in the order of `CAPTIONS`."""
+    for kind, (title, caption) in CAPTIONS.items():
+        stem = f"{kind}{ending}"
+        path = folder.plots / f"{stem}.svg"
+        if path.exists():
+            about = title if arm is None else f"{title}: {arm}"
+            yield Picture(stem, about, caption, inline(path.read_text(), stem, f"{about}. {caption}"))
+
+
+def _strikes(folder: RunFolder) -> Iterator[Strike]:
+    """The fault records of the journal, but for those of discarded blocks."""
+    for record in read_fault_log(folder.journal).records:
+        yield _strike(record)
+
+
+def _strike(record: FaultRecord) -> Strike:
+    applied_ns, undone_ns, planned_ns = record.applied_ns, record.undone_ns, record.planned_ns
+    planned = f"at {_seconds(planned_ns - record.start_ns)}"
+    if record.planned_until_ns is not None:
+        planned += f" for {_seconds(record.planned_until_ns - planned_ns)}"
+    return Strike(
+        block=f"{record.arm}, " * (record.arm is not None) + f"{record.strategy}, block {record.block}",
+        fault=record.fault,
+        target=record.target,
+        planned=planned,
+        began_late=figures.NONE if applied_ns is None else figures.micros((applied_ns - planned_ns) / 1_000),
+        lasted=figures.NONE if applied_ns is None or undone_ns is None else _seconds(undone_ns - applied_ns),
+        proof=_spoken(record.proof),
+        proven=record.proven,
+    )
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / NS_PER_S:.3f} s"
+
+
+def _environment(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for section in ("host", "versions", "noise"):
+        for name, value in (manifest.get(section) or {}).items():
+            yield f"{section}: {name.replace('_', ' ')}", _spoken(value)
+    for name in ("backend", "engine", "delay_line", "started_at", "finished_at", "seeds"):
+        yield name.replace("_", " "), _spoken(manifest.get(name))
+    git = manifest.get("git") or {}
+    yield "git commit", f"{git.get('commit') or 'unknown'}{' (with uncommitted changes)' if git.get('dirty') else ''}"
+
+
+def _spoken(value: Any) -> str:
+    if value is None or value == []:
+        return "not told"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_spoken(item)}" for name, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_spoken(item) for item in value)
+    return str(value)

@@ -1,0 +1,135 @@
+"""extra-load-p99: what a shorter tail costs: P99 against the copies that servers received beyond one a request.
+
+A point a strategy, with 95 % intervals both ways; over a matrix, a path a strategy through the swept values, hollow
+where it begins. An arm has a panel to itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from orchestrator.analysis.estimates import Estimate, estimate
+from orchestrator.analysis.quantiles import Weights
+from orchestrator.analysis.run_data import ArmData, RunData
+from orchestrator.report.plots.style import (
+    BEYOND,
+    HEIGHT,
+    MARKS,
+    NOTE,
+    NS_PER_MS,
+    STYLES,
+    WIDTH,
+    fit_y,
+    handles_of,
+    legend,
+    new_figure,
+    percent_ticks,
+    say_nothing_there,
+    undress,
+)
+from orchestrator.report.plots.sweep import series_of, short
+
+_COLUMNS = 3
+_PANEL = 3.1  # inches
+_LEAST_LOAD = 0.005  #: an axis shows at least this much extra load, so that noise is not blown up
+
+
+@dataclass
+class _Shown:
+    """What an axis must hold: extra loads, and latencies in ms."""
+
+    loads: list[float] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+
+
+def extra_load(run: RunData) -> Figure:
+    """The figure of a whole run; the panels of a matrix have common axes."""
+    told = []
+    if run.matrix:
+        key, series = series_of(run)
+        panels = [(one.title, one.arms) for one in series]
+        told.append(f"{short(key)} from {series[0].values[0]} (hollow) to {series[0].values[-1]}")
+    else:
+        panels = [(arm.name or "", (arm,)) for arm in run.arms]
+    columns = min(_COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = new_figure(WIDTH if columns < _COLUMNS else 1.2 * WIDTH, HEIGHT if rows == 1 else 1.2 + _PANEL * rows)
+    together = bool(run.matrix)
+    grid: list[Axes] = list(figure.subplots(rows, columns, sharex=together, sharey=together, squeeze=False).ravel())
+    everywhere = _Shown()
+    for number, (axes, (title, arms)) in enumerate(zip(grid, panels, strict=False)):
+        undress(axes)
+        axes.set_title(title, fontsize=10, color=NOTE)
+        shown = everywhere if together else _Shown()
+        _draw(axes, arms, run.resamples, shown)
+        if not together or number == len(panels) - 1:
+            _fit(axes, shown)
+        if number + columns >= len(panels):
+            axes.set_xlabel("extra load")
+            axes.tick_params(labelbottom=True)
+        if number % columns == 0:
+            axes.set_ylabel("P99 latency (ms)")
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    figure.suptitle(
+        "Extra load (copies received by servers / requests - 1) against P99", x=0.01, ha="left", fontsize=12
+    )
+    told.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
+    handles, labels = handles_of(grid)
+    legend(figure, "; ".join(told), handles=handles, labels=labels)
+    return figure
+
+
+def _fit(axes: Axes, shown: _Shown) -> None:
+    fit_y(axes, shown.latencies)
+    low, high = min([0.0, *shown.loads]), max([_LEAST_LOAD, *shown.loads])
+    margin = 0.06 * (high - low)
+    axes.set_xlim(low - margin, high + margin)
+    axes.locator_params(axis="x", nbins=6)
+    percent_ticks(axes.xaxis)
+
+
+def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown: _Shown) -> None:
+    """Draw a point or a path for each strategy, and note in `shown` what must be seen."""
+    strategies = [name for name in STYLES if any(name in arm.measures for arm in arms)]
+    drawn = 0
+    for strategy in strategies:
+        colour, dashes = STYLES[strategy]
+        path: list[tuple[float, float]] = []
+        for arm in arms:
+            if strategy not in arm.measures:
+                continue
+            load = estimate(arm.measures[strategy], "extra_load", resamples)
+            p99_ms = estimate(arm.measures[strategy], "p99", resamples).scaled(NS_PER_MS)
+            timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
+            if math.isnan(load.value) or math.isnan(p99_ms.value):
+                continue
+            x, y = load.value, min(p99_ms.value, timeout_ms)
+            across, along = _ends(load, math.inf), _ends(p99_ms, timeout_ms)
+            if across:
+                axes.plot(across, [y, y], color=colour, lw=1.1, marker="|", ms=5, zorder=3)
+            if along:
+                axes.plot([x, x], along, color=colour, lw=1.1, marker="_", ms=5, zorder=3)
+            mark, size = (BEYOND, 9) if math.isinf(p99_ms.value) else (MARKS[strategy], 6)
+            hollow = not path and len(arms) > 1
+            axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc="white" if hollow else colour, zorder=4)
+            shown.loads += [x, *across]
+            shown.latencies += [y, *along]
+            path.append((x, y))
+        if len(path) > 1:
+            axes.plot(*zip(*path, strict=True), color=colour, ls=dashes, lw=1.2, alpha=0.7, zorder=2)
+        if path:
+            line = dashes if len(path) > 1 else "none"
+            axes.plot([], [], marker=MARKS[strategy], color=colour, ls=line, label=strategy)
+        drawn += len(path)
+    if not drawn:
+        say_nothing_there(axes)
+
+
+def _ends(found: Estimate, limit: float) -> list[float]:
+    return [] if found.low is None or found.high is None else [found.low, min(found.high, limit)]

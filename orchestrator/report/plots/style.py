@@ -1,0 +1,133 @@
+"""What the plots have in common: colours, canvases, ticks, legends, and how a figure becomes files.
+
+matplotlib takes a second to import: commands that draw nothing do not import this package.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+#: Okabe and Ito's palette, told apart by the colour-blind, with a dash pattern each for print without colour.
+STYLES: dict[str, tuple[str, Any]] = {
+    "baseline": ("#000000", "solid"),
+    "app-seed": ("#D55E00", (0, (5, 1.5))),
+    "app-deadline": ("#E69F00", (0, (3, 1, 1, 1))),
+    "app-asyncio": ("#CC79A7", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
+    "app-native": ("#56B4E9", (0, (8, 2))),
+    "proxy": ("#767676", (0, (2.5, 1.5))),
+    "kernel": ("#0072B2", "solid"),
+    "kernel-clone": ("#009E73", (0, (1, 1))),
+}
+#: A mark each where single points are drawn.
+MARKS = dict(zip(STYLES, "osP^vXDp", strict=True))
+WIDTH, HEIGHT = 8.0, 4.6  #: inches; at 110 dpi as wide as a README shows pictures
+BEYOND = r"$\uparrow$"  #: the mark of what lies beyond the time-out
+NOTE = "#555555"  #: colour of words that are no data
+NS_PER_S, NS_PER_MS, NS_PER_US = 1e9, 1e6, 1e3
+_DPI = 110
+_DECADE, _MANY_UPRIGHT, _MANY_ACROSS = 10.0, 100.0, 2000.0
+
+
+def canvas(title: str, x_label: str, y_label: str, arm: str | None = None) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes; `arm` is told beside the title."""
+    figure = new_figure()
+    axes = figure.add_subplot()
+    axes.set_title(titled(title, arm), loc="left", fontsize=12)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    undress(axes)
+    return figure, axes
+
+
+def new_figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
+    """An empty figure of `width` by `height` inches whose parts make room for each other."""
+    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+
+
+def titled(title: str, arm: str | None) -> str:
+    """The title of a plot about one arm, or about a run without arms (None)."""
+    return title if arm is None else f"{title}: {arm}"
+
+
+def undress(axes: Axes) -> None:
+    """No frame, and lines to read values by."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(which="major", alpha=0.3, lw=0.6)
+
+
+def legend(figure: Figure, title: str | None = None, columns: int | None = None, **handles: Any) -> None:
+    """A legend below the axes, where it hides no curve."""
+    columns = columns or (2 if title is None else 5)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, title=title, **handles)
+
+
+def handles_of(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+    """Each strategy once, in the order of the scenario format, whichever panels it is in."""
+    found = {
+        label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    labels = [strategy for strategy in STYLES if strategy in found]
+    return [found[label] for label in labels], labels
+
+
+def say_nothing_there(axes: Axes, words: str = "none in this run") -> None:
+    """Words in place of data."""
+    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=NOTE)
+
+
+def log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks at 1, 2 and 5 of each decade, at powers of ten alone where `low` … `high` are too many decades for more.
+
+    They are written out: 2 5 10 20, where matplotlib would write powers of ten.
+    """
+    many = _MANY_ACROSS if isinstance(axis, XAxis) else _MANY_UPRIGHT
+    _log_ticks(axis, (1.0,) if low > 0 and high / low > many else (1.0, 2.0, 5.0))
+
+
+def _log_ticks(axis: Axis, steps: tuple[float, ...]) -> None:
+    axis.set_major_locator(LogLocator(base=10, subs=steps, numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+    if len(steps) > 1:
+        axis.set_minor_locator(NullLocator())
+
+
+def fit_y(axes: Axes, values: Sequence[float]) -> None:
+    """Limits that hold `values` with a margin: logarithmic where they span more than a decade, else from zero."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if low > 0 and high / low > _DECADE:
+        margin = 10 ** (0.08 * math.log10(high / low))
+        axes.set_yscale("log")
+        axes.set_ylim(low / margin, high * margin)
+        log_ticks(axes.yaxis, low, high)
+    else:
+        axes.set_ylim(min(0.0, low * 1.1), high * 1.1 or 1.0)
+
+
+def percent_ticks(axis: Axis) -> None:
+    """Ticks of ratios as percentages."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+
+
+def save(folder: Path, name: str, figure: Figure) -> None:
+    """Write `figure` into `folder` as NAME.png and NAME.svg; the same figure always gives the same bytes.
+
+    The canvases are asked directly: `savefig` would draw everything twice.
+    """
+    FigureCanvasAgg(figure).print_png(folder / f"{name}.png")  # type: ignore[no-untyped-call]  # matplotlib's
+    figure.set_layout_engine("none")  # the first drawing has laid it out
+    # without date and random ids, the same run gives the same file; text stays text, to be searched and copied
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        vector = FigureCanvasSVG(figure)
+        vector.print_svg(folder / f"{name}.svg", metadata={"Date": None})  # type: ignore[no-untyped-call]

@@ -1,0 +1,146 @@
+"""sweep: P99 and P50 with 95 % intervals against the value of the swept key, a line a strategy.
+
+Two swept keys make columns: the one with fewer values is told above them, the other runs along the axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from orchestrator.analysis.estimates import Estimate, estimate
+from orchestrator.analysis.quantiles import Weights
+from orchestrator.analysis.run_data import ArmData, RunData
+from orchestrator.report.plots.style import (
+    BEYOND,
+    MARKS,
+    NOTE,
+    NS_PER_MS,
+    STYLES,
+    WIDTH,
+    fit_y,
+    handles_of,
+    legend,
+    new_figure,
+    undress,
+)
+from orchestrator.report.plots.sweep_axis import SweepAxis, sweep_axis
+
+_FUNCTIONS, _HEIGHTS = ("p99", "p50"), (3, 2)
+_HEIGHT, _COLUMN = 6.2, 2.7  # inches
+#: How far apart, in hundredths of the axis, the strategies' intervals at one value stand.
+_DODGE = 1.0
+
+
+@dataclass(frozen=True)
+class Series:
+    """The arms along the axis, in the order of `values`, and what the other key is in all of them ("" if none)."""
+
+    title: str
+    values: tuple[Any, ...]
+    arms: tuple[ArmData, ...]
+
+
+def series_of(run: RunData) -> tuple[str, tuple[Series, ...]]:
+    """The key that runs along the axis, and a series for each value of the other one."""
+    values = {key: _in_order([run.experiment.arm(arm.name).set[key] for arm in run.arms]) for key in run.matrix}
+    along = max(run.matrix, key=lambda key: len(values[key]))  # the first of equals
+    other = next((key for key in run.matrix if key != along), None)
+    series = []
+    for outer in values[other] if other else (None,):
+        found = {
+            str(settings[along]): arm
+            for arm in run.arms
+            for settings in [run.experiment.arm(arm.name).set]
+            if other is None or settings[other] == outer
+        }
+        ordered = _as_on_axis(values[along])
+        title = "" if other is None else f"{short(other)} = {outer}"
+        series.append(Series(title, ordered, tuple(found[str(value)] for value in ordered)))
+    return along, tuple(series)
+
+
+def short(key: str) -> str:
+    """The last component of a dotted key."""
+    return key.rpartition(".")[2]
+
+
+def _in_order(values: Sequence[Any]) -> list[Any]:
+    """`values` without repetitions."""
+    return [value for index, value in enumerate(values) if value not in values[:index]]
+
+
+def _as_on_axis(values: Sequence[Any]) -> tuple[Any, ...]:
+    """`values` from left to right."""
+    labels = sweep_axis(values).labels
+    return tuple(sorted(values, key=lambda value: labels.index(str(value))))
+
+
+def sweep(run: RunData) -> Figure:
+    """The figure of a run over a matrix."""
+    key, columns = series_of(run)
+    width = max(WIDTH, _COLUMN * len(columns))
+    figure = new_figure(width, _HEIGHT)
+    grid = figure.subplots(
+        len(_FUNCTIONS), len(columns), sharex=True, sharey="row", squeeze=False, height_ratios=_HEIGHTS
+    )
+    axis = sweep_axis(columns[0].values)
+    for row, function in zip(grid, _FUNCTIONS, strict=True):
+        shown: list[float] = []
+        for axes, series in zip(row, columns, strict=True):
+            undress(axes)
+            shown += _draw(axes, axis, series, function, run.resamples)
+            axis.dress(axes, width / len(columns) - 1.0)
+        fit_y(row[0], shown)
+        row[0].set_ylabel(f"{function.upper()} (ms)")
+    for top, bottom, series in zip(grid[0], grid[-1], columns, strict=True):
+        top.set_title(series.title, fontsize=10, color=NOTE)
+        bottom.set_xlabel(key if len(columns) == 1 else short(key))
+    figure.align_ylabels(list(grid[:, 0]))
+    figure.suptitle(f"P99 and P50 over {short(key)}", x=0.01, ha="left", fontsize=12)
+    unanswered = any(np.isinf(m.latency.merged).any() for arm in run.arms for m in arm.measures.values())
+    told = "no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals"
+    handles, labels = handles_of(list(grid.ravel()))
+    legend(figure, told + ("; arrows: beyond the time-out" if unanswered else ""), handles=handles, labels=labels)
+    return figure
+
+
+def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples: Weights | None) -> list[float]:
+    """Draw `function` of every strategy; the values and ends of intervals that must be seen."""
+    strategies = [name for name in STYLES if any(name in arm.measures for arm in series.arms)]
+    shown: list[float] = []
+    for number, strategy in enumerate(strategies):
+        colour, dashes = STYLES[strategy]
+        dodge = _DODGE * (number - (len(strategies) - 1) / 2)
+        line: list[tuple[float, float]] = []
+        for place, arm in zip(axis.places, series.arms, strict=True):
+            if strategy not in arm.measures:
+                continue
+            timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
+            found = estimate(arm.measures[strategy], function, resamples)
+            at = axis.dodged(place, dodge)
+            shown += _interval(axes, at, found, timeout_ms, colour)
+            if np.isinf(found.value):
+                axes.plot([at], [timeout_ms], marker=BEYOND, ms=9, color=colour, ls="none")
+                shown.append(timeout_ms)
+            elif not np.isnan(found.value):
+                line.append((at, found.value / NS_PER_MS))
+                shown.append(found.value / NS_PER_MS)
+        if line:
+            places, heights = zip(*line, strict=True)
+            axes.plot(places, heights, color=colour, ls=dashes, lw=1.6, marker=MARKS[strategy], ms=5, label=strategy)
+    return shown
+
+
+def _interval(axes: Axes, at: float, found: Estimate, timeout_ms: float, colour: str) -> list[float]:
+    """Draw the bar of `found`; where it ends."""
+    if found.low is None or found.high is None:
+        return []
+    low, high = found.low / NS_PER_MS, min(found.high / NS_PER_MS, timeout_ms)
+    axes.plot([at, at], [low, high], color=colour, lw=1.2, marker="_", ms=6, solid_capstyle="butt")
+    return [low, high]

@@ -1,0 +1,144 @@
+"""What keeps a run's figures from meaning more than they do: the threats to validity of this scenario on this host.
+
+A report that only praises its figures is not believed. Each rule looks at what was run and says what follows from it;
+what does not apply is not said, so that what is said gets read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from orchestrator.plan.sample_size import MIN_BLOCKS
+from orchestrator.scenario.models import Scenario
+
+
+class Threat(NamedTuple):
+    """One threat: a heading of a few words, and what it means for the figures."""
+
+    heading: str
+    text: str
+
+
+#: A rule: the arms' scenarios, the manifest and the summary in, a threat out where it applies.
+_Rule = Callable[[list[Scenario], dict[str, Any], dict[str, Any]], Threat | None]
+
+
+def threats(scenarios: list[Scenario], manifest: dict[str, Any], summary: dict[str, Any]) -> list[Threat]:
+    """The threats that apply to a run of `scenarios` (one an arm), the gravest kinds first."""
+    return list(_applying(scenarios, manifest, summary))
+
+
+def _applying(scenarios: list[Scenario], manifest: dict[str, Any], summary: dict[str, Any]) -> Iterator[Threat]:
+    for rule in _RULES:
+        threat = rule(scenarios, manifest, summary)
+        if threat is not None:
+            yield threat
+
+
+def _few_blocks(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    blocks = scenarios[0].design.blocks
+    if blocks >= MIN_BLOCKS:
+        return None
+    return Threat(
+        "Too few blocks", f"{blocks} blocks of each strategy give no intervals: this run shows, it proves not."
+    )
+
+
+def _closed(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    if all(scenario.workload.arrivals.mode != "closed" for scenario in scenarios):
+        return None
+    return Threat(
+        "Closed arrivals",
+        "While a request is stuck its user sends no other, so the waiting of those that would have come is left out "
+        "(coordinated omission). Latencies under open arrivals would be longer.",
+    )
+
+
+def _healing(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    if not any(scenario.service.stall and scenario.service.stall.heal_on_duplicate for scenario in scenarios):
+        return None
+    return Threat(
+        "The rescue is certain by construction",
+        "The server answers the second copy of a stalled request at once. A real server that stalls may stall on the "
+        "copy too; what is measured is the hedger, not the odds of a hedge.",
+    )
+
+
+def _signals(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    if not any(fault.fault == "pause" for scenario in scenarios for fault in scenario.faults):
+        return None
+    return Threat(
+        "A signal is no collector",
+        "Pauses are SIGSTOP and SIGCONT: all threads stop at once and for a time that was chosen. Collectors stop "
+        "less regularly and often for less; gc_pause_real runs a real one.",
+    )
+
+
+def _burners(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    if not any(fault.fault == "cpu-stress" for scenario in scenarios for fault in scenario.faults):
+        return None
+    return Threat(
+        "One set of CPUs for all",
+        "Burners beside one node take CPU time from every node of this host, the servers and the kernel's own "
+        "threads included.",
+    )
+
+
+def _one_host(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    joined = "a Docker bridge" if manifest.get("backend") == "docker" else "a bridge between network namespaces"
+    return Threat(
+        "One host, no network",
+        f"Client, hedger and servers share one kernel and its CPUs, joined by {joined}: no network card, no switch, "
+        "no competing traffic. Round trips are far shorter than between machines.",
+    )
+
+
+def _virtual(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    if not manifest.get("host", {}).get("hypervisor"):
+        return None
+    return Threat(
+        "A virtual machine",
+        "The hypervisor may take the CPU away at any time, which shows as lateness of whoever was to run. Maxima and "
+        "P99.9 are this host's moods first of all.",
+    )
+
+
+def _htb(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[str, Any]) -> Threat | None:
+    if summary.get("delay_line") != "htb":
+        return None
+    return Threat(
+        "Another delay line than published",
+        "The published design holds requests in netem, which this kernel lacks; HTB classes did it here. Both are "
+        "tested against each other on stock kernels.",
+    )
+
+
+def _dirty(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    git = manifest.get("git") or {}
+    if git.get("commit") and not git.get("dirty"):
+        return None
+    state = "had changes that no commit holds" if git.get("commit") else "was no git checkout that could be asked"
+    return Threat("Sources not pinned", f"The sources {state}, so nobody can be sure to run the same again.")
+
+
+def _one_run(_scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    return Threat(
+        "One run on one machine",
+        "The intervals tell how sure this run is of this machine at that hour. Another machine is another "
+        "experiment: run it there.",
+    )
+
+
+_RULES: tuple[_Rule, ...] = (
+    _few_blocks,
+    _closed,
+    _healing,
+    _signals,
+    _burners,
+    _one_host,
+    _virtual,
+    _htb,
+    _dirty,
+    _one_run,
+)
