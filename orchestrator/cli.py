@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from orchestrator.commands import analyze, bench, doctor, down, images, plan, runs, schema, validate
+from orchestrator.commands import analyze, bench, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
 from orchestrator.errors import ExitCode, HedgerowError
 
@@ -25,6 +25,7 @@ app.command()(schema.schema)
 app.command()(runs.ls)
 app.command()(runs.show)
 app.command()(analyze.analyze)
+app.command()(report.report)
 app.command()(down.down)
 app.add_typer(images.app, name="images")
 app.command()(bench.bench)

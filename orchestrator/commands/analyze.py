@@ -18,6 +18,6 @@ def analyze(
     no_report: NoReport = False,
 ) -> None:
     """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
-    summary = evaluate(find_run(results, run), plots=not no_report)
+    summary = evaluate(find_run(results, run), report=not no_report)
     print_result(summary, as_json)
     raise exit_with(summary)

@@ -14,9 +14,10 @@ from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
-from orchestrator.run.block import BARE
+from orchestrator.run.messages import BARE
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
+from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.netns import NetnsTopology
 
@@ -36,7 +37,7 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
         folder = RunFolder.create(Path(directory), scenario.name)
         watch = watcher(block_etas_ns(scenario, plan))
-        measured = Run(scenario, plan, folder, watch)
+        measured = Run(Experiment.of(scenario), plan, folder, watch)
         try:
             measured.measure(NetnsTopology, "netns")
         finally:

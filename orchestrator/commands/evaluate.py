@@ -13,13 +13,14 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.options import print_json
 from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
-from orchestrator.scenario.load import load_scenario
+from orchestrator.scenario.load import load_experiment
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 
-def evaluate(folder: RunFolder, plots: bool) -> dict[str, Any]:
-    """Tables from the raw records where these are still there, summary.json, plots if wanted, checksums; the summary.
+def evaluate(folder: RunFolder, report: bool) -> dict[str, Any]:
+    """Tables from the raw records where these are still there, summary.json, plots and report.html if wanted,
+    checksums; the summary.
 
     Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
     """
@@ -27,15 +28,24 @@ def evaluate(folder: RunFolder, plots: bool) -> dict[str, Any]:
     from orchestrator.collect.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():
-        write_tables(folder, make_plan(load_scenario(folder.scenario)))
+        experiment = load_experiment(folder.scenario)
+        replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
+        write_tables(folder, make_plan(experiment), replicas)
     summary = summarise(folder)
     write_summary(folder, summary)
-    if plots:
-        from orchestrator.report.plots import draw  # noqa: PLC0415
-
-        draw(folder)
+    if report:
+        make_report(folder)
     write_checksums(folder)
     return summary
+
+
+def make_report(folder: RunFolder) -> None:
+    """Plots and report.html of a folder that has its tables and its summary."""
+    from orchestrator.report.html import write_report  # noqa: PLC0415
+    from orchestrator.report.plots import draw  # noqa: PLC0415
+
+    draw(folder)
+    write_report(folder)
 
 
 def print_result(summary: dict[str, Any], as_json: bool) -> None:

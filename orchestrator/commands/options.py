@@ -15,10 +15,16 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Override a key, e.g. --set workload.requests=500. May be repeated."
     ),
 ]
+Smoke = Annotated[
+    bool,
+    typer.Option("--smoke", help="The quick variant: one block of baseline and kernel, no claims; see `smoke:`."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, errors included.")]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="The folder that holds the runs.")]
 
-NoReport = Annotated[bool, typer.Option("--no-report", help="Skip the plots; tables and summary are made.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Skip plots and report.html; tables and summary are made.")
+]
 
 DEFAULT_RESULTS = Path("results")
 

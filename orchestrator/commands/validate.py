@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.options import AsJson, Overrides, print_json
+from orchestrator.commands.options import AsJson, Overrides, Smoke, print_json
 from orchestrator.errors import Problem, ScenarioError
-from orchestrator.scenario.load import load_scenario
+from orchestrator.scenario.load import load_experiment
 
 
 def validate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Scenario files.", show_default=False)],
     overrides: Overrides = None,
+    smoke: Smoke = False,
     as_json: AsJson = False,
 ) -> None:
     """Check scenario files; exit 2 and name every problem with its line and key where there is one."""
@@ -22,7 +23,7 @@ def validate(
     valid: list[dict[str, str]] = []
     for file in files:
         try:
-            valid.append({"file": str(file), "scenario": load_scenario(file, overrides or ()).name})
+            valid.append({"file": str(file), "scenario": load_experiment(file, overrides or (), smoke).name})
         except ScenarioError as error:
             problems += error.problems
     if problems:
