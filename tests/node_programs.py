@@ -139,12 +139,14 @@ class Client:
     folder: Path
 
     def start_block(self, server: tuple[str, int], strategy: str, **changes: Any) -> Path:
-        """Start a block of 20 requests by one user, without a pause, unless `changes` say otherwise."""
+        """Start a block of 20 requests by one user to one server, without a pause, unless `changes` say otherwise."""
         samples = self.folder / "block.samples"
         request = {
             "block": 0,
             "strategy": strategy,
             "servers": [list(server)],
+            "spread": "first",
+            "target": "same",
             "requests": {"first_id": 0, "count": 20},
             "warmup": {"first_id": FIRST_WARMUP_ID, "count": 3},
             "payload": 64,
@@ -153,6 +155,8 @@ class Client:
             "hedge_delay_ns": 50 * MS,
             "request_id": PLACES,
             "drain_ns": 0,
+            "lead_ns": 0,
+            "gc": None,
             "samples": str(samples),
         }
         self.program.control.call("start-block", **(request | changes))
@@ -164,7 +168,11 @@ class Client:
         event = self.program.control.wait_event(("block-done", "block-failed"), PATIENCE_S)
         if event["event"] == "block-failed":
             return Block(event)
-        return Block(event, {sample.request_id: sample for sample in read_rows(samples, Sample)})
+        return Block(event, self.read_samples(samples))
+
+    def read_samples(self, path: Path) -> dict[int, Sample]:
+        """The samples of a block that is done, by request id."""
+        return {sample.request_id: sample for sample in read_rows(path, Sample)}
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from hedge_log import HedgeLog
 from hedgerow_node.records import Hedge
 from hedgerow_node.wire import IdPlace
 from iproute import batch
-from kernel_programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings
+from kernel_programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings, Target
 
-CLIENT4, SERVER4, OTHER4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100)
-CLIENT6, SERVER6, OTHER6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100)
+CLIENT4, SERVER4, OTHER4, THIRD4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100), ("10.9.0.4", 9200)
+CLIENT6, SERVER6, OTHER6, THIRD6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100), ("fd09::4", 9200)
+REPLICAS4, REPLICAS6 = (SERVER4, OTHER4, THIRD4), (SERVER6, OTHER6, THIRD6)
 PASSED, DROPPED, REDIRECTED = -1, 2, 7  #: TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_REDIRECT
 MARK_PRIMER, MARK_CLONE, MARK_HEDGE = 0x4ED10000, 0x4ED20000, 0x4ED30000
 #: The first block of each test; the scoreboard outlives a bench, as the programs do.
@@ -123,7 +124,8 @@ class KernelBench:
         *,
         delay_ns: int = 1,
         expiry_ns: int = 60_000_000_000,
-        replicas: bool = False,
+        replicas: int = 1,
+        target: Target = Target.OTHER,
         request_id: IdPlace = FIRST_FOUR_BYTES,
         response_id: IdPlace = FIRST_FOUR_BYTES,
         copy_ordinal: IdPlace = NEXT_BYTE,
@@ -132,8 +134,8 @@ class KernelBench:
     ) -> None:
         """New settings. A delay of 1 ns means that a clone is due as soon as it is looked at."""
         services = [
-            Service([asked, other] if replicas else [asked], request_id, response_id, copy_ordinal)
-            for asked, other in ((SERVER4, OTHER4), (SERVER6, OTHER6))
+            Service(addresses[:replicas], request_id, response_id, copy_ordinal, target)
+            for addresses in (REPLICAS4, REPLICAS6)
         ]
         self.programs.configure(
             Settings(
@@ -151,7 +153,7 @@ class KernelBench:
 
     def occupy_lane(self, lane: int) -> None:
         """As if the lane's clone had been lost: nothing frees it."""
-        table = self.programs._map("lane_map")
+        table = self.programs.table("lane_map")
         lanes = table.Leaf()
         lanes.free_ns[lane] = 2**63
         table[ctypes.c_int(0)] = lanes
@@ -186,7 +188,14 @@ class KernelBench:
 def kernel_bench(programs: KernelPrograms, kind: DelayLineKind) -> Iterator[KernelBench]:
     """A bench for loaded programs; nothing of it is left afterwards."""
     with private_network():
-        batch("ip", ["link add out0 type veth peer name out1", "link set out0 up", "link set out1 up"])
+        batch(
+            "ip",
+            [
+                "link add out0 type veth peer name out1",
+                # The kernel's own IPv6 would announce itself, at a time of its choosing.
+                *(f"link set {name} {what}" for name in ("out0", "out1") for what in ("addrgenmode none", "up")),
+            ],
+        )
         # Clones wait for a minute, longer than any test: what crosses is what the test feeds to the rescuer.
         link = delay_link.make(delay_link.link_names("000000"), kind, 60_000_000_000, 0)
         yield KernelBench(programs, link, delay_link.interface_index("out0"))

@@ -19,13 +19,15 @@ from bpf.kernel_bench import (
     OTHER6,
     PASSED,
     REDIRECTED,
+    REPLICAS4,
+    REPLICAS6,
     SERVER4,
     SERVER6,
     KernelBench,
 )
 from hedgerow_node.lanes import LANES
 from hedgerow_node.records import Winner
-from kernel_programs import Mode
+from kernel_programs import Identity, Mode, Target
 
 HOUR_NS = 3_600_000_000_000
 
@@ -180,7 +182,7 @@ def test_a_lane_whose_clone_was_lost_does_not_hold_up_the_others(bench: KernelBe
 def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_sums(
     bench: KernelBench, name: str
 ) -> None:
-    bench.configure(replicas=True)
+    bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     asked = REPLICA_CASES[name]
     other = OTHER6 if ":" in asked.source[0] else OTHER4
@@ -201,7 +203,7 @@ def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_
 
 
 def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
-    bench.configure(replicas=True)
+    bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     asked = request(60)
     bench.split(asked.frame())
@@ -212,8 +214,8 @@ def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
     assert [hedge.winner for hedge in bench.hedges()] == [Winner.PRIMARY]
 
 
-def test_another_replica_that_was_not_asked_by_us_is_left_alone(bench: KernelBench) -> None:
-    bench.configure(replicas=True)
+def test_the_answer_to_a_copy_that_the_client_itself_sent_elsewhere_is_left_alone(bench: KernelBench) -> None:
+    bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     asked = request(61)
     bench.split(asked.frame())
@@ -223,14 +225,93 @@ def test_another_replica_that_was_not_asked_by_us_is_left_alone(bench: KernelBen
     verdict = bench.respond(frame)
     assert (verdict.action, verdict.frame) == (PASSED, frame)
     counted = bench.counted()
-    assert (counted["requests"], counted["out_to_replica"], counted["in_unmatched"]) == (1, 1, 1)
+    assert (counted["requests"], counted["resent"], counted["in_unmatched"]) == (1, 1, 1)
 
 
 def test_a_tagged_frame_is_not_sent_to_another_replica(bench: KernelBench) -> None:
-    """Its tag and link address lead to the first replica."""
-    bench.configure(replicas=True)
+    """Its tag and link address lead to the replica that was asked."""
+    bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     frame = replace(request(62), vlan=[ETH_VLAN]).frame()
     bench.split(frame)
     assert bench.rescue(frame, mark=MARK_CLONE).action == DROPPED
     assert bench.counted()["rescue_failed"] == 1
+
+
+@pytest.mark.parametrize("asked_replica", range(3))
+@pytest.mark.parametrize("request_id", [70, 71])
+@pytest.mark.parametrize(("client", "addresses"), [(CLIENT4, REPLICAS4), (CLIENT6, REPLICAS6)], ids=["IPv4", "IPv6"])
+def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes_from_the_one_asked(
+    bench: KernelBench,
+    client: tuple[str, int],
+    addresses: tuple[tuple[str, int], ...],
+    request_id: int,
+    asked_replica: int,
+) -> None:
+    bench.configure(replicas=3)
+    bench.switch(Mode.HEDGE)
+    hedged_replica = (asked_replica + 1 + request_id % 2) % 3
+    asked = request(request_id, client, addresses[asked_replica])
+    hedge = replace(asked, destination=addresses[hedged_replica])
+    bench.split(asked.frame())
+    crossed = bench.rescue(asked.frame())
+    assert (crossed.action, crossed.frame) == (REDIRECTED, hedge.frame())
+    bench.split(crossed.frame, mark=crossed.mark)
+
+    (uninvolved,) = set(range(3)) - {asked_replica, hedged_replica}
+    from_elsewhere = replace(response(asked), source=addresses[uninvolved]).frame()
+    ignored = bench.respond(from_elsewhere)
+    assert (ignored.action, ignored.frame) == (PASSED, from_elsewhere)
+    arrived = bench.respond(response(hedge).frame())
+    assert (arrived.action, arrived.frame) == (PASSED, response(asked).frame())
+    assert bench.respond(response(asked).frame()).action == DROPPED
+    (record,) = bench.hedges()
+    assert (record.replica, record.winner) == (hedged_replica, Winner.HEDGE)
+    counted = bench.counted()
+    assert (counted["hedges_won"], counted["duplicates_dropped"], counted["in_unmatched"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("asked_replica", range(3))
+def test_with_target_same_the_hedge_goes_to_the_replica_that_was_asked(
+    bench: KernelBench, asked_replica: int
+) -> None:
+    bench.configure(replicas=3, target=Target.SAME)
+    bench.switch(Mode.HEDGE)
+    asked = request(72, server=REPLICAS4[asked_replica])
+    bench.split(asked.frame())
+    crossed = bench.rescue(asked.frame())
+    assert (crossed.action, crossed.frame) == (REDIRECTED, asked.frame())
+    bench.split(crossed.frame, mark=crossed.mark)
+    assert bench.respond(response(asked, copy=2).frame()).frame == response(asked, copy=2).frame()
+    (record,) = bench.hedges()
+    assert (record.replica, record.winner) == (asked_replica, Winner.HEDGE)
+
+
+@pytest.mark.parametrize("asked_replica", range(3))
+@pytest.mark.parametrize("winner", [Winner.PRIMARY, Winner.HEDGE])
+def test_the_tap_tells_by_the_replica_which_copy_of_a_rival_won(
+    bench: KernelBench, asked_replica: int, winner: Winner
+) -> None:
+    bench.configure(replicas=3)
+    bench.switch(Mode.TAP, Identity.BLOCK, block=1)
+    asked = request(73, server=REPLICAS4[asked_replica])
+    hedge = request(73, client=(CLIENT4[0], 50000), server=REPLICAS4[(asked_replica + 1) % 3])
+    bench.split(asked.frame())
+    bench.split(hedge.frame())
+    answered = hedge if winner == Winner.HEDGE else asked
+    bench.respond(response(answered).frame())
+    (record,) = bench.hedges()
+    assert (record.replica, record.winner) == ((asked_replica + 1) % 3, winner)
+
+
+def test_an_answer_in_fragments_that_cannot_be_given_the_address_asked_answers_nothing(bench: KernelBench) -> None:
+    bench.configure(replicas=2)
+    bench.switch(Mode.HEDGE)
+    asked = request(74)
+    bench.split(asked.frame())
+    crossed = bench.rescue(asked.frame())
+    bench.split(crossed.frame, mark=crossed.mark)
+    bench.respond(replace(response(asked), source=OTHER4, fragment=0x2000).frame())
+    assert bench.respond(response(asked).frame()).action == PASSED
+    counted = bench.counted()
+    assert (counted["answered"], counted.get("answered_by_fragment")) == (1, None)

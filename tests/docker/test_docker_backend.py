@@ -51,6 +51,9 @@ def test_smoke_supports_what_it_supports_in_namespaces(tmp_path: Path) -> None:
     assert "topology up in" in run.errors
     assert "topology down in" in run.errors
     assert {name.partition("-")[2] for name in run.manifest["images"]} == {"server", "client", "hedger"}
+    engine = docker("version", "--format={{.Server.Version}}").stdout.strip()
+    assert run.manifest["container_engine"]["version"] == engine
+    assert run.manifest["environment"]["after"]["interface"]["name"] == "eth0"
     for image in run.manifest["images"].values():
         assert image["id"].startswith("sha256:")
         assert "python3" in image["packages"]

@@ -18,7 +18,7 @@ MODULES = (
     # what topologies are made of
     *("veth", "bridge", "8021q", "dummy"),
     # the delay lines, and the hooks programs are attached to
-    *("sch_ingress", "sch_netem", "sch_fq", "sch_htb", "sch_fq_codel", "cls_bpf", "act_bpf"),
+    *("sch_ingress", "sch_prio", "sch_netem", "sch_fq", "sch_htb", "sch_fq_codel", "cls_bpf", "act_bpf"),
 )
 
 

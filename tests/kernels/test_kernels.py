@@ -58,8 +58,9 @@ def test_the_bpf_tests_pass(guest: Guest) -> None:
     assert step.exit_code == 0, f"{step}\n{guest.outcome}"
 
 
-def test_requests_in_a_vlan_are_hedged(guest: Guest) -> None:
-    step = guest.step("vlan")
+@pytest.mark.parametrize("name", ["in-guest", "faults", "cgroups"])
+def test_vlans_faults_by_netem_and_by_ebpf_and_control_groups(guest: Guest, name: str) -> None:
+    step = guest.step(name)
     assert step.exit_code == 0, f"{step}\n{guest.outcome}"
 
 

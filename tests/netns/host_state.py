@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from orchestrator.host.cgroups import hierarchies
+
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_PROG_GET_NEXT_ID, _BPF_MAP_GET_NEXT_ID = 11, 12
 _SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later, other users of the host in their time
@@ -29,6 +31,7 @@ class HostState:
     maps: frozenset[int]
     live_runs: frozenset[str]
     processes: frozenset[int]
+    control_groups: frozenset[str]
 
     def difference(self, before: HostState) -> dict[str, object]:
         """What is new since `before`, by kind."""
@@ -49,6 +52,9 @@ def host_state() -> HostState:
         maps=_bpf_ids(_BPF_MAP_GET_NEXT_ID),
         live_runs=_names("/run/hedgerow"),
         processes=_hedgerow_processes(),
+        control_groups=frozenset(
+            str(path) for tree in hierarchies() for path in tree.path.glob("hr-*") if path.is_dir()
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.host.namespaces import DIRECTORY, create, delete, inside
 from orchestrator.topology.programs import HEDGER, SERVER
 
-CLIENT_HOST, SERVER_HOSTS = 1, (2, 3)  #: the server side has two addresses: the service, and another replica
+CLIENT_HOST, SERVER_HOSTS = 1, (2, 3, 4)  #: the server side has three addresses: a service's replicas
 VLAN = 100
 PORT = 9000
 PATIENCE_S = 30.0

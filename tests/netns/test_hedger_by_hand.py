@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -22,7 +23,7 @@ AT_THE_END = "--stats=60s"
 IDS = range(50)
 STALLED = len(IDS) // 5
 REASONS = ["truncated", "not_ip", "bad_header", "fragment", "routing_header", "too_many_headers", "not_udp", "gso"]
-SERVICE, OTHER_REPLICA = SERVER_HOSTS
+SERVICE, OTHER_REPLICA, THIRD_REPLICA = SERVER_HOSTS
 ADDRESSES = {"IPv4": (socket.AF_INET, ipv4), "IPv6": (socket.AF_INET6, ipv6)}
 
 
@@ -37,8 +38,8 @@ def assert_reconciled(counters: dict[str, int]) -> None:
         return sum(counters[f"{prefix}_{reason}"] for reason in REASONS) + sum(counters[name] for name in names)
 
     left = ("requests", "resent", "hedges_sent", "hedges_untracked")
-    assert counters["out_seen"] == total("out", "out_not_service", "out_to_replica", "out_no_id", *left)
-    arrived = ("answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
+    assert counters["out_seen"] == total("out", "out_not_service", "out_no_id", "out_struck", *left)
+    arrived = ("in_bad_checksum", "answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
     assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
     not_armed = ("reused_early", "lane_busy", "clone_failed", "clone_congested")
     assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
@@ -87,6 +88,33 @@ def test_hedges_to_another_replica_come_back_from_the_address_that_was_asked(pai
     counters = statistics(hedger)["counters"]
     assert_reconciled(counters)
     assert counters["hedges_won"] >= STALLED
+
+
+@pytest.mark.parametrize("family", ADDRESSES)
+def test_any_of_three_replicas_may_be_asked_by_clients_with_the_same_ids(pair: Pair, family: str) -> None:
+    """The second one stalls everything: whoever asked it is answered by the others, seemingly from where it asked."""
+    number, address = ADDRESSES[family]
+    pair.serve("--service-time=1ms", hosts=[SERVICE])
+    pair.serve("--stall-when=id >= 0", "--stall-duration=300ms", "--replica=1", hosts=[OTHER_REPLICA])
+    pair.serve("--service-time=1ms", "--replica=2", hosts=[THIRD_REPLICA])
+    others = [f"--replica={endpoint(family, host)}" for host in SERVER_HOSTS[1:]]
+    hedger = pair.hedge(f"--service={endpoint(family)}", *others, *DELAY, AT_THE_END)
+    with ExitStack() as stack:
+        talks = [
+            Conversation(stack.enter_context(pair.socket(number)), (address(host), PORT)) for host in SERVER_HOSTS
+        ]
+        for request_id in IDS:
+            for talk in talks:
+                talk.send(request_id)
+        for talk in talks:
+            talk.listen(0.5)
+    for talk, host in zip(talks, SERVER_HOSTS, strict=True):
+        assert talk.copies == dict.fromkeys(IDS, 1)
+        assert talk.sources == {address(host)}
+    counters = statistics(hedger)["counters"]
+    assert_reconciled(counters)
+    assert counters["requests"] == counters["answered"] == 3 * len(IDS)
+    assert counters["hedges_won"] >= len(IDS)
 
 
 def test_requests_larger_than_the_usual_packet_are_hedged_too(pair: Pair) -> None:
@@ -171,6 +199,7 @@ def test_a_second_hedger_on_the_interface_is_refused(pair: Pair) -> None:
         (["--interface=eth0", "--delay=50us"], 2, "--delay: from 100us to 60s"),
         (["--interface=eth0", "--delay=10"], 2, "'10' is not a duration"),
         (["--interface=eth0", "--replica=[fd09::3]:9000"], 2, "--replica: of another family than --service"),
+        (["--interface=eth0", "--target=other"], 2, "--target other: needs a --replica"),
         (["--interface=eth0", "--expiry=1ms"], 2, "--expiry: must be longer than --delay"),
         (["--interface=eth0", "--copy-id=4:2"], 2, "--copy-id: one byte long"),
         (["--interface=eth0", "--replica=10.9.0.2:9000"], 2, "an address is named twice"),

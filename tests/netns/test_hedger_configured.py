@@ -21,6 +21,7 @@ SERVER, PORT = ipv4(2), 9000
 ASSIGNMENT: dict[str, Any] = {
     "services": [[[SERVER, PORT]]],
     "request_id": {"request": {"offset": 0, "length": 4}, "response": {"offset": 0, "length": 4}},
+    "target": "same",
     "copy_id": None,
     "delay_ns": 10_000_000,
     "expiry_ns": 2_000_000_000,
@@ -31,9 +32,15 @@ ASSIGNMENT: dict[str, Any] = {
 }
 
 
+def answers(path: Path) -> bool:
+    """Whether somebody listens there: a socket has its name a moment before."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
 def idle_hedger(pair: Pair, path: Path) -> tuple[Any, ControlClient]:
     process = pair.start(pair.client, HEDGER, f"--control={path}")
-    wait_for(path.is_socket, "the control socket")
+    wait_for(lambda: answers(path), "the control socket")
     return process, ControlClient(path, 60)
 
 
@@ -43,6 +50,7 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
     assert control.call("ping")["engine"] is None
     with pytest.raises(ControlError, match="configure comes first"):
         control.call("mode", mode="hedge", identity="flow", block=0)
+    assert "clsact ffff:" not in control.call("interface", towards=SERVER)["state"]["qdiscs"]
     links = pair.links()
     for _ in range(2):
         assert control.call("configure", **ASSIGNMENT)["interface"] == "eth0"
@@ -53,6 +61,12 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
         talk = Conversation(client, (SERVER, PORT))
         talk.ask(range(50))
     assert control.call("stats")["counters"]["hedges_sent"] >= 10
+    state = control.call("interface", towards=SERVER)["state"]
+    assert state["name"] == "eth0"
+    assert state["qdiscs"]["clsact ffff:"]["packets"] >= 60
+    assert state["offloads"]["tx-checksum-ip-generic"]
+    assert state["statistics"]["transmitted_packets"] >= 60
+    assert state["udp"]["OutDatagrams"] == 50
     control.call("release")
     assert (pair.hooks(), pair.links()) == ([], links)
     process.send_signal(signal.SIGTERM)
@@ -66,6 +80,7 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
         ({"expiry_ns": 5}, "field 'expiry_ns' is 5, expected at least 10000001"),
         ({"services": []}, "from 1 to 16 services"),
         ({"copy_id": {"offset": 4, "length": 2}}, "field 'copy_id.length' is 2"),
+        ({"target": "nearest"}, "field 'target' is 'nearest', expected one of same, other"),
         ({"run_id": "../../"}, "a run id is six digits or lower-case letters"),
         ({"delay_line": "fq"}, "field 'delay_line' is 'fq', expected one of auto, netem, htb"),
         ({"services": [[["203.0.113.1", PORT]]]}, "203.0.113.1"),

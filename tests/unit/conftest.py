@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from native_runs import build
 
 settings.register_profile("hedgerow", deadline=None, derandomize=True, database=None)
 settings.load_profile("hedgerow")
+
+
+@pytest.fixture(scope="session", params=["plain", "sanitised"])
+def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the client's compiled programs: as they are used, and watched by the compiler's sanitisers."""
+    return build(tmp_path_factory.mktemp(request.param), sanitised=request.param == "sanitised")

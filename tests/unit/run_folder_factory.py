@@ -27,9 +27,13 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.summary import summarise, write_summary
 from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import write_tables
+from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Block, make_plan
-from orchestrator.scenario.load import dump_scenario, load_scenario
+from orchestrator.scenario.arrivals import ClosedArrivals
+from orchestrator.scenario.experiment import Experiment, as_experiment
+from orchestrator.scenario.load import load_experiment, load_scenario
 from orchestrator.scenario.models import Scenario
+from unit.open_block_factory import OpenBlockModel
 
 ROOT = Path(__file__).parents[2]
 START_NS = 1_000_000_000_000
@@ -63,26 +67,58 @@ def scenario_from(name: str, *overrides: str) -> Scenario:
     return load_scenario(ROOT / "scenarios" / f"{name}.yaml", overrides)
 
 
-def raw_run(results: Path, scenario: Scenario, stories: Mapping[str, Story] | None = None) -> RunFolder:
-    """A folder as a run leaves it once its last block is over: manifest, scenario, raw rows."""
-    folder = RunFolder.create(results, scenario.name)
-    manifest = {"run": folder.name, "scenario": scenario.name}
+def experiment_from(folder: Path, text: str, *overrides: str, smoke: bool = False) -> Experiment:
+    """The experiment that a scenario file in `folder` with the content `text` describes."""
+    path = folder / "scenario-under-test.yaml"
+    path.write_text(text)
+    return load_experiment(path, overrides, smoke)
+
+
+def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str, Story] | None = None) -> RunFolder:
+    """A folder as a run leaves it once its last block is over: manifest, scenario, raw rows, journal.
+
+    Stories are told of closed arrivals only; in open ones what happens follows from the faults.
+    """
+    experiment = as_experiment(subject)
+    folder = RunFolder.create(results, experiment.name)
+    manifest = {"run": folder.name, "scenario": experiment.name}
     folder.manifest.write_text(json.dumps({**manifest, "backend": "netns", "engine": "clone", "delay_line": "htb"}))
-    folder.scenario.write_text(dump_scenario(scenario))
-    for block in make_plan(scenario):
+    folder.scenario.write_text(experiment.dump())
+    journal = Journal(folder.journal)
+    for block in make_plan(experiment):
+        scenario = experiment.arm(block.arm).scenario
+        if scenario.is_open:
+            made = OpenBlockModel(scenario, block, START_NS + block.order * 10_000 * NS_PER_MS).made
+            write_rows(folder.raw_samples(block), made.samples, Sample)
+            write_rows(folder.raw_hedges(block), made.hedges, Hedge)
+            for replica, copies in made.copies.items():
+                write_rows(folder.raw_copies(block, replica), copies, ServedCopy)
+            for record in made.faults:
+                journal.note(**{"event": "fault", **record})
+            continue
         records = _block_records(scenario, block, (stories or {}).get(block.strategy, Story()))
         write_rows(folder.raw_samples(block), records.samples, Sample)
         write_rows(folder.raw_copies(block), records.copies, ServedCopy)
         write_rows(folder.raw_hedges(block), records.hedges, Hedge)
+    journal.close()
     return folder
 
 
-def finished_run(results: Path, scenario: Scenario, stories: Mapping[str, Story] | None = None) -> RunFolder:
+def finished_run(
+    results: Path, subject: Scenario | Experiment, stories: Mapping[str, Story] | None = None
+) -> RunFolder:
     """A folder as a finished run leaves it, tables and summary.json included."""
-    folder = raw_run(results, scenario, stories)
-    write_tables(folder, make_plan(scenario))
+    folder = raw_run(results, subject, stories)
+    make_tables(folder, subject)
     write_summary(folder, summarise(folder))
     return folder
+
+
+def make_tables(folder: RunFolder, subject: Scenario | Experiment) -> None:
+    """The tables of a raw run of `subject`."""
+    experiment = as_experiment(subject)
+    replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
+    write_tables(folder, make_plan(experiment), replicas)
 
 
 def _block_records(scenario: Scenario, block: Block, story: Story) -> Records:
@@ -95,8 +131,14 @@ def _block_records(scenario: Scenario, block: Block, story: Story) -> Records:
         sample = _request(scenario, block, seq, now_ns, story=story, records=records)
         records.samples.append(sample)
         ended_ns = sample.received_ns if sample.outcome == Outcome.ANSWERED else now_ns + scenario.workload.timeout_ns
-        now_ns = ended_ns + scenario.workload.arrivals.think_ns
+        now_ns = ended_ns + _think_ns(scenario)
     return records
+
+
+def _think_ns(scenario: Scenario) -> int:
+    arrivals = scenario.workload.arrivals
+    assert isinstance(arrivals, ClosedArrivals), "run folders are made up for closed arrivals only"
+    return arrivals.think_ns
 
 
 def _request(scenario: Scenario, block: Block, seq: int, sent_ns: int, *, story: Story, records: Records) -> Sample:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.analysis.bootstrap import resample
-from orchestrator.analysis.summary import read_measures
+from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Evidence, Finding, judge, overall
 from orchestrator.collect.tables import write_tables
 from orchestrator.plan.blocks import make_plan
@@ -22,8 +21,8 @@ def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -
     scenario = scenario_from("smoke", *overrides)
     folder = raw_run(tmp_path, scenario, stories)
     write_tables(folder, make_plan(scenario))
-    weights = resample(scenario.design.blocks, scenario.design.seed)
-    return Evidence(read_measures(folder, scenario), weights, scenario.workload.timeout_ns)
+    run = read_run(folder)
+    return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns)
 
 
 @pytest.fixture(scope="module")

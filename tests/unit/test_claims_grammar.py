@@ -87,6 +87,9 @@ def test_units_follow_through_arithmetic(text: str, dimension: Dimension) -> Non
         ("p99(a) <", 9, "the claim ends where a number or a function of a strategy should be"),
         ("(p99(a) < 1ms", 9, "where a closing parenthesis should be"),
         ("p99(a) != 1ms", 8, "'!' means nothing here"),
+        ("p99(a@) < 1ms", 1, "p99 needs a strategy in parentheses"),
+        ("p99(@a) < 1ms", 1, "p99 needs a strategy in parentheses"),
+        ("p99(a@b@c) < 1ms", 1, "p99 needs a strategy in parentheses"),
         ("", 1, "the claim ends"),
         ("1ms < 2ms", 1, "names no strategy"),
         ("(" * 40 + "1", 33, "nested deeper than 32 levels"),
@@ -122,6 +125,33 @@ def test_a_parsed_claim_says_the_same_when_parsed_again(left: str, right: str, o
     again = parse_claim(claim.text)
     assert again.text == claim.text
     assert shape(again) == shape(claim)
+
+
+arms = st.one_of(st.none(), st.from_regex(r"[\w.=/%,+-]+", fullmatch=True))
+calls = st.builds(
+    "{}({}{})".format,
+    st.sampled_from([name for name, function in FUNCTIONS.items() if function.dimension is Dimension.DURATION]),
+    st.sampled_from(["baseline", "app-deadline", "kernel"]),
+    arms.map(lambda arm: "" if arm is None else f"@{arm}"),
+)
+
+
+@given(first=calls, second=calls, operator=st.sampled_from(["<", "<=", ">", ">=", "=="]))
+def test_a_call_with_an_arm_says_the_same_when_parsed_again(first: str, second: str, operator: str) -> None:
+    text = f"{first} - {second} {operator} 1ms"
+    if len(text) > MAX_LENGTH:
+        return
+    claim = parse_claim(text)
+    assert claim.text == text
+    assert [call.text for call in claim.calls()] == [first, second]
+    for call, written in zip(claim.calls(), (first, second), strict=True):
+        assert call.arm == (written.partition("@")[2].removesuffix(")") or None)
+    assert parse_claim(claim.text) == claim
+
+
+@pytest.mark.parametrize("arm", ["client", "rate=100/s", "rate=0.5/ms,delay=10ms", "0.percent=2%", "x=-1e+3"])
+def test_a_claim_may_name_any_arm_that_arms_and_matrix_make(arm: str) -> None:
+    assert parse_claim(f"p99(kernel@{arm}) <= 2 * p99(baseline@{arm})").left == Call("p99", "kernel", 1, arm)
 
 
 @given(st.text(max_size=60))

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.cli import run
 from orchestrator.collect.folder import RunFolder
+from unit.experiments import OPEN
 from unit.run_folder_factory import ROOT, finished_run, scenario_from
 
 PAPER = str(ROOT / "scenarios" / "paper.yaml")
@@ -73,6 +74,107 @@ def test_plan_as_json_holds_every_block(capsys: pytest.CaptureFixture[str]) -> N
     assert [block["order"] for block in plan["blocks"]] == list(range(20))
     assert all(claim["judgeable"] for claim in plan["claims"])
     assert plan["eta_s"] > sum(block["eta_s"] for block in plan["blocks"])
+
+
+ARMS = f"""{OPEN}
+published: {{app-deadline: {{p50: 1}}}}
+arms:
+  one: {{faults: [{{fault: pause, target: server-0, at: 100ms, duration: 50ms, every: 300ms}}]}}
+  all: {{faults: [{{fault: restart, target: servers, at: 1ms, every: 10ms}}], hedging: {{delay: 20ms}}}}
+claims: [{{id: both, expect: "p99(kernel@one) < p99(kernel@all)"}}, {{id: each, expect: "p999(kernel) < 1s"}}]
+smoke: {{workload: {{requests: 50}}, arms: {{all: {{faults: []}}}}, faults: [{{fault: kill, target: server-0}}]}}
+"""
+
+
+@pytest.fixture
+def arms(tmp_path: Path) -> str:
+    """A scenario file with two arms, faults and a smoke variant."""
+    path = tmp_path / "arms.yaml"
+    path.write_text(ARMS)
+    return str(path)
+
+
+def test_plan_shows_arms_rounds_faults_and_claims(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", arms, "--set", "workload.arrivals.process=constant"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "example: 2 arms in 10 rounds"
+    assert lines[1].startswith("60 blocks in randomised (seed 1) order, about ")
+    assert lines[3:8] == [
+        "arms",
+        "  one: 3 strategies, 1000 requests each in 10 blocks after 50 warm-up requests a block",
+        "    faults = [{fault: pause, target: server-0, at: 100ms, duration: 50ms, every: 300ms}]",
+        "  all: 3 strategies, 1000 requests each in 10 blocks after 50 warm-up requests a block",
+        "    faults = [{fault: restart, target: servers, at: 1ms, every: 10ms}]",
+    ]
+    assert [line.split()[:3] for line in lines[11:13]] == [["0", "0-99", "all"], ["0", "0-99", "one"]]
+    start = lines.index("faults in every block of one, by time after its first measured request")
+    assert [line.split() for line in lines[start + 2 : start + 5]] == [
+        ["0.0", "0.1", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
+        ["0.1", "0.4", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
+        ["0.2", "0.7", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
+    ]
+    assert "  0.0    0.001 s     at once     servers     restart        -" in lines
+    assert "  0.8 to 0.99: 92 more, the last at 0.991 s" in lines
+    assert lines[-3:] == [
+        "  one: each  no: p999(kernel) needs 3688 requests, there are 1000",
+        "  all: each  no: p999(kernel) needs 3688 requests, there are 1000",
+        "  both       yes: p99(kernel@one) < p99(kernel@all)",
+    ]
+
+
+def test_plan_as_json_holds_arms_and_every_occurrence(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", arms, "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [arm["name"] for arm in plan["arms"]] == ["one", "all"]
+    assert plan["arms"][1]["set"]["hedging.delay"] == "20ms"
+    assert len(plan["faults"]) == 3 + 100
+    first = plan["faults"][0]
+    requests = first.pop("requests")
+    assert first == {
+        "arm": "one",
+        "key": "0.0",
+        "fault": "pause",
+        "target": "server-0",
+        "offset_ns": 100_000_000,
+        "until_ns": 150_000_000,
+    }
+    assert len(requests) == 10
+    assert {(claim["arm"], claim["id"]) for claim in plan["claims"]} == {
+        ("one", "each"),
+        ("all", "each"),
+        (None, "both"),
+    }
+    assert {block["arm"] for block in plan["blocks"]} == {"one", "all"}
+
+
+def test_plan_leaves_no_single_occurrence_out(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", arms, "--set", "arms.all.faults.0.every=120ms"]) == 0
+    output = capsys.readouterr().out
+    assert " 0.8    0.961 s " in output
+    assert " more, the last" not in output
+
+
+def test_plan_says_perhaps_where_only_the_run_can_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", SMOKE, "--set", "service.stall.duration=1ms", "--set", "service.concurrency=1"]) == 0
+    output = capsys.readouterr().out
+    assert "  perhaps: lateness_p50(kernel) needs 6 hedges, which depends on queueing; " in output
+
+
+def test_plan_of_the_smoke_variant(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plan", arms, "--smoke"]) == 0
+    output = capsys.readouterr().out
+    assert "4 blocks in randomised (seed 1) order" in output
+    assert "one: 2 strategies, 50 requests each in 1 block " in output
+    assert "block's end server-0    kill " in output
+    assert "claims" not in output
+
+
+def test_validate_checks_the_variant_that_is_asked_for(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["validate", arms]) == 0
+    assert run(["validate", arms, "--smoke"]) == 0
+    capsys.readouterr()
+    assert run(["validate", arms, "--smoke", "--set", "smoke.workload.requests=0"]) == 2
+    assert "workload.requests: 0 is out of range" in capsys.readouterr().err
 
 
 def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from client_block import BlockSettings, IdRange, read_settings
+from client_block import BlockSettings, ClosedArrivals, Collections, IdRange, OpenArrivals, read_settings
 from hedgerow_node.control import ControlError
 from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID
@@ -15,7 +15,8 @@ from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from hedging_policies import POLICIES, AppDeadline, AppSeed, Policy
 from node_programs import MS, PLACES
 
-SENT_NS = 5_000_000_123
+INTENDED_NS = 5_000_000_000
+SENT_NS = INTENDED_NS + 123
 TIMEOUT_NS, DELAY_NS = 1_000 * MS, 10 * MS
 
 
@@ -24,37 +25,46 @@ def test_the_kernels_client_is_the_baselines() -> None:
     assert not Policy.hedges
 
 
-def test_without_hedging_only_the_requests_time_out_counts() -> None:
+def test_asyncios_policy_is_app_deadlines() -> None:
+    assert POLICIES["app-asyncio"] is POLICIES["app-deadline"] is AppDeadline
+
+
+def test_without_hedging_only_the_requests_time_out_counts_and_from_when_it_should_have_left() -> None:
     policy = Policy(TIMEOUT_NS, DELAY_NS)
-    assert policy.primary_deadline_ns(SENT_NS) == SENT_NS + TIMEOUT_NS
-    assert policy.disturbed_deadline_ns(SENT_NS + TIMEOUT_NS, False, SENT_NS + 7) == SENT_NS + TIMEOUT_NS
+    assert policy.primary_deadline_ns(INTENDED_NS, SENT_NS) == INTENDED_NS + TIMEOUT_NS
+    assert not policy.is_disturbed
 
 
-def test_app_deadline_counts_both_from_the_first_copy() -> None:
+def test_app_deadline_hedges_after_the_first_copy_left_and_gives_up_after_it_should_have() -> None:
     policy = AppDeadline(TIMEOUT_NS, DELAY_NS)
     assert policy.hedges
-    assert policy.primary_deadline_ns(SENT_NS) == SENT_NS + DELAY_NS
-    assert policy.final_deadline_ns(SENT_NS, SENT_NS + DELAY_NS + 99) == SENT_NS + TIMEOUT_NS
+    assert policy.primary_deadline_ns(INTENDED_NS, SENT_NS) == SENT_NS + DELAY_NS
+    assert policy.final_deadline_ns(INTENDED_NS, SENT_NS + DELAY_NS + 99) == INTENDED_NS + TIMEOUT_NS
+
+
+def test_app_deadline_waits_no_longer_for_its_hedge_than_for_an_answer() -> None:
+    late_ns = INTENDED_NS + TIMEOUT_NS - DELAY_NS + 1
+    assert AppDeadline(TIMEOUT_NS, DELAY_NS).primary_deadline_ns(INTENDED_NS, late_ns) == INTENDED_NS + TIMEOUT_NS
 
 
 def test_app_deadline_is_not_disturbed_by_late_answers() -> None:
-    deadline_ns = SENT_NS + DELAY_NS
-    assert AppDeadline(TIMEOUT_NS, DELAY_NS).disturbed_deadline_ns(deadline_ns, False, SENT_NS + 7) == deadline_ns
+    assert not AppDeadline.is_disturbed
 
 
 def test_app_seed_starts_its_time_out_anew_at_every_late_answer() -> None:
     policy = AppSeed(TIMEOUT_NS, DELAY_NS)
     assert policy.hedges
-    assert policy.primary_deadline_ns(SENT_NS) == SENT_NS + DELAY_NS
-    assert policy.disturbed_deadline_ns(SENT_NS + DELAY_NS, False, SENT_NS + 7 * MS) == SENT_NS + 17 * MS
+    assert policy.is_disturbed
+    assert policy.primary_deadline_ns(SENT_NS, SENT_NS) == SENT_NS + DELAY_NS
+    assert policy.disturbed_deadline_ns(False, SENT_NS + 7 * MS) == SENT_NS + 17 * MS
     hedged_ns = SENT_NS + 17 * MS
     assert policy.final_deadline_ns(SENT_NS, hedged_ns) == hedged_ns + TIMEOUT_NS
-    assert policy.disturbed_deadline_ns(hedged_ns + TIMEOUT_NS, True, hedged_ns + 3) == hedged_ns + 3 + TIMEOUT_NS
+    assert policy.disturbed_deadline_ns(True, hedged_ns + 3) == hedged_ns + 3 + TIMEOUT_NS
 
 
 def test_app_seed_rounds_its_time_outs_up_to_whole_milliseconds() -> None:
     policy = AppSeed(2 * MS + 1, MS // 2)
-    assert policy.primary_deadline_ns(SENT_NS) == SENT_NS + MS
+    assert policy.primary_deadline_ns(SENT_NS, SENT_NS) == SENT_NS + MS
     assert policy.final_deadline_ns(SENT_NS, SENT_NS) == SENT_NS + 3 * MS
 
 
@@ -62,6 +72,8 @@ MESSAGE = {
     "block": 3,
     "strategy": "app-deadline",
     "servers": [["192.0.2.1", 9000], ["192.0.2.2", 9000]],
+    "spread": "round-robin",
+    "target": "other",
     "requests": {"first_id": 500, "count": 100},
     "warmup": {"first_id": FIRST_WARMUP_ID, "count": 10},
     "payload": 64,
@@ -70,24 +82,38 @@ MESSAGE = {
     "hedge_delay_ns": DELAY_NS,
     "request_id": PLACES,
     "drain_ns": 5,
+    "lead_ns": 7,
+    "gc": None,
     "samples": "/somewhere",
 }
+
+
+OPEN = {"mode": "open", "process": "poisson", "rate_per_s": 500, "seed": 42, "users": 3}
 
 
 def test_settings_are_read_from_a_start_block_message() -> None:
     assert read_settings(Fields(MESSAGE)) == BlockSettings(
         strategy="app-deadline",
-        server=("192.0.2.1", 9000),
+        servers=(("192.0.2.1", 9000), ("192.0.2.2", 9000)),
+        spread="round-robin",
+        target="other",
         requests=IdRange(500, 100),
         warmup=IdRange(FIRST_WARMUP_ID, 10),
         payload=64,
         timeout_ns=TIMEOUT_NS,
-        users=2,
-        think_ns=MS,
+        arrivals=ClosedArrivals(users=2, think_ns=MS),
         hedge_delay_ns=DELAY_NS,
         places=RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4)),
         drain_ns=5,
+        lead_ns=7,
+        collections=None,
     )
+
+
+def test_open_arrivals_and_collections_are_read_too() -> None:
+    settings = read_settings(Fields(MESSAGE | {"arrivals": OPEN, "gc": {"objects": 9, "offsets_ns": [20, 0]}}))
+    assert settings.arrivals == OpenArrivals(process="poisson", rate_per_s=500.0, seed=42, users=3)
+    assert settings.collections == Collections(objects=9, offsets_ns=(0, 20))
 
 
 def two_byte_ids() -> dict[str, Any]:
@@ -98,7 +124,20 @@ def two_byte_ids() -> dict[str, Any]:
     ("changes", "message"),
     [
         ({"strategy": "app-magic"}, "field 'strategy' is 'app-magic', expected one of baseline, kernel, app-seed, "),
-        ({"arrivals": {"mode": "open"}}, "field 'arrivals.mode' is 'open', expected one of closed"),
+        (
+            {"arrivals": {"mode": "other", "users": 1}},
+            "field 'arrivals.mode' is 'other', expected one of closed, open",
+        ),
+        ({"arrivals": OPEN | {"process": "even"}}, "field 'arrivals.process' is 'even', expected one of poisson, "),
+        ({"arrivals": OPEN | {"rate_per_s": 0}}, "a rate of 0 requests a second is none"),
+        ({"arrivals": OPEN | {"users": 0}}, "field 'arrivals.users' is 0, expected at least 1"),
+        ({"arrivals": OPEN, "strategy": "app-seed"}, "app-seed is the published client, which waits for each answer"),
+        ({"spread": "last"}, "field 'spread' is 'last', expected one of first, round-robin"),
+        ({"target": "all"}, "field 'target' is 'all', expected one of same, other"),
+        ({"servers": [["192.0.2.1", 9000]]}, "hedges to another replica (target other) need at least two servers"),
+        ({"lead_ns": -1}, "field 'lead_ns' is -1, expected at least 0"),
+        ({"gc": {"objects": 0, "offsets_ns": []}}, "field 'gc.objects' is 0, expected at least 1"),
+        ({"gc": {"objects": 1, "offsets_ns": [5, -1]}}, "field 'gc.offsets_ns' holds -1, expected an integer"),
         ({"servers": []}, "field 'servers' is empty"),
         ({"servers": ["192.0.2.1:9000"]}, "field 'servers' holds '192.0.2.1:9000', expected [address, port]"),
         ({"servers": [["localhost", 9000]]}, "'localhost' is not a numeric address"),

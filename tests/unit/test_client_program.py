@@ -99,12 +99,25 @@ def test_without_hedging_a_stall_is_waited_for(server: Server, client: Client, t
         assert waited >= STALLED_IDS
 
 
-@pytest.mark.parametrize("strategy", ["app-seed", "app-deadline"])
+CLOSED = {"mode": "closed", "users": 1, "think_ns": 0}
+OPEN = {"mode": "open", "process": "poisson", "rate_per_s": 200, "seed": 9, "users": 1}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "arrivals"),
+    [
+        ("app-seed", CLOSED),
+        ("app-deadline", CLOSED),
+        ("app-asyncio", CLOSED),
+        ("app-deadline", OPEN),
+        ("app-asyncio", OPEN),
+    ],
+)
 def test_the_stalled_requests_are_hedged_and_healed(
-    server: Server, client: Client, tmp_path: Path, strategy: str
+    server: Server, client: Client, tmp_path: Path, strategy: str, arrivals: dict[str, Any]
 ) -> None:
     server.start_block(stall=STALL)
-    block = client.run_block(server.address, strategy, drain_ns=2 * STALL_NS)
+    block = client.run_block(server.address, strategy, drain_ns=2 * STALL_NS, arrivals=arrivals)
     answer, rows = server.end_block(tmp_path)
 
     copies = Counter(row.request_id for row in measured(rows))
@@ -322,6 +335,29 @@ def test_by_hand_it_prints_a_report(server: Server, tmp_path: Path) -> None:
     assert len(server.end_block(tmp_path)[1]) == 32
 
 
+def test_by_hand_it_sends_by_a_schedule_to_several_replicas(server: Server, tmp_path: Path) -> None:
+    host, port = server.address
+    samples = tmp_path / "by-hand.samples"
+    options = "--rate 1000/s --process constant --seed 3 --spread round-robin --requests 30 --warmup 2 --users 3"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        second = f"127.0.0.1:{silent.getsockname()[1]}"
+        hedged = "--strategy app-deadline --target other --delay 100ms --drain 0s --samples"
+        done = run_client(
+            "--server", f"{host}:{port}", "--server", second, *options.split(), *hedged.split(), str(samples)
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.stdout)
+    assert (report["answered"], report["rows"]) == (30, 30)
+    assert report["hedges_sent"] >= 15
+    assert report["latency_ms"]["max"] >= 100
+    assert report["send_lateness_us"]["p50"] <= report["send_lateness_us"]["max"]
+    rows = read_rows(samples, Sample)
+    assert [row.intended_ns - rows[0].intended_ns for row in rows] == [n * MS for n in range(30)]
+    for row in rows[1::2]:
+        assert row.received_ns - row.sent_ns >= 100 * MS
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -333,6 +369,12 @@ def test_by_hand_it_prints_a_report(server: Server, tmp_path: Path) -> None:
         ("--server 127.0.0.1:1 --delay 10", "'10' is not a duration"),
         ("--server 127.0.0.1:1 --payload 5", "client: a payload of 5 bytes is too short"),
         ("--server 127.0.0.1:1 --request-id 0:2", "client: id 2147483667 does not fit into 2 bytes"),
+        ("--server 127.0.0.1:1 --rate 500", "'500' is not a rate"),
+        ("--server 127.0.0.1:1 --rate 0/s", "client: a rate of 0 requests a second is none"),
+        ("--server 127.0.0.1:1 --rate 5/s --process even", "invalid choice: 'even'"),
+        ("--server 127.0.0.1:1 --rate 5/s --strategy app-seed", "client: app-seed is the published client"),
+        ("--server 127.0.0.1:1 --spread last", "invalid choice: 'last'"),
+        ("--server 127.0.0.1:1 --target other", "client: hedges to another replica (target other) need at least two"),
     ],
 )
 def test_a_wrong_command_line_is_refused(arguments: str, complaint: str) -> None:

@@ -31,8 +31,20 @@ def test_a_new_folder_makes_its_way_and_says_where_blocks_leave_their_rows(tmp_p
     assert folder.raw.is_dir()
     block = Block(7, "app-seed", 3, 0, 10, 2**31, 0)
     assert folder.raw_samples(block).relative_to(folder.path) == Path("raw/007-app-seed-03.samples")
-    assert folder.raw_copies(block).name == "007-app-seed-03.copies"
+    assert folder.raw_copies(block, 2).name == "007-app-seed-03.copies-2"
     assert folder.raw_hedges(block).name == "007-app-seed-03.hedges"
+
+
+def test_what_a_discarded_attempt_left_is_not_where_the_next_one_leaves_its_rows(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "paper", NOW)
+    block, other = Block(7, "kernel", 3, 0, 10, 2**31, 0), Block(8, "kernel", 3, 0, 10, 2**31, 0)
+    left = [folder.raw_samples(block), folder.raw_hedges(block), *(folder.raw_copies(block, n) for n in range(3))]
+    for path in (*left, folder.raw_samples(other)):
+        path.write_bytes(b"rows")
+    folder.set_aside(block, 12)
+    assert not any(path.exists() for path in left)
+    assert {path.name for path in (folder.raw / "discarded-12").iterdir()} == {path.name for path in left}
+    assert folder.raw_samples(other).exists()
 
 
 def test_a_folder_belongs_to_whom_the_results_belong(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_tables_have_the_columns_of_the_contract(raw: RunFolder) -> None:
     write_tables(raw, PLAN)
     assert pq.read_schema(raw.samples).names == [
         *("strategy", "block", "seq", "request_id", "intended_ns", "sent_ns", "kernel_rx_ns", "received_ns"),
-        *("outcome", "copies_received"),
+        *("outcome", "copies_received", "arm"),
     ]
     assert pq.read_schema(raw.hedges).names == [
         *("strategy", "arm", "block", "request_id", "copy", "request_ns", "deadline_ns", "departure_ns", "replica"),
@@ -38,7 +38,7 @@ def test_tables_have_the_columns_of_the_contract(raw: RunFolder) -> None:
     ]
     assert pq.read_schema(raw.server).names == [
         *("strategy", "block", "request_id", "copy", "source_port", "replica", "received_ns", "due_ns", "sent_ns"),
-        "action",
+        *("action", "arm"),
     ]
 
 
@@ -53,7 +53,7 @@ def test_codes_are_words_and_what_did_not_happen_is_null(raw: RunFolder) -> None
 def test_what_is_read_is_what_was_written(raw: RunFolder) -> None:
     written = [row for block in PLAN.of("kernel") for row in read_rows(raw.raw_samples(block), Sample)]
     write_tables(raw, PLAN)
-    kernel = read_samples(raw)["kernel"]
+    kernel = read_samples(raw)[None]["kernel"]
     for column in ("request_id", "sent_ns", "received_ns", "kernel_rx_ns", "outcome", "copies_received"):
         assert sorted(kernel[column].tolist()) == sorted(getattr(row, column) for row in written)
     assert kernel["received_ns"][kernel["outcome"] == Outcome.TIMEOUT].tolist() == [NO_TIME]
@@ -61,7 +61,7 @@ def test_what_is_read_is_what_was_written(raw: RunFolder) -> None:
 
 def test_every_strategy_is_read_apart_with_its_blocks(raw: RunFolder) -> None:
     write_tables(raw, PLAN)
-    samples, hedges, server = read_samples(raw), read_hedges(raw), read_server(raw)
+    samples, hedges, server = (read(raw)[None] for read in (read_samples, read_hedges, read_server))
     assert set(samples) == set(SMOKE.strategies) == set(server)
     assert set(hedges) == set(SMOKE.strategies) - {"baseline"}
     assert np.bincount(samples["baseline"]["block"]).tolist() == [100] * 5

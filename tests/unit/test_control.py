@@ -104,6 +104,14 @@ def test_refusals_carry_the_programs_own_words(client: ControlClient) -> None:
     assert client.call("tell", what="still there") == {"told": "still there"}
 
 
+def test_what_is_told_is_done_and_its_answer_is_nobodys(client: ControlClient) -> None:
+    client.tell("tell", what="never heard")
+    client.tell("fail")
+    client.tell("announce")
+    assert client.call("tell", what="heard") == {"told": "heard"}
+    assert client.wait_event("dawn", PATIENCE_S)["event"] == "dawn"
+
+
 def test_events_that_arrive_during_a_call_wait_in_their_order(client: ControlClient) -> None:
     client.call("announce")
     client.call("announce")

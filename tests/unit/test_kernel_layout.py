@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import pytest
 
+from fault_rules import MAX_RULES
 from hedgerow_node.records import Winner
 from kernel_programs import (
     BPF_SOURCES,
@@ -15,9 +16,12 @@ from kernel_programs import (
     MAX_SERVICES,
     TOKEN,
     DelayLineKind,
+    Direction,
     EventType,
+    Fault,
     Identity,
     Mode,
+    Target,
     counter_names,
     inline_sources,
 )
@@ -31,7 +35,10 @@ TYPES = (BPF_SOURCES / "types.h").read_text()
     [
         ("mode", "MODE_", Mode),
         ("identity", "IDENTITY_", Identity),
+        ("target", "TARGET_", Target),
         ("delay_line", "LINE_", DelayLineKind),
+        ("fault", "FAULT_", Fault),
+        ("direction", "DIRECTION_", Direction),
         ("event_type", "EVENT_", EventType),
         ("winner", "WINNER_", Winner),
     ],
@@ -43,7 +50,10 @@ def test_enumerations_agree(name: str, prefix: str, mirror: type[IntEnum]) -> No
     assert in_c == {member.name: member.value for member in mirror}
 
 
-@pytest.mark.parametrize(("name", "value"), [("MAX_SERVICES", MAX_SERVICES), ("MAX_REPLICAS", MAX_REPLICAS)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MAX_SERVICES", MAX_SERVICES), ("MAX_REPLICAS", MAX_REPLICAS), ("MAX_FAULT_RULES", MAX_RULES)],
+)
 def test_limits_agree(name: str, value: int) -> None:
     assert re.search(rf"#define {name} {value}\b", TYPES)
 
@@ -54,7 +64,7 @@ def test_a_token_is_the_same_in_the_kernel() -> None:
 
 def test_counters_come_in_the_kernels_order_without_repetition() -> None:
     names = counter_names()
-    assert names[:4] == ("out_seen", "out_not_service", "out_to_replica", "out_no_id")
+    assert names[:4] == ("out_seen", "out_not_service", "out_no_id", "out_struck")
     assert names[-1] == "in_gso"
     assert len(set(names)) == len(names)
 

@@ -20,6 +20,8 @@ def test_fields_are_read_by_their_kind() -> None:
     assert (fields.integer("n"), fields.number("x", 0), fields.number("n", 0)) == (3, 0.5, 3.0)
     assert (fields.text("t", "a", "b"), fields.boolean("b"), fields.listing("list")) == ("a", False, [1])
     assert fields.section("in").integer("m") == 1
+    listed = Fields({"of": {"rules": [{"n": 1}, {"n": 2}]}}).section("of").sections("rules")
+    assert [entry.integer("n") for entry in listed] == [1, 2]
     assert "n" in fields
     assert "none" not in fields
     assert "missing" not in fields
@@ -43,10 +45,14 @@ def test_fields_are_read_by_their_kind() -> None:
         (lambda fields: fields.section("n"), "field 'n' is 3, expected an object"),
         (lambda fields: fields.section("in").integer("m"), "field 'in.m' is 'deep', expected an integer"),
         (lambda fields: fields.section("in").listing("l"), "field 'in.l' is missing"),
+        (lambda fields: fields.sections("ls")[0].integer("m"), "field 'ls.0.m' is 'x', expected an integer"),
+        (lambda fields: fields.sections("l"), "field 'l.1' is 7, expected an object"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(read: Callable[[Fields], Any], message: str) -> None:
-    fields = Fields({"n": 3, "x": 0.5, "t": "a", "b": True, "nan": float("nan"), "none": None, "in": {"m": "deep"}})
+    lists = {"l": [{}, 7], "ls": [{"m": "x"}]}
+    plain = {"n": 3, "x": 0.5, "t": "a", "b": True, "nan": float("nan"), "none": None}
+    fields = Fields({**plain, **lists, "in": {"m": "deep"}})
     with pytest.raises(ControlError) as caught:
         read(fields)
     assert str(caught.value) == message

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.sample_size import TAIL, expected_hedges, judgeable, samples_needed
+from orchestrator.plan.exposure import expected_hedges
+from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
 from orchestrator.scenario.models import Scenario
 from unit.run_folder_factory import scenario_from
 
@@ -48,6 +49,23 @@ def test_few_blocks_give_no_interval_but_what_is_counted_needs_none() -> None:
     lacking = shortfalls(scenario_from("paper", "design.blocks=4"))
     assert lacking["p99-cut"] == ("4 blocks give no interval, 5 are needed",)
     assert lacking["no-duplicates"] == ()
+
+
+def test_what_only_a_run_can_tell_is_a_condition() -> None:
+    claim = "{id: late, expect: lateness_p99(kernel) <= 1ms}"
+
+    def judgement(*overrides: str) -> Judgement:
+        scenario = scenario_from("paper", f"claims=[{claim}]", *overrides)
+        (found,) = judgeable(scenario, make_plan(scenario))
+        return found
+
+    stress = judgement("faults=[{fault: cpu-stress, target: client}]")
+    assert stress.shortfalls == ()
+    assert stress.conditions == ("lateness_p99(kernel) needs 368 hedges, which depends on cpu-stress",)
+    queue = judgement("service.concurrency=1")
+    assert queue.conditions == ("lateness_p99(kernel) needs 368 hedges, which depends on queueing",)
+    certain = judgement("faults=[{fault: cpu-stress, target: client}]", "hedging.delay=1ms")
+    assert (certain.shortfalls, certain.conditions) == ((), ())
 
 
 def test_slow_requests_are_hedged_too() -> None:

@@ -11,7 +11,7 @@ from orchestrator.report.plots import STYLES, draw
 from orchestrator.scenario.models import Scenario
 from unit.run_folder_factory import Story, finished_run, scenario_from
 
-NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf")
+NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time", "extra-load-p99")
 
 
 def drawn(results: Path, *overrides: str, **stories: Story) -> RunFolder:

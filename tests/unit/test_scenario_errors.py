@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ExitCode, ScenarioError
-from orchestrator.scenario.load import load_scenario
+from orchestrator.scenario.load import load_experiment
 
 CASES = Path(__file__).with_name("scenario_errors")
 
@@ -16,7 +16,7 @@ CASES = Path(__file__).with_name("scenario_errors")
 def test_a_bad_scenario_is_refused_with_every_problem_named(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CASES)
     with pytest.raises(ScenarioError) as refusal:
-        load_scenario(Path(f"{case}.yaml"))
+        load_experiment(Path(f"{case}.yaml"))
     assert f"{refusal.value}\n" == (CASES / f"{case}.txt").read_text()
     assert refusal.value.exit_code is ExitCode.USAGE
 
@@ -27,29 +27,29 @@ def test_no_expected_message_lacks_its_scenario() -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match=r"nowhere\.yaml: cannot be read: No such file or directory"):
-        load_scenario(tmp_path / "nowhere.yaml")
+        load_experiment(tmp_path / "nowhere.yaml")
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"name: \xff\n")
     with pytest.raises(ScenarioError, match=r"is not UTF-8 text \(byte 6\)"):
-        load_scenario(tmp_path / "binary.yaml")
+        load_experiment(tmp_path / "binary.yaml")
 
 
 def test_aliases_that_multiply_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
     levels = [f"k{level}: &k{level} [{', '.join([f'*k{level - 1}'] * 10)}]" for level in range(1, 9)]
     (tmp_path / "bomb.yaml").write_text("\n".join(["k0: &k0 [x]", *levels]) + "\n")
     with pytest.raises(ScenarioError, match="holds more than 20000 values"):
-        load_scenario(tmp_path / "bomb.yaml")
+        load_experiment(tmp_path / "bomb.yaml")
 
 
 def test_yaml_nested_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.yaml").write_text("a: " + "[" * 5000 + "]" * 5000)
     with pytest.raises(ScenarioError, match="nested too deeply"):
-        load_scenario(tmp_path / "deep.yaml")
+        load_experiment(tmp_path / "deep.yaml")
 
 
 def test_a_control_character_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bell.yaml").write_text("name: a\x07b\n")
     with pytest.raises(ScenarioError, match="is not valid YAML"):
-        load_scenario(tmp_path / "bell.yaml")
+        load_experiment(tmp_path / "bell.yaml")

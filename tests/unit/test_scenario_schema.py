@@ -27,6 +27,25 @@ def test_defaults_are_spelt_as_files_spell_them() -> None:
     assert definitions["Service"]["properties"]["concurrency"]["default"] == "unlimited"
 
 
+def test_what_a_file_leaves_out_is_no_duration() -> None:
+    pause = scenario_json_schema()["$defs"]["Loss"]["properties"]
+    assert (pause["every"]["default"], pause["duration"]["default"], pause["at"]["default"]) == (None, None, "0s")
+
+
+def test_faults_are_told_apart_by_their_name() -> None:
+    schema = scenario_json_schema()
+    mapping = schema["properties"]["faults"]["items"]["discriminator"]["mapping"]
+    kinds = {name: schema["$defs"][reference.rpartition("/")[2]] for name, reference in mapping.items()}
+    assert all(definition["properties"]["fault"]["const"] == name for name, definition in kinds.items())
+    assert all({"fault", "target"} <= set(definition["required"]) for definition in kinds.values())
+    assert "duration" in kinds["pause"]["required"]
+    assert not {"duration"} & set(kinds["restart"]["properties"])
+
+
+def test_variants_are_keys_of_a_file() -> None:
+    assert {"arms", "matrix", "smoke"} <= set(scenario_json_schema()["properties"])
+
+
 def test_unknown_keys_are_refused_by_the_schema_too() -> None:
     schema = scenario_json_schema()
     sections = [definition for definition in schema["$defs"].values() if definition.get("type") == "object"]

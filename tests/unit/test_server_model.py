@@ -114,9 +114,12 @@ def test_a_service_time_belongs_to_seed_id_and_copy(seed: int, request_id: int, 
     assert first.service_time_ns(request_id, copy) == second.service_time_ns(request_id, copy) > 0
 
 
-def test_service_times_differ_by_seed_id_and_copy() -> None:
-    triples = itertools.product((1, 2), range(50), (1, 2))
-    assert len({standard_normal(*triple) for triple in triples}) == 200
+def test_service_times_differ_by_seed_id_copy_and_replica() -> None:
+    """A hedge is the first copy that another replica sees: but for the replica it would draw the primary's."""
+    numbers = itertools.product((1, 2), range(50), (1, 2), (0, 1, 2))
+    assert len({standard_normal(*four) for four in numbers}) == 600
+    draws = [[standard_normal(7, request_id, 1, replica) for request_id in range(20_000)] for replica in (0, 1)]
+    assert statistics.correlation(*draws) == pytest.approx(0, abs=0.03)
 
 
 def test_draws_are_normal() -> None:

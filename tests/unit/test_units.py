@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgerow_node.lanes import capacity_per_s, class_rate_bytes_per_s
-from hedgerow_node.units import format_duration, parse_duration_ns, parse_rate_per_s, parse_ratio
+from hedgerow_node.units import (
+    format_bit_rate,
+    format_duration,
+    format_rate,
+    parse_bit_rate,
+    parse_duration_ns,
+    parse_rate_per_s,
+    parse_ratio,
+)
 
 
 @given(st.integers(min_value=0, max_value=10**18))
@@ -52,6 +60,24 @@ def test_rates_and_percentages() -> None:
         parse_rate_per_s("500")
     with pytest.raises(ValueError, match=r"2\.5%"):
         parse_ratio("2.5")
+
+
+@given(st.floats(0.1, 1e6))
+def test_a_written_rate_reads_back_as_itself(value_per_s: float) -> None:
+    assert parse_rate_per_s(format_rate(value_per_s)) == value_per_s
+
+
+@given(st.integers(1, 10**12))
+def test_a_written_bandwidth_reads_back_as_itself(value: int) -> None:
+    assert parse_bit_rate(format_bit_rate(value)) == value
+
+
+def test_rates_and_bandwidths_are_written_as_people_write_them() -> None:
+    assert (format_rate(500.0), format_rate(0.5), format_rate(1e6)) == ("500/s", "0.5/s", "1000000/s")
+    assert (format_bit_rate(10_000_000), format_bit_rate(1_500)) == ("10mbit", "1500bit")
+    assert parse_bit_rate("2.5 mbit") == 2_500_000
+    with pytest.raises(ValueError, match=r"e\.g\. 10mbit"):
+        parse_bit_rate("10mb")
 
 
 def test_a_lane_carries_one_request_per_two_delays() -> None:

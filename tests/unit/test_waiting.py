@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
 from hedgerow_node.poller import Poller
+from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
+from hedgerow_node.supervisor import Alarm, Supervisor
 from node_programs import IMAGES, MS, PATIENCE_S, wait_until_gone
+from processes import eventually
 
 
 @pytest.fixture
@@ -128,7 +134,9 @@ def test_a_worker_talks_over_its_channel_and_ends_well() -> None:
 def test_how_a_worker_ended_is_said(work: str, end: str) -> None:
     program = f"""
 import os, signal, sys
+from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
+from hedgerow_node.supervisor import Alarm, Supervisor
 def work(channel):
     {work}
 print(fork_worker(work).reap())
@@ -154,7 +162,9 @@ def test_killing_an_ended_worker_is_harmless() -> None:
 def test_a_worker_does_not_outlive_its_supervisor() -> None:
     program = """
 import signal
+from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
+from hedgerow_node.supervisor import Alarm, Supervisor
 print(fork_worker(lambda channel: channel.recv(1)).pid, flush=True)
 signal.pause()
 """
@@ -168,3 +178,117 @@ signal.pause()
         worker_pid = int(supervisor.stdout.readline())
         supervisor.kill()
     wait_until_gone(worker_pid)
+
+
+def in_a_supervisor(work: Callable[[Supervisor, list[str]], None]) -> list[str]:
+    """What `work`, given a supervisor that is run in a process of its own, has appended to the list by its end."""
+
+    def run(channel: socket.socket) -> None:
+        supervisor, said = Supervisor(None), list[str]()
+        work(supervisor, said)
+        supervisor.run()
+        channel.sendall(json.dumps(said).encode())
+
+    worker = fork_worker(run)
+    with worker.channel as channel:
+        channel.settimeout(PATIENCE_S)
+        said: list[str] = json.loads(channel.recv(1 << 16))
+        assert worker.reap() is None
+    return said
+
+
+def test_a_supervisor_calls_at_the_times_it_is_given_in_their_order() -> None:
+    def work(supervisor: Supervisor, said: list[str]) -> None:
+        begun_ns = now_ns()
+
+        def say(word: str, after_ns: int) -> Alarm:
+            def speak() -> None:
+                said.append(word if now_ns() >= begun_ns + after_ns else f"{word} is early")
+
+            return supervisor.at(begun_ns + after_ns, speak)
+
+        say("third", 40 * MS)
+        say("second", 20 * MS)
+        say("also second", 20 * MS)
+        say("first", -MS)
+        say("never", 10 * MS).cancel()
+        supervisor.every(15 * MS, lambda: said.append("beat") if "beat" not in said else None)
+        supervisor.at(begun_ns + 60 * MS, supervisor.stop)
+
+    said = in_a_supervisor(work)
+    assert said.count("beat") == 1
+    assert [word for word in said if word != "beat"] == ["first", "second", "also second", "third"]
+
+
+def test_an_alarm_that_sets_another_does_not_starve_the_descriptors(pipe: tuple[int, int]) -> None:
+    def work(supervisor: Supervisor, said: list[str]) -> None:
+        def again() -> None:
+            supervisor.at(now_ns() + MS, again)
+
+        def heard() -> None:
+            said.append(os.read(pipe[0], 1).decode())
+            supervisor.stop()
+
+        again()
+        supervisor.watch(pipe[0], heard)
+        supervisor.at(now_ns() + 20 * MS, lambda: said.append(str(os.write(pipe[1], b"x"))))
+
+    assert in_a_supervisor(work) == ["1", "x"]
+
+
+def test_a_descriptor_that_was_given_to_another_is_not_taken_for_ready() -> None:
+    def work(supervisor: Supervisor, said: list[str]) -> None:
+        ready, other = os.pipe(), os.pipe()
+        fresh = os.pipe()
+
+        def replace() -> None:
+            """As where a worker has ended and its successor's descriptor gets the number of its own."""
+            said.append("replaced")
+            supervisor.unwatch(other[0])
+            os.dup2(fresh[0], other[0])
+            supervisor.watch(other[0], lambda: said.append("taken for ready"))
+            supervisor.unwatch(ready[0])
+            supervisor.at(now_ns() + 10 * MS, supervisor.stop)
+
+        supervisor.watch(ready[0], replace)
+        supervisor.watch(other[0], lambda: said.append("old"))
+        os.write(ready[1], b"x")
+        os.write(other[1], b"x")
+
+    assert in_a_supervisor(work) == ["replaced"]
+
+
+def test_a_worker_that_was_stopped_twice_is_resumed_the_second_time() -> None:
+    worker = fork_worker(lambda channel: channel.sendall(channel.recv(1)))
+    worker.stop()
+    worker.stop()
+    worker.resume()
+    eventually(lambda: process_state(worker.pid) == "T")
+    before_ns = cpu_ns(worker.pid)
+    worker.channel.sendall(b"x")
+    worker.channel.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        worker.channel.recv(1)
+    assert cpu_ns(worker.pid) == before_ns is not None
+    worker.resume()
+    worker.channel.settimeout(PATIENCE_S)
+    assert worker.channel.recv(1) == b"x"
+    assert worker.reap() is None
+    worker.channel.close()
+    worker.stop()  # of nobody any more
+    assert (process_state(worker.pid), cpu_ns(worker.pid)) == (None, None)
+
+
+def test_the_state_of_a_process_is_that_of_all_its_threads() -> None:
+    def work(_: socket.socket) -> None:
+        threading.Thread(target=time.sleep, args=(PATIENCE_S,), daemon=True).start()
+        time.sleep(PATIENCE_S)
+
+    worker = fork_worker(work)
+    eventually(lambda: len(list(Path(f"/proc/{worker.pid}/task").iterdir())) == 2)
+    eventually(lambda: process_state(worker.pid) == "S")
+    worker.stop()
+    eventually(lambda: process_state(worker.pid) == "T")
+    worker.kill()
+    worker.reap()
+    worker.channel.close()

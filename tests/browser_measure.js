@@ -1,0 +1,77 @@
+// Looks at the page in the frame and writes what it finds, as JSON, into #findings:
+//   overflow       pixels by which the page is wider than its window
+//   low_contrast   texts whose colour and ground are closer than WCAG 2.2 AA allows (4.5, large ones 3)
+//   duplicate_ids  ids that stand more than once
+//   broken_links   links within the page that lead nowhere
+//   unnamed        pictures without a name for screen readers, tables without caption, regions without label
+//   unreachable    boxes that scroll sideways and cannot be reached by keyboard
+//   headings       the levels of the headings in order
+//   requests       what the page would load from elsewhere
+//   lang, title    of the document
+addEventListener("load", () => {
+  const doc = document.getElementById("page").contentDocument;
+  const view = document.getElementById("page").contentWindow;
+  const all = [...doc.querySelectorAll("*")];
+  doc.querySelectorAll("details").forEach((details) => { details.open = true; });
+
+  const channels = (colour) => {
+    const found = colour.match(/rgba?\(([^)]+)\)/);
+    if (!found) return null;
+    const [r, g, b, a = 1] = found[1].split(/[,\s\/]+/).filter(Boolean).map(Number);
+    return { r, g, b, a };
+  };
+  const luminance = ({ r, g, b }) => {
+    const [x, y, z] = [r, g, b].map((value) => {
+      const share = value / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = channels(view.getComputedStyle(at).backgroundColor);
+      if (colour && colour.a === 1) return colour;
+    }
+    return { r: 255, g: 255, b: 255, a: 1 };
+  };
+  const hasText = (element) =>
+    [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  const lowContrast = [];
+  for (const element of all) {
+    if (element.closest("svg, style, script, title") || !hasText(element) || !element.getClientRects().length) continue;
+    const style = view.getComputedStyle(element);
+    const [front, back] = [channels(style.color), ground(element)];
+    if (!front) continue;
+    const [high, low] = [luminance(front), luminance(back)].sort((a, b) => b - a);
+    const ratio = (high + 0.05) / (low + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (ratio < (large ? 3 : 4.5)) lowContrast.push(`${element.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  const ids = [...doc.querySelectorAll("[id]")].map((element) => element.id);
+  const unnamed = [
+    ...[...doc.querySelectorAll("svg[role=img], [role=region]")].filter((element) => !element.getAttribute("aria-label")),
+    ...[...doc.querySelectorAll("body svg:not([role=img])")].filter((element) => !element.parentElement.closest("svg")),
+    ...[...doc.querySelectorAll("table")].filter((table) => !table.caption),
+    ...[...doc.querySelectorAll("img")].filter((image) => !image.alt),
+  ].map((element) => element.outerHTML.slice(0, 80));
+  const unreachable = all
+    .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0)
+    .filter((element) => ["auto", "scroll"].includes(view.getComputedStyle(element).overflowX))
+    .filter((element) => element.tabIndex < 0)
+    .map((element) => element.outerHTML.slice(0, 80));
+  document.getElementById("findings").textContent = JSON.stringify({
+    overflow: Math.max(0, doc.documentElement.scrollWidth - view.innerWidth),
+    low_contrast: lowContrast,
+    duplicate_ids: [...new Set(ids.filter((id, index) => ids.indexOf(id) !== index))],
+    broken_links: [...doc.querySelectorAll("a[href^='#']")]
+      .map((link) => link.getAttribute("href").slice(1))
+      .filter((target) => !doc.getElementById(target)),
+    unnamed,
+    unreachable,
+    headings: [...doc.querySelectorAll("h1, h2, h3, h4")].map((heading) => Number(heading.tagName[1])),
+    requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),
+    lang: doc.documentElement.lang,
+    title: doc.title,
+  });
+});

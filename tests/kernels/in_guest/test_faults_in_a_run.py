@@ -1,0 +1,41 @@
+"""A whole run on a kernel with netem and control groups of the second version, neither of which every host has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netns.fault_run import run_with_faults, write_fault_scenario
+from orchestrator.host.cgroups import CPU, hierarchy_of, needs_controller
+
+pytestmark = pytest.mark.root
+
+FAULTS = (
+    "fault: freeze, target: server-0, at: 200ms, duration: 200ms",
+    "fault: cpu-quota, target: server-1, at: 500ms, duration: 500ms, percent: 1",
+    "fault: partition, target: server-0, at: 1s, duration: 500ms, model: netem",
+    "fault: rate, target: server-1, at: 1s, duration: 500ms, rate: 1mbit",
+    "fault: reorder, target: server-2, at: 1s, duration: 500ms, percent: 20%, delay: 20ms",
+)
+
+
+def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_path: Path) -> None:
+    tree = hierarchy_of(CPU)
+    assert tree is not None
+    assert tree.version == 2
+    handed_down_before = not needs_controller()
+    faulty = run_with_faults(write_fault_scenario(tmp_path, *FAULTS, requests=350), tmp_path / "results")
+    assert {record["fault"]: record["proven"] for record in faulty.records()} == {
+        "freeze": True,
+        "cpu-quota": True,
+        "partition": True,
+        "rate": True,
+        "reorder": True,
+    }
+    act = faulty.act("partition", "server-0")
+    lost = {id_ for id_ in faulty.asked(act) if faulty.sample(id_)["outcome"] == "timeout"}
+    # The qdisc comes and goes a moment late, so requests at either end may be spared or struck.
+    assert len(lost) >= len(faulty.asked(act)) // 2
+    assert not any(faulty.received(id_, 0) for id_ in lost)
+    assert needs_controller() != handed_down_before

@@ -1,0 +1,130 @@
+"""Runs of scenarios with faults, watched from outside while they last and looked through afterwards."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from netns.observer import Observer
+from netns.scenario_files import Finished, finish, start_run, wait_for
+from orchestrator.plan.blocks import Block, make_plan
+from orchestrator.run.faults.acts import Act, acts_of
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.load import load_experiment
+
+REPLICAS = 3
+NODES = ("client", *(f"server-{replica}" for replica in range(REPLICAS)))
+SCENARIO = """\
+version: 1
+name: {name}
+topology: {{replicas: 3}}
+service: {{service_time: 1ms}}
+workload:
+  requests: {requests}
+  warmup: 10
+  arrivals: {{mode: open, rate: 200/s}}
+  timeout: {timeout}
+  spread: round-robin
+  seed: {seed}
+hedging: {{delay: 20ms, target: other, copy_id: {{offset: 4, length: 2}}}}
+strategies: [{strategies}]
+design: {{blocks: 1}}
+faults:
+{faults}
+"""
+
+
+def write_fault_scenario(directory: Path, *faults: str, name: str = "faulty", **changes: Any) -> Path:
+    """A scenario of open arrivals with these faults (YAML's flow style without the braces)."""
+    values = {"requests": 400, "timeout": "800ms", "seed": 42, "strategies": "baseline", **changes}
+    path = directory / f"{name}.yaml"
+    path.write_text(SCENARIO.format(name=name, faults="\n".join(f"  - {{{fault}}}" for fault in faults), **values))
+    return path
+
+
+@dataclass(frozen=True)
+class FaultRun:
+    """A finished run of one block a strategy: what its tables hold, beside what an observer saw."""
+
+    run: Finished
+    observer: Observer | None
+    samples: list[dict[str, Any]]
+    copies: list[dict[str, Any]]
+    experiment: Experiment
+
+    def record(self, fault: str, target: str, strategy: str = "baseline") -> dict[str, Any]:
+        """The journal's record of the only fault of its kind at that node."""
+        (found,) = [r for r in self.records(strategy) if (r["fault"], r["target"]) == (fault, target)]
+        return found
+
+    def records(self, strategy: str = "baseline") -> list[dict[str, Any]]:
+        """All of the strategy's block: of the attempt that counts, where a busy host took more than one."""
+        discarded = {entry["serial"] for entry in self.run.manifest["discarded"]}
+        return [
+            record
+            for record in self.run.journal
+            if record["event"] == "fault" and record["strategy"] == strategy and record["serial"] not in discarded
+        ]
+
+    def act(self, fault: str, target: str, strategy: str = "baseline") -> Act:
+        """What was planned for it, computed here from the scenario."""
+        (act,) = [act for act in self.acts(strategy) if (act.fault.fault, act.node) == (fault, target)]
+        return act
+
+    def acts(self, strategy: str = "baseline") -> list[Act]:
+        """All that was planned."""
+        return acts_of(self.experiment.scenario, self.block(strategy))[0]
+
+    def block(self, strategy: str) -> Block:
+        """The strategy's only block."""
+        (block,) = make_plan(self.experiment).of(strategy)
+        return block
+
+    def asked(self, act: Act) -> list[int]:
+        """The ids that were asked of the act's server while it was on."""
+        return [id_ for id_ in act.struck if id_ % REPLICAS == act.replica]
+
+    def sample(self, id_: int, strategy: str = "baseline") -> dict[str, Any]:
+        """What became of a request."""
+        (found,) = [row for row in self.samples if (row["request_id"], row["strategy"]) == (id_, strategy)]
+        return found
+
+    def received(self, id_: int, replica: int, strategy: str = "baseline") -> list[dict[str, Any]]:
+        """The copies of a request that a server received."""
+        return [
+            row
+            for row in self.copies
+            if (row["request_id"], row["replica"], row["strategy"]) == (id_, replica, strategy)
+        ]
+
+
+def run_with_faults(scenario: Path, results: Path, watched: bool = False, backend: str = "netns") -> FaultRun:
+    """Runs it to its end, which must be a good one."""
+    process = start_run(scenario, results, "--no-report", "--json", backend=backend)
+    observer = None
+    if watched:
+        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder")
+        (folder,) = results.iterdir()
+        observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
+        observer.start()
+    finished = finish(process)
+    if observer is not None:
+        observer.finish()
+    assert finished.code in (0, 3), finished.errors
+    samples = pq.read_table(finished.folder / "samples.parquet").to_pylist()
+    copies = pq.read_table(finished.folder / "server.parquet").to_pylist()
+    return FaultRun(finished, observer, samples, copies, load_experiment(scenario))
+
+
+@contextmanager
+def temporary_run(*faults: str, watched: bool = False, **changes: Any) -> Iterator[FaultRun]:
+    """The same for a scenario of these faults, for as long as its folder is needed."""
+    with tempfile.TemporaryDirectory() as directory:
+        scenario = write_fault_scenario(Path(directory), *faults, **changes)
+        yield run_with_faults(scenario, Path(directory) / "results", watched)

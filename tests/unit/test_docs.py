@@ -1,0 +1,56 @@
+"""What the documentation says is so: its scenario is one, its lists are complete, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import yaml
+
+from orchestrator.scenario.claim_grammar import FUNCTIONS
+from orchestrator.scenario.faults import Fault
+from orchestrator.scenario.load import load_experiment
+from orchestrator.scenario.models import Strategy
+from unit.run_folder_factory import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text()
+
+
+def yaml_blocks() -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.S)
+
+
+def test_the_scenario_that_is_explained_key_by_key_is_one(tmp_path: Path) -> None:
+    (whole,) = [block for block in yaml_blocks() if block.startswith("version:")]
+    file = tmp_path / "explained.yaml"
+    file.write_text(whole)
+    assert load_experiment(file).name == "my-experiment"
+
+
+def test_arms_and_matrix_as_explained_can_be_added_to_it(tmp_path: Path) -> None:
+    (whole,) = [block for block in yaml_blocks() if block.startswith("version:")]
+    for key in ("arms", "matrix"):
+        (variant,) = [block for block in yaml_blocks() if block.startswith(f"{key}:")]
+        document = {**yaml.safe_load(whole), **yaml.safe_load(variant)}
+        document["faults"] = [{"fault": "loss", "target": "server-0", "percent": 1}]
+        file = tmp_path / f"{key}.yaml"
+        file.write_text(yaml.safe_dump(document))
+        assert len(load_experiment(file).arms) == (2 if key == "arms" else 4)
+
+
+def test_every_fault_function_strategy_and_scenario_is_listed() -> None:
+    kinds = {get_args(model.model_fields["fault"].annotation)[0] for model in get_args(get_args(Fault)[0])}
+    assert len(kinds) > 10
+    for name in [*kinds, *FUNCTIONS, *(strategy for strategy in get_args(Strategy) if strategy != "kernel-clone")]:
+        assert re.search(rf"[`, ]{name}[`, ]", SCENARIOS), name
+    for file in (ROOT / "scenarios").glob("*.yaml"):
+        assert f"(../scenarios/{file.name})" in SCENARIOS
+
+
+def test_links_lead_somewhere() -> None:
+    links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())]
+    assert len(links) > 20
+    for page, link in links:
+        assert link.startswith(("http://", "https://")) or (page.parent / link).exists(), (page.name, link)

@@ -1,0 +1,107 @@
+"""What a host tells about itself: read from trees of files like other machines', and from this one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.host.facts.static import host_facts
+from orchestrator.host.facts.tree import Tree
+from orchestrator.host.facts.virtualisation import hypervisor, throttled_periods
+from orchestrator.run.environment import environment
+from unit.fake_host import guest, laptop, plant
+
+
+def test_a_laptop(tmp_path: Path) -> None:
+    host = host_facts(plant(tmp_path, laptop()))
+    told = {
+        "system": "Debian GNU/Linux 13 (trixie)",
+        "cpu": "Intel(R) Core(TM) i5-7200U CPU @ 2.50GHz",
+        "microcode": "0xf6",
+        "sockets": 1,
+        "cores": 2,
+        "smt": True,
+        "numa_nodes": 1,
+        "isolated_cpus": "2-3",
+        "governor": "powersave",
+        "frequency_driver": "intel_pstate",
+        "frequency_limits_mhz": [400.0, 3100.0],
+        "turbo": True,
+        "idle": {"driver": "intel_idle", "governor": "menu", "exit_latency_us": 10},
+        "mitigations": {"l1tf": "Mitigation: PTE Inversion; VMX: vulnerable", "meltdown": "Vulnerable"},
+        "kernel_version": "#1 SMP PREEMPT_DYNAMIC Debian 6.12.38-1 (2025-07-16)",
+        "preemption": "voluntary",
+        "scheduler": {"base_slice_ns": 3_000_000},
+        "transparent_hugepages": "madvise",
+        "clocksource": "tsc",
+        "clocksources": ["tsc", "hpet", "acpi_pm"],
+        "hypervisor": False,
+        "virtualisation": {"vendor": "LENOVO", "product": "20HN", "type": None, "container_marks": []},
+        "cgroup": {"version": 2, "cpu_quota_percent": 150.0},
+    }
+    assert {name: host[name] for name in told} == told
+
+
+def test_only_boot_flags_that_timing_depends_on_are_kept(tmp_path: Path) -> None:
+    assert host_facts(plant(tmp_path, laptop()))["kernel_flags"] == [
+        "isolcpus=2,3",
+        "nohz_full=2,3",
+        "mitigations=off",
+        "intel_idle.max_cstate=1",
+        "rcu-nocbs=2,3",
+    ]
+
+
+def test_a_container_in_a_virtual_machine(tmp_path: Path) -> None:
+    tree = plant(tmp_path, guest())
+    host = host_facts(tree)
+    told = {
+        "cpu": "AMD EPYC",
+        "governor": None,
+        "frequency_limits_mhz": None,
+        "turbo": False,
+        "smt": False,
+        "isolated_cpus": "none",
+        "mitigations": None,
+        "hypervisor": True,
+        "cgroup": {"version": 1, "cpu_quota_percent": 50.0},
+    }
+    assert {name: host[name] for name in told} == told
+    assert host["virtualisation"]["container_marks"] == ["/.dockerenv", "cgroup: docker", "environment: podman"]
+    assert throttled_periods(tree) == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, None),
+        ({"proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd\n"}, None),
+        ({"proc/cpuinfo": "flags\t\t: fpu hypervisors\n"}, False),
+        ({"proc/cpuinfo": "Features\t: fp\n", "proc/device-tree/hypervisor/compatible": "linux,kvm"}, True),
+        ({"sys/hypervisor/type": "xen\n", "proc/cpuinfo": "flags\t\t: fpu\n"}, True),
+    ],
+)
+def test_a_hypervisor_is_only_denied_by_a_processor_that_would_know(
+    tmp_path: Path, files: dict[str, str], found: bool | None
+) -> None:
+    assert hypervisor(plant(tmp_path, files)) is found
+
+
+def test_a_host_that_tells_nothing_has_every_key_all_the_same(tmp_path: Path) -> None:
+    empty, full = host_facts(plant(tmp_path, {})), host_facts(Tree())
+    assert list(empty) == list(full)
+    of_files = {name for name, value in empty.items() if value is None}
+    assert {"cpu", "governor", "turbo", "clocksource", "mitigations", "kernel_flags", "hypervisor"} <= of_files
+    assert empty["cgroup"] == {"version": None, "cpu_quota_percent": None}
+
+
+def test_this_host_can_be_written_down_and_has_what_it_always_had() -> None:
+    found = environment()
+    assert json.loads(json.dumps(found)) == found
+    assert list(found) == ["host", "versions", "git", "command"]
+    assert {"kernel", "machine", "system", "cpu", "cpus", "memory_mib", "governor"} <= set(found["host"])
+    assert {"clocksource", "hypervisor", "load_average"} <= set(found["host"])
+    assert found["host"]["cpus_allowed"] >= 1
+    assert found["host"]["kernel_version"]

@@ -1,0 +1,122 @@
+"""What a person reads of a run with arms: tables by arm, one table for a sweep, faults, notes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from orchestrator.analysis.summary import summarise
+from orchestrator.report.terminal import as_text, render
+from unit.arms_scenarios import ARMS, GRID, SWEEP
+from unit.run_folder_factory import experiment_from, finished_run
+
+
+def told(folder: Path, text: str, *overrides: str) -> dict[str, Any]:
+    """The summary of a run of the scenario `text`."""
+    return summarise(finished_run(folder / "results", experiment_from(folder, text, *overrides)))
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run of two arms."""
+    return told(tmp_path_factory.mktemp("arms"), ARMS)
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run over three values."""
+    return told(tmp_path_factory.mktemp("sweep"), SWEEP)
+
+
+def section(text: str, title: str) -> list[list[str]]:
+    """The words of each row below `title`."""
+    after = text.split(title + "\n", 1)[1]
+    return [line.split() for line in after.split("\n\n", 1)[0].splitlines()]
+
+
+def test_every_arm_has_its_tables(arms: dict[str, Any]) -> None:
+    text = as_text(arms)
+    for arm in arms["arms"]:
+        rows = section(text, f"{arm['name']}: latency in ms")[1:]
+        assert [row[0] for row in rows] == list(arm["strategies"])
+        assert rows[-1][1] == f"{arm['strategies']['kernel']['latency_ms']['p50']:.2f}"
+        assert section(text, f"{arm['name']}: hedges, and their lateness in µs")
+    assert [row[0] for row in section(text, "client-paused: claims")[1:]] == ["punctual"]
+    assert [row[0] for row in section(text, "Claims across arms")[1:]] == ["app-late"]
+
+
+def test_open_arrivals_show_lateness_of_sends_and_time_in_the_buffer(arms: dict[str, Any]) -> None:
+    rows = section(as_text(arms), "client-paused: lateness of sends, and time in the socket buffer, in µs")
+    kernel = arms["arms"][0]["strategies"]["kernel"]
+    sent, buffered = kernel["send_lateness_us"], kernel["buffered_ms"]
+    assert rows[2] == [
+        "kernel",
+        *(f"{value:.0f}" for value in (sent["p50"], sent["p99"], buffered["p50"] * 1000, buffered["p99"] * 1000)),
+    ]
+
+
+def test_faults_are_told_with_proofs(arms: dict[str, Any]) -> None:
+    rows = section(as_text(arms), "Faults")
+    assert rows[1] == ["client-paused", "pause", "client", "10", "10", "250"]
+    assert ["one-server-paused", "loss", "server-2", "15", "15", "1000"] in rows
+
+
+def test_notes_name_the_arm(arms: dict[str, Any]) -> None:
+    unanswered = arms["arms"][1]["strategies"]["baseline"]["timeouts"]
+    assert unanswered > 0
+    assert f"one-server-paused, baseline: {unanswered} of 1000 requests were not answered in time" in as_text(arms)
+    assert "coordinated omission" not in as_text(arms)
+
+
+def test_discarded_blocks_are_said(arms: dict[str, Any]) -> None:
+    block = {"arm": "client-paused", "strategy": "kernel", "block": 3, "reasons": ["never stopped", "nor thawed"]}
+    words = "client-paused, kernel: block 3 was discarded and measured again: never stopped; nor thawed"
+    assert words in as_text({**arms, "discarded": [block]})
+
+
+def test_a_sweep_is_one_table_with_the_value_where_its_rows_begin(sweep: dict[str, Any]) -> None:
+    text = as_text(sweep)
+    rows = section(text, "Latency in ms, extra load, and lateness in µs, over hedging.delay")
+    assert rows[0][:4] == ["delay", "strategy", "P50", "P99"]
+    assert [row[0] for row in rows[1:]] == [
+        *("5ms", "app-deadline", "kernel", "20ms", "app-deadline", "kernel", "100ms", "app-deadline", "kernel")
+    ]
+    assert "latency in ms" not in text
+    assert section(text, "Faults")[1] == ["pause", "server-0", "45", "45", "750"]
+
+
+def test_claims_that_every_arm_of_a_sweep_makes_share_a_table(tmp_path: Path) -> None:
+    text = as_text(told(tmp_path, SWEEP + '  - {id: fine, expect: "answered(kernel) == 100%"}\n'))
+    assert [row[:2] for row in section(text, "Claims in each arm")[1:]] == [
+        ["delay=5ms", "fine"],
+        ["delay=20ms", "fine"],
+        ["delay=100ms", "fine"],
+    ]
+
+
+def test_two_swept_keys_have_a_column_each(tmp_path: Path) -> None:
+    text = as_text(told(tmp_path, GRID, "design.blocks=1", "workload.requests=50"))
+    rows = section(text, "Latency in ms, extra load, and lateness in µs, over hedging.delay and hedging.target")
+    assert rows[0][:3] == ["delay", "target", "strategy"]
+    assert [row[:3] for row in rows[1:] if len(row) > 7] == [
+        [delay, target, "baseline"] for delay in ("5ms", "10ms", "20ms") for target in ("same", "other")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["arms", "sweep"])
+def test_a_terminal_of_80_columns_shows_every_figure_whole(
+    kind: str, arms: dict[str, Any], sweep: dict[str, Any]
+) -> None:
+    summary = {**(arms if kind == "arms" else sweep), "claims": []}
+    file = io.StringIO()
+    render(summary, Console(file=file, width=80, force_terminal=True, color_system=None))
+    tables = file.getvalue().split(summary["run"])[0]
+    assert max(map(len, tables.splitlines())) <= 80
+    assert "…" not in tables
+    for arm in summary["arms"]:
+        for strategy in arm["strategies"].values():
+            assert f"{strategy['latency_ms']['p50']:.2f}" in tables

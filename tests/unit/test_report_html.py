@@ -1,0 +1,155 @@
+"""The report's page, from made-up run folders: what it says, that it stands alone, that it reads well."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import browser
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from orchestrator.report.html import write_report
+from orchestrator.report.index import write_index
+from orchestrator.report.plots import draw
+from orchestrator.run.environment import environment
+from unit.run_folder_factory import Story, finished_run, scenario_from
+
+FAULT = {
+    "event": "fault",
+    "serial": 7,
+    "arm": None,
+    "strategy": "kernel",
+    "block": 3,
+    "key": "0.0",
+    "fault": "slow",
+    "target": "server-0",
+    "start_ns": 1_000_000_000,
+    "planned_ns": 1_500_000_000,
+    "applied_ns": 1_500_083_000,
+    "planned_until_ns": 1_900_000_000,
+    "undone_ns": 1_900_091_000,
+    "proven": True,
+    "proof": {"hits": 12, "rows": None},
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with a refuted claim, requests without an answer, a fault in its journal, and its page."""
+    results = tmp_path_factory.mktemp("results")
+    slow = "faults=[{fault: slow, target: server-0, factor: 2}]"
+    scenario = scenario_from("paper", "workload.requests=1000", "claims.1.expect='p99(kernel) <= 5ms'", slow)
+    folder = finished_run(results, scenario, {"baseline": Story(unanswered=frozenset(range(40)))})
+    manifest = json.loads(folder.manifest.read_text())
+    ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
+    command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}
+    folder.manifest.write_text(json.dumps({**manifest, **environment(), **ran, **command}))
+    folder.journal.write_text(json.dumps(FAULT) + "\n")
+    draw(folder)
+    write_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run: RunFolder) -> str:
+    return run.report.read_text()
+
+
+def test_it_says_verdict_claims_figures_faults_and_how_to_repeat_it(page: str, run: RunFolder) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+    summary = json.loads(run.summary.read_text())
+    assert '<span class="verdict refuted">refuted</span> At least one claim is refuted' in page
+    for claim in summary["claims"]:
+        assert f'<span class="verdict {claim["verdict"]}">' in page
+        assert claim["id"] in text
+    assert "&gt; timeout" in page
+    assert "401.14" in text  # the published figure
+    assert "slow server-0 at 0.500 s for 0.400 s 83 0.400 s proven hits 12, rows not told" in text
+    assert "1 of 1 are proven" in text
+    assert "sudo .venv/bin/orchestrator run &#39;scenarios/my paper.yaml&#39;" in page
+    assert "Closed arrivals" in text
+
+
+def test_it_stands_alone(page: str) -> None:
+    assert "<script" not in page
+    assert not re.search(r'(?:src|href)="(?!#|data:image)', page)
+    assert "url(http" not in page
+    assert "@import" not in page
+
+
+def test_texts_of_a_scenario_cannot_become_markup(tmp_path: Path) -> None:
+    scenario = scenario_from(
+        "paper", "workload.requests=500", "claims.0.text='<img src=x onerror=alert(1)>'", "description='<b>bold</b>'"
+    )
+    folder = finished_run(tmp_path, scenario)
+    manifest = json.loads(folder.manifest.read_text())
+    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    write_report(folder)
+    page = folder.report.read_text()
+    assert "<img" not in page
+    assert "<b>" not in page
+
+
+def test_a_folder_without_a_summary_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, scenario_from("paper", "workload.requests=500"))
+    folder.summary.unlink()
+    with pytest.raises(RunError, match=r"summary\.json cannot be read") as refused:
+        write_report(folder)
+    assert "orchestrator analyze" in refused.value.remedy
+
+
+@pytest.mark.parametrize("width_px", [browser.DESKTOP_PX, browser.PHONE_PX])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_it_reads_well(page: str, width_px: int, dark: bool) -> None:
+    assert_reads_well(page, width_px, dark)
+
+
+def assert_reads_well(page: str, width_px: int, dark: bool) -> None:
+    found = browser.measure(page, width_px, dark)
+    assert found["overflow"] == 0, "wider than its window"
+    for problem in ("low_contrast", "duplicate_ids", "broken_links", "unnamed", "unreachable", "requests"):
+        assert found[problem] == [], problem
+    levels = found["headings"]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert found["lang"] == "en"
+    assert found["title"]
+
+
+def test_the_measurement_itself_finds_what_is_wrong() -> None:
+    """Or the tests above could not fail."""
+    bad = (
+        '<!doctype html><html><body style="background:#fff"><h2 id="a">x</h2><p id="a" style="color:#aaa">pale</p>'
+        '<div style="width:3000px">wide</div><a href="#nowhere">link</a><table><tr><td>x</td></tr></table>'
+        '<div style="overflow-x:auto;width:50px"><div style="width:500px">scrolls</div></div><img></body></html>'
+    )
+    found = browser.measure(bad, browser.PHONE_PX)
+    assert found["overflow"] > 2000
+    assert found["low_contrast"] == ["pale: 2.32"]
+    assert found["duplicate_ids"] == ["a"]
+    assert found["broken_links"] == ["nowhere"]
+    assert len(found["unnamed"]) == 2
+    assert len(found["unreachable"]) == 1
+    assert found["headings"] == [2]
+
+
+def test_the_index_lists_every_run_the_latest_first(run: RunFolder) -> None:
+    results = run.path.parent
+    unfinished = results / "paper-20200101T000000Z-0000ab"
+    unfinished.mkdir()
+    text = write_index(results).read_text()
+    assert f'<a href="{run.name}/report.html">paper</a>' in text
+    assert text.index(run.name) < text.index(unfinished.name)
+    assert "unfinished" in text
+    assert "1 refuted" in text
+    for width_px in (browser.DESKTOP_PX, browser.PHONE_PX):
+        assert_reads_well(text, width_px, dark=False)
+
+
+def test_the_index_of_nothing_says_so(tmp_path: Path) -> None:
+    assert "There are no runs here." in write_index(tmp_path).read_text()

@@ -1,0 +1,253 @@
+"""Plots of arms, faults and sweeps: what is in them, and that nothing stands over anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.analysis.summary import summarise
+from orchestrator.collect.folder import RunFolder
+from orchestrator.report.plot_names import file_endings
+from orchestrator.report.plots import draw
+from orchestrator.report.plots.extra_load import extra_load
+from orchestrator.report.plots.hedged_ecdf import hedged_ecdf
+from orchestrator.report.plots.latency_ccdf import latency_ccdf
+from orchestrator.report.plots.latency_over_time import latency_over_time
+from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
+from orchestrator.report.plots.style import STYLES
+from orchestrator.report.plots.sweep import sweep
+from unit.arms_scenarios import ARMS, GRID, SWEEP
+from unit.run_folder_factory import experiment_from, finished_run
+
+BY_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
+
+
+def made(folder: Path, text: str, *overrides: str) -> RunFolder:
+    """A finished run of the scenario `text`."""
+    return finished_run(folder / "results", experiment_from(folder, text, *overrides))
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+    """A run of two arms."""
+    return read_run(made(tmp_path_factory.mktemp("arms"), ARMS))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run over three values."""
+    return made(tmp_path_factory.mktemp("sweep"), SWEEP)
+
+
+def words(figure: Figure) -> list[str]:
+    """Every text of `figure` that is not empty."""
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text().strip()]
+
+
+def panel(figure: Figure, title: str) -> Axes:
+    """The panel whose title begins with `title`."""
+    return next(axes for axes in figure.axes if axes.get_title(loc="left").startswith(title))
+
+
+def shades(axes: Axes) -> list[Rectangle]:
+    """What the panel is shaded with."""
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+
+
+def points(line: Line2D) -> list[tuple[float, float]]:
+    """The points of a line."""
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
+
+
+def test_every_arm_has_its_plots_and_the_run_has_its_own(tmp_path: Path) -> None:
+    folder = made(tmp_path, ARMS)
+    draw(folder)
+    names = [f"{name}-{arm}" for name in BY_ARM for arm in ("client-paused", "one-server-paused")]
+    assert {path.name for path in folder.plots.iterdir()} == {
+        f"{name}.{kind}" for name in (*names, "extra-load-p99") for kind in ("png", "svg")
+    }
+
+
+def test_a_sweep_has_a_plot_of_its_own_and_plain_file_names(tmp_path: Path) -> None:
+    text = SWEEP.replace("hedging.delay: [5ms, 20ms, 100ms]", "workload.arrivals.rate: [400/s, 800/s]")
+    folder = made(tmp_path, text, "claims=[]", "strategies=[kernel]", "design.blocks=1", "workload.requests=400")
+    draw(folder)
+    names = {path.stem for path in folder.plots.iterdir()}
+    assert {"sweep", "extra-load-p99", "latency-ccdf-rate-400-per-s", "latency-over-time-rate-800-per-s"} <= names
+
+
+def test_arms_whose_names_differ_only_in_signs_have_files_of_their_own(tmp_path: Path) -> None:
+    text = SWEEP.split("matrix:")[0] + "matrix:\n  service.stall.when: ['id % 2 == 0', 'id * 2 == 0']\n"
+    text = text.replace("service_time: 2ms", "service_time: 2ms, stall: {when: 'id < 0', duration: 1ms}")
+    run = read_run(made(tmp_path, text, "design.blocks=1", "workload.requests=120"))
+    endings = list(file_endings(arm.name for arm in run.arms).values())
+    assert len(set(endings)) == 2
+    assert not any(letter in ending for ending in endings for letter in "/%*= ")
+
+
+def test_fault_windows_are_shaded_where_faults_were_on(arms: RunData) -> None:
+    figure = latency_over_time(arms.arms[1])
+    for strategy in ("baseline", "app-deadline", "kernel"):
+        (window,) = shades(panel(figure, strategy))
+        assert (window.get_x(), window.get_width()) == pytest.approx((0.1, 0.2), abs=0.001)
+    assert "pause server-0" in words(figure)
+    assert any("throughout: loss servers" in text for text in words(figure))
+
+
+def test_faults_at_the_same_time_are_shaded_in_strips_of_their_own(tmp_path: Path) -> None:
+    slow = "      - {fault: slow, target: server-1, factor: 3, at: 200ms, duration: 150ms}\n      - {fault: loss,"
+    run = read_run(made(tmp_path, ARMS.replace("      - {fault: loss,", slow)))
+    shaded = shades(panel(latency_over_time(run.arms[1]), "kernel"))
+    strips = [(patch.get_y(), patch.get_y() + patch.get_height()) for patch in shaded]
+    assert sorted(strips) == [(0.0, 0.5), (0.5, 1.0)]
+
+
+def test_points_stand_at_intended_time_and_latency_and_what_had_no_answer_along_the_top(arms: RunData) -> None:
+    arm = arms.arms[1]
+    axes = panel(latency_over_time(arm), "baseline")
+    (dots,) = [found for found in axes.collections if isinstance(found, PathCollection)]
+    offsets = np.asarray(dots.get_offsets())
+    measures = arm.measures["baseline"]
+    assert len(offsets) == measures.answered.sum()
+    assert sorted(offsets[:, 1]) == pytest.approx(sorted(measures.latency.merged[: len(offsets)] / 1e6))
+    assert offsets[:, 0].max() == pytest.approx(0.398, abs=0.001)
+    (crosses,) = axes.get_lines()
+    times = [time_s for time_s, _ in points(crosses)]
+    assert len(times) == measures.timeouts.sum() > 0
+    assert 0.1 <= min(times) < max(times) < 0.3
+    assert axes.get_title(loc="left").endswith(f"{measures.timeouts.sum()} of 1000 without an answer (crosses)")
+
+
+def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
+    figure = sweep(read_run(swept))
+    top = figure.axes[0]
+    (line,) = [found for found in top.get_lines() if found.get_label() == "app-deadline"]
+    expected = [arm["strategies"]["app-deadline"]["latency_ms"]["p99"] for arm in summarise(swept)["arms"]]
+    assert [p99 for _, p99 in points(line)] == pytest.approx(expected, abs=1e-5)
+    assert top.get_xscale() == "log"
+    assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["5ms", "20ms", "100ms"]
+    assert any("bars: 95 % intervals" in text for text in words(figure))
+
+
+def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> None:
+    run = read_run(made(tmp_path, GRID, "design.blocks=1", "workload.requests=100"))
+    figure = sweep(run)
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["target = same", "target = other"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    assert "no intervals: too few blocks" in words(figure)
+    loads = extra_load(run)
+    assert [axes.get_title() for axes in loads.axes] == ["target = same", "target = other"]
+    assert any("delay from 5ms (hollow) to 20ms" in text for text in words(loads))
+
+
+def test_extra_load_stands_against_p99_at_the_summarys_figures(swept: RunFolder) -> None:
+    (axes,) = extra_load(read_run(swept)).axes
+    first = summarise(swept)["arms"][0]["strategies"]["kernel"]
+    drawn = [points(line) for line in axes.get_lines() if line.get_color() == STYLES["kernel"][0]]
+    (path,) = [found for found in drawn if len(found) == 3]
+    assert path[0] == pytest.approx((first["extra_load"], first["latency_ms"]["p99"]), abs=1e-5)
+
+
+def test_p99_beyond_the_timeout_is_an_arrow_at_the_timeout(arms: RunData) -> None:
+    assert np.isinf(arms.arms[1].measures["baseline"].latency.quantile(0.99, np.ones((1, 5), np.int64))[0])
+    axes = extra_load(arms).axes[1]
+    arrows = [line for line in axes.get_lines() if line.get_marker() == r"$\uparrow$"]
+    assert [points(arrow) for arrow in arrows] == [[(0.0, 150.0)]]
+    assert axes.get_ylim()[1] > 150
+
+
+def figures_of(run: RunData) -> list[Figure]:
+    """Every figure of `run`, of its arms the last one's."""
+    arm = run.arms[-1]
+    return [
+        *(of_arm(arm) for of_arm in (hedged_ecdf, lateness_ecdf, latency_over_time)),
+        latency_ccdf(arm, run.resamples),
+        extra_load(run),
+        *([sweep(run)] if run.matrix else []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        (ARMS, ()),
+        (SWEEP, ("design.blocks=1", "workload.requests=120", "claims=[]")),
+        (GRID, ("workload.requests=500",)),
+    ],
+    ids=["arms", "sweep, one block", "grid"],
+)
+def test_legends_titles_and_axes_keep_clear_of_each_other(
+    text: str, overrides: tuple[str, ...], tmp_path: Path
+) -> None:
+    for figure in figures_of(read_run(made(tmp_path, text, *overrides))):
+        figure.draw_without_rendering()
+        panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+        boxes: list[Bbox] = [box for box in panels if box is not None]
+        boxes += [found.get_window_extent() for found in figure.legends]
+        boxes += [found.get_window_extent() for found in figure.texts if found.get_text()]
+        for number, one in enumerate(boxes):
+            for other in boxes[number + 1 :]:
+                assert not overlap(one, other), (words(figure)[:3], one, other)
+            assert one.x0 >= -1
+            assert one.x1 <= figure.bbox.x1 + 1
+
+
+def overlap(one: Bbox, other: Bbox) -> bool:
+    """Whether two boxes share more than a pixel."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return bool(width > 1 and height > 1)
+
+
+def test_a_strategy_that_left_nothing_is_left_out_and_said(tmp_path: Path) -> None:
+    folder = made(tmp_path, ARMS)
+    for path in (folder.samples, folder.hedges, folder.server):
+        table = pq.read_table(path)
+        lost = pc.and_(pc.equal(table["arm"], "one-server-paused"), pc.equal(table["strategy"], "kernel"))
+        pq.write_table(table.filter(pc.invert(lost)), path)
+    arm = read_run(folder).arms[1]
+    extra_load(read_run(folder)).draw_without_rendering()
+    assert "none in this run" in words(latency_over_time(arm))
+    assert "kernel" not in words(latency_ccdf(arm, None))
+
+
+def test_an_arm_that_left_nothing_is_drawn_all_the_same(tmp_path: Path) -> None:
+    folder = made(tmp_path, ARMS)
+    for path in (folder.samples, folder.hedges, folder.server):
+        table = pq.read_table(path)
+        pq.write_table(table.filter(pc.equal(table["arm"], "one-server-paused")), path)
+    summarise(folder)
+    draw(folder)
+    assert len(list(folder.plots.iterdir())) == 2 * (2 * len(BY_ARM) + 1)
+
+
+def test_thousands_of_points_stay_a_small_file_whose_words_are_text(tmp_path: Path) -> None:
+    folder = made(tmp_path, ARMS, "workload.requests=20000", "strategies=[kernel]", "claims=[]")
+    draw(folder)
+    vector = folder.plots / "latency-over-time-one-server-paused.svg"
+    assert vector.stat().st_size < 500_000
+    assert "pause server-0</text>" in vector.read_text()
+
+
+def arm_of(run: RunData, name: str) -> ArmData:
+    """The arm called `name`."""
+    return next(arm for arm in run.arms if arm.name == name)
+
+
+def test_an_arm_without_hedges_says_so(tmp_path: Path) -> None:
+    text = ARMS.split("arms:")[0] + "arms:\n  calm: {hedging: {delay: 100ms}}\n  other: {}\n"
+    run = read_run(made(tmp_path, text))
+    assert "none in this run" in words(lateness_ecdf(arm_of(run, "calm")))
+    assert "none in this run" in words(hedged_ecdf(arm_of(run, "calm")))

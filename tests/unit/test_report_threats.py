@@ -1,0 +1,65 @@
+"""Each threat to validity is told where it applies, and only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.report.threats import threats
+from unit.run_folder_factory import scenario_from
+
+QUIET: dict[str, Any] = {
+    "backend": "netns",
+    "host": {"hypervisor": False},
+    "git": {"commit": "c0ffee", "dirty": False},
+}
+SUMMARY: dict[str, Any] = {"delay_line": "netem"}
+ALWAYS = {"One host, no network", "One run on one machine"}
+
+
+def headings(
+    *overrides: str, manifest: dict[str, Any] | None = None, summary: dict[str, Any] | None = None
+) -> set[str]:
+    scenario = scenario_from("paper", *overrides)
+    found = threats([scenario], manifest or QUIET, summary or SUMMARY)
+    assert all(threat.text.endswith(".") for threat in found)
+    return {threat.heading for threat in found}
+
+
+def test_the_published_experiment_has_its_own_two() -> None:
+    assert headings() == ALWAYS | {"Closed arrivals", "The rescue is certain by construction"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "heading"),
+    [
+        ({"manifest": {**QUIET, "host": {"hypervisor": True}}}, "A virtual machine"),
+        ({"manifest": {**QUIET, "git": {"commit": "c0ffee", "dirty": True}}}, "Sources not pinned"),
+        ({"manifest": {**QUIET, "git": None}}, "Sources not pinned"),
+        ({"summary": {"delay_line": "htb"}}, "Another delay line than published"),
+    ],
+)
+def test_what_the_host_adds(changes: dict[str, Any], heading: str) -> None:
+    assert heading in headings(**changes)
+    assert heading not in headings()
+
+
+@pytest.mark.parametrize(
+    ("override", "heading", "there"),
+    [
+        ("design.blocks=4", "Too few blocks", True),
+        ("service.stall.heal_on_duplicate=false", "The rescue is certain by construction", False),
+    ],
+)
+def test_what_the_scenario_adds(override: str, heading: str, there: bool) -> None:
+    assert (heading in headings(override)) is there
+
+
+def test_a_bridge_of_containers_is_called_so() -> None:
+    (found,) = [
+        threat
+        for threat in threats([scenario_from("paper")], {**QUIET, "backend": "docker"}, SUMMARY)
+        if threat.heading == "One host, no network"
+    ]
+    assert "Docker bridge" in found.text

@@ -1,0 +1,227 @@
+"""The order of a run's blocks and what becomes of those whose faults are not proven."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import ExitCode, RunError
+from orchestrator.host.journal import Journal
+from orchestrator.plan.blocks import Plan, make_plan
+from orchestrator.run import series as series_module
+from orchestrator.run.block import Attempt, BlockReport
+from orchestrator.run.faults.acts import Act, Proof, acts_of
+from orchestrator.run.manifest import Manifest
+from orchestrator.run.runner import layout_of
+from orchestrator.run.series import Series
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.topology.base import Layout
+from unit.experiments import OPEN, experiment_of, faulty
+from unit.fake_topology import FakeTopology
+
+START_NS = 10**12
+PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"
+RUN_ID = "0123ab"
+
+
+class Told:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.ended = 0
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def begin(self, _: object) -> None:
+        """Nothing to remember."""
+
+    def end(self, _: str) -> None:
+        self.ended += 1
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Outcome:
+    """What a series left: `blocks` are run by nobody, each attempt gives what `proven` says of its serial."""
+
+    def __init__(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, unproven: set[int]
+    ) -> None:
+        folder = RunFolder.create(tmp_path, "example")
+        self.folder, self.attempts, self.watcher = folder, list[Attempt](), Told()
+
+        monkeypatch.setattr(series_module, "BlockRun", self._begin)
+        self._unproven = unproven
+        self.topology = FakeTopology()
+        hedger = self.topology.control("hedger")
+        hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
+        hedger.answers["delay-line"] = {"statistics": "qdisc"}
+        manifest, journal = Manifest(folder, experiment, "netns"), Journal(folder.journal)
+        topology: Any = self.topology
+        topology.servers = lambda: [("10.0.0.1", 9000), ("10.0.0.2", 9000), ("10.0.0.3", 9000)]
+        self.series = Series(experiment, topology, folder, manifest, journal, self.watcher)
+
+    def _begin(self, attempt: Attempt, *_: Any) -> Any:
+        self.attempts.append(attempt)
+        return SimpleNamespace(run=self._report)
+
+    def _report(self) -> BlockReport:
+        attempt = self.attempts[-1]
+        self.folder.raw_samples(attempt.block).write_text(f"of {attempt.serial}")
+        acts, _ = acts_of(attempt.scenario, attempt.block)
+        proven = attempt.serial not in self._unproven
+        proofs: list[tuple[Act, Proof]] = [(act, Proof(proven, "as it is told", {"state": "T"})) for act in acts]
+        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, proofs)
+
+    def run(self, plan: Plan) -> None:
+        self.series.run(plan, RUN_ID)
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.folder.journal.read_text().splitlines()]
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.folder.manifest.read_text())
+        return content
+
+    def configured(self) -> list[dict[str, Any]]:
+        return [fields for do, fields in self.topology.control("hedger").asked if do == "configure"]
+
+
+def one_strategy(experiment: Experiment) -> Plan:
+    """Two blocks."""
+    return Plan(make_plan(experiment, ("baseline",)).blocks[:2])
+
+
+def test_every_fault_that_is_proven_is_in_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = faulty(PAUSE)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    outcome.run(one_strategy(experiment))
+    fault = next(record for record in outcome.journal if record["event"] == "fault")
+    del fault["at"], fault["monotonic_ns"]
+    assert fault == {
+        "event": "fault",
+        "serial": 0,
+        "order": 0,
+        "arm": None,
+        "strategy": "baseline",
+        "block": 0,
+        "key": "0.0",
+        "fault": "pause",
+        "target": "server-0",
+        "planned_ns": START_NS + 200_000_000,
+        "applied_ns": None,
+        "planned_until_ns": START_NS + 300_000_000,
+        "undone_ns": None,
+        "start_ns": START_NS,
+        "proven": True,
+        "proof": {"finding": "as it is told", "state": "T"},
+    }
+    assert outcome.manifest["discarded"] == []
+    assert [block["serial"] for block in outcome.manifest["blocks"]] == [0, 1]
+
+
+def test_a_block_that_is_not_proven_is_discarded_aloud_and_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = faulty(PAUSE)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, {0, 1})
+    outcome.run(one_strategy(experiment))
+    assert [(a.block.order, a.serial, a.number) for a in outcome.attempts] == [
+        (0, 0, 1),
+        (0, 1, 2),
+        (0, 2, 3),
+        (1, 3, 1),
+    ]
+    first = outcome.attempts[0].block
+    assert outcome.folder.raw_samples(first).read_text() == "of 2"
+    assert (outcome.folder.raw / "discarded-1" / outcome.folder.raw_samples(first).name).read_text() == "of 1"
+    reason = "pause of server-0 (0.0) is not proven: as it is told"
+    discarded = [record for record in outcome.journal if record["event"] == "block-discarded"]
+    assert [(record["serial"], record["attempt"], record["reasons"]) for record in discarded] == [
+        (0, 1, [reason]),
+        (1, 2, [reason]),
+    ]
+    assert [entry["serial"] for entry in outcome.manifest["discarded"]] == [0, 1]
+    assert [block["serial"] for block in outcome.manifest["blocks"]] == [2, 3]
+    assert outcome.manifest["counters"] == {"baseline": {"requests": 200}}
+    assert outcome.watcher.said[1:] == [
+        f"block 0 (baseline): attempt {number} of 3 discarded: {reason}" for number in (1, 2)
+    ]
+    assert outcome.watcher.ended == 2
+
+
+def test_after_three_attempts_the_run_fails_by_fault_node_and_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = faulty(PAUSE)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, {0, 1, 2})
+    with pytest.raises(RunError) as caught:
+        outcome.run(one_strategy(experiment))
+    assert caught.value.exit_code == ExitCode.RUN_FAILED
+    assert (
+        "pause of server-0 (0.0) is not proven: as it is told, in 3 attempts; {'state': 'T'}" in caught.value.message
+    )
+    assert len(outcome.attempts) == 3
+    assert not outcome.folder.raw_samples(outcome.attempts[0].block).exists()
+
+
+ARMS = """
+design: {blocks: 2, order: fixed}
+arms:
+  near: {}
+  twice: {hedging: {delay: 20ms}}
+  alone: {topology: {replicas: 1}}
+  faulty: {faults: [{fault: freeze, target: server-2, at: 10ms, duration: 50ms}]}
+"""
+
+
+def test_the_hedger_is_set_anew_only_where_an_arm_hedges_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN + ARMS)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    outcome.run(make_plan(experiment, ("baseline",)))
+    assert [(set_["delay_ns"] // 1_000_000, len(set_["services"][0])) for set_ in outcome.configured()] == [
+        (10, 3),
+        (20, 3),
+        (10, 1),
+        (10, 3),  # the last arm's, and the next round's first
+        (20, 3),
+        (10, 1),
+        (10, 3),
+    ]
+    assert outcome.manifest["arms"] == [
+        {"name": name, "engine": "clone", "delay_line": "htb"} for name in ("near", "twice", "alone", "faulty")
+    ]
+    assert (outcome.manifest["engine"], outcome.manifest["delay_line"]) == ("clone", "htb")
+    assert set(outcome.manifest["counters"]) == {f"baseline@{arm.name}" for arm in experiment.arms}
+    assert all({"arm", "before", "after"} == set(entry) for entry in outcome.manifest["delay_line_statistics"])
+
+
+def test_what_is_stood_up_is_enough_for_every_arm() -> None:
+    assert layout_of(experiment_of(OPEN + ARMS)) == Layout(port=9000, replicas=3, freezes=True, limits=False)
+    quota = "{fault: cpu-quota, target: client, percent: 50%}"
+    assert layout_of(faulty(quota)) == Layout(port=9000, replicas=3, freezes=False, limits=True)
+
+
+def test_faults_that_a_short_block_does_not_live_to_see_are_known_beforehand() -> None:
+    """Every block has the offsets of all, but the gaps of its own schedule: some end before the last of them."""
+    experiment = faulty("{fault: restart, target: server-0, at: 1ms, every: 10ms}")
+    counts = []
+    for block in make_plan(experiment, ("baseline",)):
+        to_do, too_late = acts_of(experiment.scenario, block)
+        counts.append(len(too_late))
+        assert len(to_do) + len(too_late) == 100
+        assert all(act.occurrence.offset_ns < late.occurrence.offset_ns for act in to_do for late in too_late)
+    assert any(counts)
+    assert not all(counts)
