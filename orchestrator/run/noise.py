@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import struct
 from array import array
@@ -25,6 +24,7 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
 from orchestrator.host.facts.activity import cpu_time_ms
 from orchestrator.host.facts.tree import Tree
+from orchestrator.run.interrupts import held_back
 
 FULL_NS = 2 * NS_PER_S
 SHORT_NS = 300 * NS_PER_MS
@@ -118,15 +118,12 @@ def _on_all(cpus: list[int], count: int) -> list[array[int]]:
 def _forked(cpu: int, count: int, stack: ExitStack) -> Worker:
     """A process on `cpu` that ends with `stack`.
 
-    Signals wait meanwhile: Python runs functions of its own as it forks, and would swallow what their handlers raise
-    there. They go on waiting in the process, which is killed and not asked to end.
+    Signals are held back meanwhile: Python runs functions of its own as it forks, and would swallow what their
+    handlers raise there; and between the fork and the stack's knowing of it nothing would end the process.
     """
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
+    with held_back():
         worker = fork_worker(lambda channel: _measure(channel, cpu, count))
         stack.callback(_end, worker)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return worker
 
 
