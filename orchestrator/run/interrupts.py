@@ -80,5 +80,5 @@ def held_back() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        for number in remembered:
-            signal.raise_signal(number)
+        for caught in remembered:
+            signal.raise_signal(caught)
