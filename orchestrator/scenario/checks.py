@@ -16,6 +16,7 @@ from orchestrator.errors import Problem, ScenarioError
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.claim_checks import claim_complaints
 from orchestrator.scenario.fault_checks import fault_complaints
+from orchestrator.scenario.faults import Delay, targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
 
 #: Where, what, and what to do about it.
@@ -32,18 +33,19 @@ def complaints(scenario: Scenario) -> list[Complaint]:
         *_stalls(scenario),
         *claim_complaints(scenario),
         *fault_complaints(scenario),
-        *(_capacity(scenario) if scenario.hedging.delay_line == "htb" else ()),
+        *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
     ]
 
 
 def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
-    """Refuse a run whose highest request rate the chosen `delay_line` ("netem", "htb") cannot carry.
+    """Refuse a run whose highest request rate the chosen `delay_line` ("netem", "htb"), or the fault `delay`, which
+    has one of its own of that kind, cannot carry.
 
     `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means.
     Raises ScenarioError (exit code 2) with the numbers and the remedy.
     """
     if delay_line == "htb":
-        problems = [Problem("", ".".join(map(str, path)), text, remedy) for path, text, remedy in _capacity(scenario)]
+        problems = [Problem("", ".".join(map(str, path)), text, remedy) for path, text, remedy in _lanes(scenario)]
         if problems:
             raise ScenarioError(problems)
 
@@ -72,6 +74,29 @@ def _capacity(scenario: Scenario) -> Iterator[Complaint]:
             f"{format_duration(scenario.hedging.delay_ns)}, the workload can reach {rate:.0f} per second",
             f"use {slower}, a shorter hedge delay, or a host with netem",
         )
+
+
+def _delayed_capacity(scenario: Scenario) -> Iterator[Complaint]:
+    """Hedges, too, may be held back: what primaries alone exceed is hopeless, the rest is counted in the run."""
+    for index, fault in enumerate(scenario.faults):
+        if not isinstance(fault, Delay) or fault.model != "ebpf":
+            continue
+        targets, replicas = targets_of(fault, scenario.topology.replicas), scenario.topology.replicas
+        asked = len(targets) / replicas if scenario.workload.spread == "round-robin" else "server-0" in targets
+        rate = highest_rate_per_s(scenario) * asked * fault.percent / 100 * (2 if fault.direction == "both" else 1)
+        capacity = capacity_per_s(fault.delay_ns)
+        if rate > capacity:
+            yield (
+                ("faults", index, "delay"),
+                f"{LANES} HTB lanes hold {capacity:.0f} copies per second back for "
+                f"{format_duration(fault.delay_ns)}, the workload can reach {rate:.0f} per second",
+                "use a lower rate, a shorter delay, or a host with netem",
+            )
+
+
+def _lanes(scenario: Scenario) -> Iterator[Complaint]:
+    yield from _capacity(scenario)
+    yield from _delayed_capacity(scenario)
 
 
 def _strategies(scenario: Scenario) -> Iterator[Complaint]:

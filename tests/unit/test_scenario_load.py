@@ -115,6 +115,29 @@ def test_a_rate_beyond_the_htb_lanes_is_refused_once_the_line_is_known(smallest:
         check_delay_line_capacity(crowded(smallest), "htb")
 
 
+DELAYED = "faults=[{fault: delay, target: server-0, delay: 50ms}]"  # 256 / (2 · 50 ms) = 2560 copies a second
+
+
+@pytest.mark.parametrize("delay", [DELAYED, DELAYED.replace("50ms}", "50ms, direction: both}")])
+def test_more_than_the_lanes_of_the_fault_delay_hold_is_refused_likewise(smallest: Path, delay: str) -> None:
+    rate = 1300 if "both" in delay else 2600
+    hasty = load_scenario(smallest, [f"workload.arrivals={{mode: open, rate: {rate}/s}}", delay])
+    with pytest.raises(ScenarioError, match=r"hold 2560 copies per second back for 50ms, .* 2600 per"):
+        check_delay_line_capacity(hasty, "htb")
+    check_delay_line_capacity(hasty, "netem")
+
+
+@pytest.mark.parametrize("faults", [DELAYED.replace("50ms}", "50ms, percent: 90}"), DELAYED.replace("50ms", "49ms")])
+def test_what_the_lanes_of_the_fault_delay_hold_is_not(smallest: Path, faults: str) -> None:
+    check_delay_line_capacity(
+        load_scenario(smallest, ["workload.arrivals={mode: open, rate: 2600/s}", faults]), "htb"
+    )
+    several = ["topology.replicas=3", "workload.spread=round-robin", "workload.arrivals={mode: open, rate: 7500/s}"]
+    check_delay_line_capacity(load_scenario(smallest, [*several, DELAYED]), "htb")
+    first = ["topology.replicas=3", "workload.arrivals={mode: open, rate: 7500/s}"]
+    check_delay_line_capacity(load_scenario(smallest, [*first, DELAYED.replace("server-0", "server-1")]), "htb")
+
+
 def test_other_lines_and_other_strategies_carry_any_rate(smallest: Path) -> None:
     check_delay_line_capacity(crowded(smallest), "netem")
     check_delay_line_capacity(crowded(smallest, "strategies=[baseline, app-deadline]"), "htb")
