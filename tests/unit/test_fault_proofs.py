@@ -108,6 +108,8 @@ def test_a_strike_is_handed_over_with_absolute_times_and_taken_back_once(tmp_pat
         ({**at_ms(200, 300), "proof": STOPPED}, True, "stood still"),
         ({**at_ms(205, 296), "proof": STOPPED}, True, "stood still"),
         ({**at_ms(215, 300), "proof": STOPPED}, False, "85.0 ms instead of 100.0 ms"),
+        ({**at_ms(245, 340), "proof": STOPPED}, True, "stood still"),
+        ({**at_ms(255, 350), "proof": STOPPED}, False, "began 55.0 ms late, of 100.0 ms"),
         ({**at_ms(200, 300), "proof": {**STOPPED, "state": "S"}}, False, "never seen stopped"),
         ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_after": 900}}, False, "computed for 400 ns"),
         ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_before": None}}, False, "never seen stopped"),
@@ -386,6 +388,19 @@ def test_what_the_lots_say_must_be_struck_has_to_be(tmp_path: Path) -> None:
     proof = stage.proof()
     assert (proof.proven, proof.evidence["expected_primaries"]) == (False, drawn)
     assert drawn > 0
+
+
+@pytest.mark.parametrize(("failed", "proven"), [(1, True), (2, False)])
+def test_copies_that_passed_though_their_lot_was_another_are_no_proof(
+    tmp_path: Path, failed: int, proven: bool
+) -> None:
+    stage = Stage(tmp_path, "{fault: delay, target: server-0, delay: 5ms, at: 200ms, duration: 500ms}")
+    stage.begin()
+    answer = {"hits": {"0.0@server-0": 9}, "failed": failed}
+    stage.topology.control("hedger").answers["fault-hits"] = answer
+    stage.undo()
+    assert stage.proof().proven == proven
+    assert proven or stage.proof().finding == "2 copies that were to be struck passed, of 11"
 
 
 def test_where_the_lots_strike_nobody_nothing_has_to_be_struck(tmp_path: Path) -> None:

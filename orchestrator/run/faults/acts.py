@@ -18,6 +18,8 @@ from orchestrator.scenario.models import Scenario
 
 #: A fault must have lasted this share of the time it was meant to.
 LEAST_SHARE = 0.9
+#: And have begun before this share of it was over, or it struck other requests than it was meant to.
+_LATEST_BEGIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ class Act:
         lasted_ns, planned_ns = self.undone_ns - self.applied_ns, until_ns - from_ns
         if lasted_ns < LEAST_SHARE * planned_ns:
             return f"it lasted {lasted_ns / NS_PER_MS:.1f} ms instead of {planned_ns / NS_PER_MS:.1f} ms"
+        late_ns = self.applied_ns - from_ns
+        if 0 < _LATEST_BEGIN * planned_ns < late_ns:
+            return f"it began {late_ns / NS_PER_MS:.1f} ms late, of {planned_ns / NS_PER_MS:.1f} ms"
         return None
 
 

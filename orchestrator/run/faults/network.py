@@ -11,7 +11,7 @@ from typing import Any
 from hedgerow_node.chance import rule_salt, struck
 from orchestrator.errors import UsageError
 from orchestrator.plan.blocks import Plan
-from orchestrator.run.faults.acts import Act, Proof, acts_of, asked_of
+from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof, acts_of, asked_of
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.faults import Delay, NetworkFault, RateLimit, Reorder
@@ -37,12 +37,21 @@ class Rule:
         scene.end_rules()
 
     def proof(self, act: Act, scene: Scene) -> Proof:
-        """The programs counted copies that they struck, unless by the lots drawn there was none to strike."""
+        """The programs counted copies that they struck, unless by the lots drawn there was none to strike.
+
+        Copies that should have been held back and found no room to are no fault of one rule alone: where there are
+        many, none is proven.
+        """
         hits = scene.hits.get(act.name, 0)
         if hits:
             act.applied_ns, act.undone_ns = act.planned_ns(scene.start_ns)
         expected = self._drawn(act, scene)
-        evidence = {"hits": hits, "expected_primaries": expected, "failed": scene.failed_strikes}
+        failed, struck_in_all = scene.failed_strikes, sum(scene.hits.values())
+        evidence = {"hits": hits, "expected_primaries": expected, "failed": failed}
+        if struck_in_all < LEAST_SHARE * (struck_in_all + failed):
+            return Proof(
+                False, f"{failed} copies that were to be struck passed, of {struck_in_all + failed}", evidence
+            )
         if expected and not hits:
             return Proof(False, f"struck no copy, of {expected} primaries whose lot it was", evidence)
         return Proof(True, f"struck {hits} copies" if hits else "it was no copy's lot to be struck", evidence)
