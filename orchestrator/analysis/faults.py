@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from orchestrator.collect.schemas import check_schema
 from orchestrator.errors import RunError
 
 
@@ -65,7 +66,10 @@ class FaultLog:
 
 
 def read_fault_log(journal: Path) -> FaultLog:
-    """What `journal` (journal.jsonl) tells; nothing where there is none. RunError where a record lacks a field."""
+    """What `journal` (journal.jsonl) tells; nothing where there is none.
+
+    RunError where a record lacks a field, or where the journal's format came later than this version.
+    """
     found: list[FaultRecord] = []
     discarded: list[DiscardedBlock] = []
     for number, record in _records(journal):
@@ -96,7 +100,11 @@ def _records(journal: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     lines = journal.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         try:
-            yield number, json.loads(line)
+            record = json.loads(line)
         except ValueError as error:
             if number < len(lines):
                 raise RunError(f"{journal}:{number}: is not JSON: {error}", "was the file edited?") from error
+            return
+        if number == 1:
+            check_schema(journal, record.get("schema"))
+        yield number, record

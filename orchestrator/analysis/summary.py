@@ -20,12 +20,10 @@ from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Evidence, Finding, Verdict, judge, overall
 from orchestrator.analysis.windows import due_meanwhile
 from orchestrator.collect.folder import RunFolder
-from orchestrator.errors import RunError
+from orchestrator.collect.schemas import SCHEMAS, read_json
 from orchestrator.scenario.claim_grammar import parse_claim
 from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import Claim, Scenario, Strategy
-
-SCHEMA = 1
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
 _LATENESSES = {"p50": "lateness_p50", "p99": "lateness_p99", "max": "lateness_max"}
@@ -39,7 +37,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     The same folder always gives the same summary. Raises RunError where the folder lacks something, ScenarioError
     where its scenario cannot be read.
     """
-    manifest = _manifest(folder)
+    manifest = read_json(folder.manifest, "is this the folder of a finished run?")
     run = read_run(folder)
     evidence = {arm.name: Evidence(arm.measures, run.resamples, arm.scenario.workload.timeout_ns) for arm in run.arms}
     arms = [_arm(arm, run, evidence[arm.name]) for arm in run.arms]
@@ -49,7 +47,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     ]
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return {
-        "schema": SCHEMA,
+        "schema": SCHEMAS[folder.summary.name],
         "scenario": run.experiment.name,
         "run": folder.name,
         **{key: manifest.get(key) for key in _MANIFEST_KEYS},
@@ -66,16 +64,6 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
     """Write `summary` as summary.json, and give it to the owner of the results folder."""
     folder.summary.write_text(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     folder.give_to_owner()
-
-
-def _manifest(folder: RunFolder) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(folder.manifest.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{folder.manifest} cannot be read: {error}", "is this the folder of a finished run?"
-        ) from error
-    return manifest
 
 
 def _by_arm(run: RunData, arms: list[dict[str, Any]], across: list[dict[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from orchestrator.collect.folder import RunFolder
+from orchestrator.collect.schemas import SCHEMAS, check_schema, read_json
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import Block
 
@@ -30,6 +31,7 @@ ByArm = dict[str | None, dict[str, Columns]]
 
 _NUMPY_CODES = {"Q": "<u8", "I": "<u4", "H": "<u2", "B": "u1", "q": "<i8"}
 _NULLABLE_TIMES = {"due_ns", "sent_ns", "kernel_rx_ns", "received_ns", "first_response_ns"}
+_SCHEMA_KEY = b"hedgerow.schema"  #: in a table's metadata
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,10 @@ def write_tables(
 
     Each block must have its raw files, an empty one standing for "no rows": one of samples, one of hedges, and one of
     copies for each of its arm's `replicas` (by arm's name; one replica everywhere if left out). Raises RunError where
-    one is missing or torn; the raw files are then kept.
+    one is missing or torn, or where a later version left them in a format of its own; the raw files are then kept.
     """
     blocks = list(blocks)
+    read_json(folder.manifest, "is this the folder of a run?")  # its number is theirs too
 
     def copies(block: Block) -> list[Path]:
         return [folder.raw_copies(block, replica) for replica in range((replicas or {}).get(block.arm, 1))]
@@ -163,7 +166,8 @@ def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Bloc
             arrays[name] = pa.array(np.array(table.words, object)[values], pa.string())
         else:
             arrays[name] = pa.array(values, mask=values == NO_TIME if name in _NULLABLE_TIMES else None)
-    pq.write_table(pa.table({name: arrays[name] for name in table.columns.split()}), target)
+    columns = pa.table({name: arrays[name] for name in table.columns.split()})
+    pq.write_table(columns.replace_schema_metadata({_SCHEMA_KEY: str(SCHEMAS[target.name])}), target)
 
 
 def _read(path: Path, kind: _Table) -> ByArm:
@@ -171,6 +175,7 @@ def _read(path: Path, kind: _Table) -> ByArm:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise RunError(f"{path} is missing", "is this the folder of a finished run?") from None
+    check_schema(path, _schema_number(table))
     columns: Columns = {}
     for name in table.column_names:
         if name == kind.coded:
@@ -183,6 +188,12 @@ def _read(path: Path, kind: _Table) -> ByArm:
     for (arm, strategy), rows in _groups(table):
         by_arm.setdefault(arm, {})[strategy] = {name: values[rows] for name, values in columns.items()}
     return by_arm
+
+
+def _schema_number(table: Any) -> int | str | None:
+    """The number that the table carries; what is no number is given back as it is."""
+    text: str = (table.schema.metadata or {}).get(_SCHEMA_KEY, b"").decode(errors="replace")
+    return int(text) if text.isdecimal() else text or None
 
 
 def _groups(table: Any) -> Iterator[tuple[tuple[str | None, str], NDArray[np.bool_]]]:

@@ -1,7 +1,8 @@
 """The journal of a run: every change made to the host, written down before it is made, with its undo.
 
 A line a record, JSON, appended and flushed at once: whatever kills the run, the next reader knows what there may be
-to undo. A change whose undo is written but which never came about undoes to nothing.
+to undo. A change whose undo is written but which never came about undoes to nothing. The first record tells which
+format the others are in.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from orchestrator.collect.schemas import SCHEMAS, check_schema
+
 
 class Journal:
     """Appends records to `path`; `monotonic_ns` of each is CLOCK_MONOTONIC."""
 
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", buffering=1)
+        if not self._file.tell():
+            self._write({"event": "begin", "schema": SCHEMAS[path.name]})
 
     def change(self, text: str, undo: dict[str, Any]) -> None:
         """Notes that a change is about to be made, and how it is undone (see `undo.py`)."""
@@ -37,11 +42,16 @@ class Journal:
 
 
 def undos(path: Path) -> Iterator[dict[str, Any]]:
-    """What is to be done to undo the changes in the journal at `path`, the last change first."""
+    """What is to be done to undo the changes in the journal at `path`, the last change first.
+
+    Raises RunError, before there is anything undone, where a later version wrote it in a format of its own.
+    """
     records = []
     for line in path.read_text().splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:
             break  # the run was killed while it wrote this line: the change was not made
+    if records:
+        check_schema(path, records[0].get("schema"))
     return (record["undo"] for record in reversed(records) if record.get("event") == "change")

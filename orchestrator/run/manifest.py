@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.collect.folder import RunFolder
+from orchestrator.collect.schemas import SCHEMAS
 from orchestrator.plan.blocks import Block
 from orchestrator.run.block import Attempt, BlockReport
 from orchestrator.run.environment import environment
 from orchestrator.scenario.experiment import Experiment
-
-SCHEMA = 1
 
 
 class Manifest:
@@ -23,7 +22,7 @@ class Manifest:
         self._folder = folder
         scenario = experiment.scenario
         self._content: dict[str, Any] = {
-            "schema": SCHEMA,
+            "schema": SCHEMAS[folder.manifest.name],
             "run": folder.name,
             "scenario": experiment.name,
             "backend": backend,

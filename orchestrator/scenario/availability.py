@@ -40,6 +40,7 @@ _VALUES: dict[Path, tuple[tuple[Any, ...], str]] = {
 _SINGLE: tuple[Path, ...] = (("hedging", "max_hedges"),)
 
 _STRATEGIES = ("kernel-wheel",)
+_VERSION = 1
 _BENCH_ONLY = "bare"
 
 
@@ -57,6 +58,14 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
         if isinstance(value, int) and value > 1:
             yield Unavailable(path, f"more than 1 is {MARK}", "use 1")
     yield from _strategies(data)
+
+
+def later_format(data: dict[Any, Any]) -> Unavailable | None:
+    """What there is to say of a scenario in a later version of the format, whose keys nobody here can judge."""
+    version = data.get("version")
+    if not isinstance(version, int) or version <= _VERSION:
+        return None
+    return Unavailable(("version",), f"{version} is {MARK}, which reads {_VERSION}", "use a newer Hedgerow")
 
 
 def _strategies(data: dict[Any, Any]) -> Iterator[Unavailable]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.errors import Problem, ScenarioError
 from orchestrator.scenario.arms import Variants, expand, settle_overrides, with_smoke
-from orchestrator.scenario.availability import unavailable
+from orchestrator.scenario.availability import later_format, unavailable
 from orchestrator.scenario.checks import complaints, warmup_complaints
 from orchestrator.scenario.claim_checks import claims_across_arms, claims_of_arm
 from orchestrator.scenario.document import Document, KeyPath, dotted, override, read_document
@@ -29,6 +29,9 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), smoke: bool = Fal
     of the arms, one line each: "FILE:LINE: key: message; remedy".
     """
     document = read_document(path)
+    later = later_format(document.data)
+    if later is not None:
+        raise ScenarioError([_located(document, later)])
     override(document, [assignment for assignment in overrides if _is_for_smoke(assignment)])
     found: list[Complaint] = []
     if smoke:

@@ -1,0 +1,89 @@
+"""docs/run-folder.md names every key, column, event and number of the files that a run leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.collect.schemas import SCHEMAS
+from unit.arms_scenarios import ARMS, SWEEP
+from unit.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
+
+PAGE = (ROOT / "docs" / "run-folder.md").read_text()
+TABLES = ("samples", "hedges", "server")
+#: By strategy; and what is as the scenario has it.
+BY_STRATEGY, FROM_THE_SCENARIO = ("strategies", "requests"), ("set", "matrix")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
+    """Finished runs: one with a time-out, one with arms and faults, a sweep."""
+    results = tmp_path_factory.mktemp("results")
+    plain = finished_run(results, scenario_from("smoke"), {"kernel": Story(unanswered=frozenset({499}))})
+    return [plain, *(finished_run(results, experiment_from(results, text)) for text in (ARMS, SWEEP))]
+
+
+def section(title: str) -> str:
+    """The part of the page under a heading."""
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M)
+    return str(found)
+
+
+def assert_named(names: set[str], text: str) -> None:
+    """Each stands in `text` as code."""
+    assert sorted(name for name in names if f"`{name}`" not in text) == []
+
+
+def keys(value: Any) -> Iterator[str]:
+    """The keys in a summary that are the format's own."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield key
+            if key in BY_STRATEGY and isinstance(below, dict):
+                yield from keys([*below.values()])
+            elif key not in FROM_THE_SCENARIO:
+                yield from keys(below)
+    elif isinstance(value, list):
+        for below in value:
+            yield from keys(below)
+
+
+def test_every_column_is_explained_with_its_type(folders: list[RunFolder]) -> None:
+    explained = section("The tables")
+    for table in TABLES:
+        (part,) = re.findall(rf"\*\*`{table}\.parquet`\*\*(.*?)(?=\*\*`|\Z)", explained, re.S)
+        columns = pq.read_schema(getattr(folders[0], table))
+        assert_named(set(columns.names), part)
+        typed = dict(re.findall(r"^\| `(\w+)` \| (\w+)", part, re.M))
+        assert typed.items() <= {column.name: str(column.type) for column in columns}.items()
+
+
+def test_every_key_of_summaries_is_explained(folders: list[RunFolder]) -> None:
+    for folder in folders:
+        assert_named(set(keys(json.loads(folder.summary.read_text()))), section("summary.json"))
+
+
+def test_every_event_that_is_written_is_explained() -> None:
+    written = set()
+    for path in (ROOT / "orchestrator").rglob("*.py"):
+        written |= set(re.findall(r'ournal\.note\(\s*"([\w-]+)"|"event": "(\w+)"', path.read_text()))
+    events = {name for pair in written for name in pair if name}
+    assert {"begin", "change", "fault", "block-discarded", "end"} <= events
+    assert_named(events, section("journal.jsonl"))
+
+
+def test_the_numbers_are_those_of_the_code() -> None:
+    told = re.findall(r"^\| `([\w.]+)` \| .* \| `(?:hedgerow\.)?schema`[^|]*: (\d+) \|", PAGE, re.M)
+    assert {name: int(number) for name, number in told} == dict(SCHEMAS)
+
+
+def test_every_file_of_a_run_is_in_the_list(folders: list[RunFolder]) -> None:
+    files = {path.name for path in vars(folders[0]).values() if isinstance(path, Path) and path.suffix}
+    assert_named(files - {folders[0].path.name}, PAGE)
