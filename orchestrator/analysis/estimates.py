@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.analysis.bootstrap import interval
+from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS
+from orchestrator.scenario.claim_grammar import FUNCTIONS, Dimension
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,6 @@ def estimate(measures: Measures, function: str, resamples: Weights | None) -> Es
     quantile = FUNCTIONS[function].quantile
     if resamples is None or (quantile is not None and measures.values_behind(function) < samples_needed(quantile)):
         return Estimate(value)
-    ends = interval(measures.evaluate(function, resamples))
+    time = FUNCTIONS[function].dimension is Dimension.DURATION
+    ends = interval(measures.evaluate(function, resamples), value, measures.rounds, time=time)
     return Estimate(value) if ends is None or np.isinf(ends[0]) else Estimate(value, *ends)

@@ -18,8 +18,8 @@ class Measures:
 
     `samples`, `hedges` and `server` are the strategy's rows of the three tables, `rounds` the run's block numbers in
     ascending order. `hedges` and `server` are None where the strategy has no rows there; without server rows,
-    `extra_load` and `stalled_hedged` have no value; nor has the lateness of sends unless `open_arrivals` (a closed
-    loop has no schedule to be late against).
+    `extra_load`, `wasted` and `stalled_hedged` have no value. Nor has `win_rate` where the winner of some hedge is
+    unknown, or the lateness of sends unless `open_arrivals` (a closed loop has no schedule to be late against).
     """
 
     def __init__(
@@ -65,12 +65,14 @@ class Measures:
 
     def _read_server(self, server: Columns | None, rounds: Ints) -> None:
         self.copies: Ints | None = None
+        self.worked_on = np.zeros(self.rounds, np.int64)
         self.stalled = self.stalled_hedged = np.zeros(self.rounds, np.int64)
         if server is None:
             return
         measured = server["request_id"] < FIRST_WARMUP_ID
         index = np.searchsorted(rounds, server["block"])
         self.copies = self._by_round(index[measured])
+        self.worked_on = self._by_round(index[measured & (server["action"] != Action.DROPPED)])
         was_stalled = measured & (server["action"] == Action.STALLED)
         ids, first = np.unique(server["request_id"][was_stalled], return_index=True)
         stalled_index = index[was_stalled][first]
@@ -104,20 +106,26 @@ class Measures:
         return np.where(np.isposinf(found), unanswered_ns, found)
 
     def _evaluate_counts(self, function: str, weights: Weights) -> Floats:
-        requests = weights @ self.requests
         if function == "duplicates":
-            return np.where(requests > 0, weights @ self.duplicates, np.nan)
-        if function == "rate":
-            return _ratio(weights @ self.hedges, requests)
-        if function == "answered":
-            return _ratio(weights @ self.answered, requests)
-        if function == "stalled_hedged":
-            return _ratio(weights @ self.stalled_hedged, weights @ self.stalled)
-        if function == "extra_load":
-            if self.copies is None:
-                return np.full(len(weights), np.nan)
-            return _ratio(weights @ self.copies - requests, requests)
-        raise ValueError(f"{function} is not a function of the claim grammar")
+            return np.where(weights @ self.requests > 0, weights @ self.duplicates, np.nan)
+        numerator, denominator = self._share(function)
+        found = _ratio(weights @ numerator, weights @ denominator)
+        if function == "win_rate":
+            found[weights @ self.hedges_won_unknown > 0] = np.nan
+        return found
+
+    def _share(self, function: str) -> tuple[Ints, Ints]:
+        """Numerator and denominator by round; a denominator of zeros where the figure has no value."""
+        served = np.zeros_like(self.requests) if self.copies is None else self.requests
+        copies = served if self.copies is None else self.copies
+        return {
+            "rate": (self.hedges, self.requests),
+            "answered": (self.answered, self.requests),
+            "win_rate": (self.hedges_won, self.hedges),
+            "stalled_hedged": (self.stalled_hedged, self.stalled),
+            "extra_load": (copies - served, served),
+            "wasted": (self.worked_on - self.answered, served),
+        }[function]
 
 
 _HEDGE_COLUMNS = ("block", "request_id", "departure_ns", "deadline_ns", "winner")

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.bootstrap import interval, resample
+from orchestrator.analysis.bootstrap import resample
+from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Floats, plain
 from orchestrator.collect.folder import RunFolder
@@ -31,8 +32,9 @@ def overhead(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[di
             found = measures[condition].evaluate(function, weights)
             return found if against is None else found - measures[against].evaluate(function, weights)
 
-        ends = None if resamples is None else interval(values(resamples))
-        return [_micros(value) for value in (values(once)[0], *(ends or (np.nan, np.nan)))]
+        value = float(values(once)[0])
+        ends = None if resamples is None else interval(values(resamples), value, len(numbers), time=True)
+        return [_micros(told) for told in (value, *(ends or (np.nan, np.nan)))]
 
     return [
         {

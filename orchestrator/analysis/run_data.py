@@ -12,7 +12,7 @@ import numpy as np
 
 from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
-from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.measures import Ints, Measures
 from orchestrator.analysis.quantiles import Weights
 from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import (
@@ -48,13 +48,18 @@ class ArmData:
 
 @dataclass(frozen=True)
 class RunData:
-    """A whole run; `resamples` is None where it has too few rounds for intervals."""
+    """A whole run; `round_numbers` are its block numbers, ascending, `resamples` None where these are too few."""
 
     experiment: Experiment
     arms: tuple[ArmData, ...]
-    rounds: int
+    round_numbers: Ints
     resamples: Weights | None
     discarded: tuple[DiscardedBlock, ...]
+
+    @property
+    def rounds(self) -> int:
+        """How many there are."""
+        return len(self.round_numbers)
 
     @property
     def matrix(self) -> tuple[str, ...]:
@@ -98,4 +103,4 @@ def read_run(folder: RunFolder) -> RunData:
             )
         )
     resamples = resample(len(numbers), experiment.scenario.design.seed)
-    return RunData(experiment, tuple(arms), len(numbers), resamples, log.discarded)
+    return RunData(experiment, tuple(arms), numbers, resamples, log.discarded)

@@ -7,21 +7,27 @@ and journal.jsonl what was done to whom meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from orchestrator.analysis.control import control, halves
 from orchestrator.analysis.estimates import estimate
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.faults import DiscardedBlock
+from orchestrator.analysis.intervals import Interval
 from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.noise_floor import HostNoise
+from orchestrator.analysis.order_statistics import order_interval
+from orchestrator.analysis.paired import comparisons
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
-from orchestrator.analysis.verdicts import Evidence, Finding, Verdict, judge, overall
+from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import due_meanwhile
 from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS, read_json
-from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.scenario.claim_grammar import FUNCTIONS, parse_claim
 from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import Claim, Scenario, Strategy
 
@@ -29,6 +35,7 @@ _LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
 _LATENESSES = {"p50": "lateness_p50", "p99": "lateness_p99", "max": "lateness_max"}
 _MANIFEST_KEYS = ("backend", "engine", "delay_line")
 _NS_PER_MS, _NS_PER_US = 1e6, 1e3
+_ACROSS = "*"  #: no arm can be called that
 
 
 def summarise(folder: RunFolder) -> dict[str, Any]:
@@ -39,12 +46,11 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     """
     manifest = read_json(folder.manifest, "is this the folder of a finished run?")
     run = read_run(folder)
-    evidence = {arm.name: Evidence(arm.measures, run.resamples, arm.scenario.workload.timeout_ns) for arm in run.arms}
-    arms = [_arm(arm, run, evidence[arm.name]) for arm in run.arms]
-    across = _judged(run.experiment.claims, Evidence.across(evidence)) if run.experiment.claims else []
-    verdicts: list[Verdict] = [
-        claim["verdict"] for claims in (across, *(arm["claims"] for arm in arms)) for claim in claims
-    ]
+    noise = HostNoise.of(manifest)
+    evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
+    judged = _judged(run, evidence)
+    arms = [_arm(arm, run, evidence[arm.name], judged[arm.name]) for arm in run.arms]
+    verdicts: list[Verdict] = [claim["verdict"] for claims in judged.values() for claim in claims]
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return {
         "schema": SCHEMAS[folder.summary.name],
@@ -54,7 +60,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
         "arrivals": modes.pop() if len(modes) == 1 else "mixed",
         "blocks": run.rounds,
         "verdict": overall(verdicts),
-        **_by_arm(run, arms, across),
+        **_by_arm(run, arms, judged.get(_ACROSS, [])),
         "faults": [entry for arm in run.arms for entry in _faults(arm)],
         "discarded": [_discarded(block) for block in run.discarded],
     }
@@ -69,13 +75,12 @@ def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
 def _by_arm(run: RunData, arms: list[dict[str, Any]], across: list[dict[str, Any]]) -> dict[str, Any]:
     """The figures: of the run itself where it has no arms, else of each of them, and the claims across them."""
     if not run.experiment.has_arms:
-        return {"strategies": arms[0]["strategies"], "claims": arms[0]["claims"]}
+        return {name: arms[0][name] for name in ("strategies", "comparisons", "control", "claims")}
     matrix = {"matrix": run.experiment.document["matrix"]} if run.matrix else {}
     return {**matrix, "arms": arms, "claims": across}
 
 
-def _arm(arm: ArmData, run: RunData, evidence: Evidence) -> dict[str, Any]:
-    claims = _judged(arm.scenario.claims, evidence)
+def _arm(arm: ArmData, run: RunData, evidence: Evidence, claims: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": arm.name,
         "set": run.experiment.arm(arm.name).set,
@@ -85,12 +90,26 @@ def _arm(arm: ArmData, run: RunData, evidence: Evidence) -> dict[str, Any]:
             strategy: {**_strategy(measures, run.resamples), **_published(arm.scenario, strategy)}
             for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
         },
+        "comparisons": list(comparisons(arm.scenario.strategies, arm.measures, run.resamples)),
+        "control": None if evidence.halves is None else control(evidence.halves, run.resamples),
         "claims": claims,
     }
 
 
-def _judged(claims: Sequence[Claim], evidence: Evidence) -> list[dict[str, Any]]:
-    return [_claim(claim, judge(parse_claim(claim.expect), evidence)) for claim in claims]
+def _evidence(arm: ArmData, run: RunData, noise: HostNoise | None) -> Evidence:
+    seed, timeout_ns = run.experiment.scenario.design.seed, arm.scenario.workload.timeout_ns
+    return Evidence(arm.measures, run.resamples, timeout_ns, halves(arm, run.round_numbers, seed), noise)
+
+
+def _judged(run: RunData, evidence: dict[str | None, Evidence]) -> dict[str | None, list[dict[str, Any]]]:
+    """The entries of every claim by arm, those across arms under `_ACROSS`; all are judged together."""
+    claims = [(arm.name, claim, evidence[arm.name]) for arm in run.arms for claim in arm.scenario.claims]
+    claims += [(_ACROSS, claim, Evidence.across(evidence)) for claim in run.experiment.claims]
+    findings = judge_all([(parse_claim(claim.expect), where) for _, claim, where in claims])
+    entries: dict[str | None, list[dict[str, Any]]] = {arm.name: [] for arm in run.arms}
+    for (arm, claim, _), finding in zip(claims, findings, strict=True):
+        entries.setdefault(arm, []).append(_claim(claim, finding))
+    return entries
 
 
 def _faults(arm: ArmData) -> list[dict[str, Any]]:
@@ -106,7 +125,9 @@ def _faults(arm: ArmData) -> list[dict[str, Any]]:
                     "target": target,
                     "occurrences": len(records),
                     "proven": sum(record.proven for record in records),
-                    "requests": {name: due_meanwhile(arm, name, records) for name in arm.scenario.strategies},
+                    "requests": {
+                        name: int(due_meanwhile(arm, name, records).sum()) for name in arm.scenario.strategies
+                    },
                 }
             )
     return entries
@@ -130,11 +151,14 @@ def _strategy(measures: Measures, resamples: Weights | None) -> dict[str, Any]:
         "hedges_won": int(measures.hedges_won.sum()),
         "hedges_won_unknown": int(measures.hedges_won_unknown.sum()),
         "hedge_rate": _rounded(measures.evaluate("rate", once)[0]),
+        "win_rate": _rounded(measures.evaluate("win_rate", once)[0]),
         "extra_load": _rounded(measures.evaluate("extra_load", once)[0]),
+        "wasted": _rounded(measures.evaluate("wasted", once)[0]),
         "stalled": int(measures.stalled.sum()) if measures.copies is not None else None,
         "stalled_hedged": int(measures.stalled_hedged.sum()) if measures.copies is not None else None,
         "latency_ms": {name: _rounded(value, _NS_PER_MS) for name, value in latencies.items()},
         "ci95_ms": {name: _interval(measures, name, resamples, _NS_PER_MS) for name in _LATENCIES if name != "max"},
+        "order_ci95_ms": dict(_order_intervals(measures)),
         "lateness_us": {name: _rounded(value, _NS_PER_US) for name, value in latenesses.items()},
         "lateness_ci95_us": {
             name: _interval(measures, function, resamples, _NS_PER_US)
@@ -163,11 +187,24 @@ def _send_lateness(measures: Measures) -> dict[str, float | None] | None:
 def _interval(
     measures: Measures, function: str, resamples: Weights | None, ns_per_unit: float
 ) -> list[float | None] | None:
-    """The 95 % interval of `function`; an end beyond the time-out is null, as is all of it for a small sample."""
+    """The 95 % interval of `function` by blocks; None for a small sample."""
     found = estimate(measures, function, resamples)
-    if found.low is None or found.high is None:
-        return None
-    return [_rounded(end, ns_per_unit) for end in (found.low, found.high)]
+    return None if found.low is None or found.high is None else _ends((found.low, found.high), ns_per_unit)
+
+
+def _order_intervals(measures: Measures) -> Iterator[tuple[str, list[float | None] | None]]:
+    """The exact 95 % interval of each latency quantile, ms, were requests independent; None for a small sample."""
+    for name in _LATENCIES:
+        quantile = FUNCTIONS[name].quantile
+        if quantile is not None:
+            found = order_interval(measures.latency.merged, quantile)
+            beyond = found is None or np.isinf(found[0])
+            yield name, None if found is None or beyond else _ends(found, _NS_PER_MS)
+
+
+def _ends(ends: Interval, ns_per_unit: float) -> list[float | None]:
+    """An end beyond the time-out is null."""
+    return [_rounded(end, ns_per_unit) for end in ends]
 
 
 def _published(scenario: Scenario, strategy: Strategy) -> dict[str, Any]:
@@ -184,6 +221,9 @@ def _claim(claim: Claim, finding: Finding) -> dict[str, Any]:
         "ci95": None if finding.ci95 is None else list(finding.ci95),
         "unit": finding.unit,
         "expect": claim.expect,
+        "p_value": finding.p_value,
+        "p_adjusted": finding.p_adjusted,
+        "requests_needed": finding.requests_needed,
     }
     return {**entry, "reason": finding.reason} if finding.reason else entry
 

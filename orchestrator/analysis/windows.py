@@ -59,11 +59,11 @@ def windows(arm: ArmData, strategy: str) -> tuple[Window, ...]:
     return tuple(sorted(found, key=lambda window: (window.start_ns, window.fault)))
 
 
-def due_meanwhile(arm: ArmData, strategy: str, records: Sequence[FaultRecord]) -> int:
-    """How many requests of `strategy` were due while a fault of `records` was on.
+def due_meanwhile(arm: ArmData, strategy: str, records: Sequence[FaultRecord]) -> NDArray[np.bool_]:
+    """Which requests of `strategy` were due while a fault of `records` was on.
 
-    Counted by plan, which is the same for every strategy, where there is one; faults that are over at once by plan
-    (a collection, a restart) count for as long as they really took.
+    By plan, which is the same for every strategy, where there is one; faults that are over at once by plan (a
+    collection, a restart) count for as long as they really took.
     """
     samples = arm.samples[strategy]
     struck = np.zeros(len(samples["block"]), bool)
@@ -75,4 +75,4 @@ def due_meanwhile(arm: ArmData, strategy: str, records: Sequence[FaultRecord]) -
             start_ns, end_ns = record.applied_ns, record.undone_ns
         due = (samples["block"] == record.block) & (samples["intended_ns"] >= start_ns)
         struck |= due if end_ns is None else due & (samples["intended_ns"] < end_ns)
-    return int(struck.sum())
+    return struck

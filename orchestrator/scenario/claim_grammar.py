@@ -61,6 +61,8 @@ FUNCTIONS: dict[str, Function] = {
     "lateness_p99": Function(Dimension.DURATION, f"{_LATENESS}, 99th percentile", 0.99),
     "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum"),
     "extra_load": Function(Dimension.RATIO, "copies received by servers / requests - 1"),
+    "win_rate": Function(Dimension.RATIO, "hedges whose response came first / hedges"),
+    "wasted": Function(Dimension.RATIO, "copies that servers worked on and whose answer did not count / requests"),
     "answered": Function(Dimension.RATIO, "share of the requests that were answered in time"),
     "send_lateness_p50": Function(Dimension.DURATION, f"{_SEND_LATENESS}, median", 0.5),
     "send_lateness_p99": Function(Dimension.DURATION, f"{_SEND_LATENESS}, 99th percentile", 0.99),

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.summary import summarise
-from orchestrator.analysis.verdicts import Evidence, judge
+from orchestrator.analysis.verdicts import judge
 from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import read_hedges, read_samples, read_server
 from orchestrator.errors import RunError

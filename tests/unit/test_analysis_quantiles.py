@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.bootstrap import RESAMPLES, interval, resample
+from orchestrator.analysis.bootstrap import RESAMPLES, resample
 from orchestrator.analysis.quantiles import Rounds, plain
 
 #: Values by round; the same value may occur often, some requests have no answer, a round may be empty.
@@ -95,13 +95,3 @@ def test_the_same_seed_draws_the_same_rounds() -> None:
 
 def test_four_rounds_give_no_interval() -> None:
     assert resample(4, seed=1) is None
-
-
-def test_an_interval_leaves_a_fortieth_out_at_each_end() -> None:
-    assert interval(np.arange(1.0, 2001.0)) == (50.0, 1950.0)
-
-
-def test_an_interval_may_be_open_above_but_needs_a_value_in_every_resample() -> None:
-    mostly = np.full(100, 3.0)
-    assert interval(np.append(mostly, [np.inf] * 20)) == (3.0, np.inf)
-    assert interval(np.append(mostly, [np.nan])) is None

@@ -93,6 +93,37 @@ def test_intervals_hold_their_figures(summary: dict[str, Any]) -> None:
             assert low <= strategy["latency_ms"][name] <= high
 
 
+def test_the_exact_interval_by_ranks_stands_beside_that_by_blocks(summary: dict[str, Any]) -> None:
+    baseline = summary["strategies"]["baseline"]
+    assert set(baseline["order_ci95_ms"]) == {"p50", "p90", "p95", "p99", "p999"}
+    low, high = baseline["order_ci95_ms"]["p99"]
+    assert low <= baseline["latency_ms"]["p99"] <= high
+    assert baseline["order_ci95_ms"]["p999"] is None
+
+
+def test_what_hedges_won_and_wasted(summary: dict[str, Any]) -> None:
+    kernel = summary["strategies"]["kernel"]
+    assert kernel["win_rate"] is None, "both copies went to one server that does not tell them apart"
+    assert kernel["wasted"] == (500 + 10 - 499) / 500
+    assert (summary["strategies"]["baseline"]["win_rate"], summary["strategies"]["baseline"]["wasted"]) == (None, 0.0)
+
+
+def test_the_control_and_the_comparisons_stand_beside_the_figures(summary: dict[str, Any]) -> None:
+    assert summary["control"]["null"] is True
+    assert summary["control"]["requests"] == [250, 250]
+    of_kernel = [row for row in summary["comparisons"] if (row["strategy"], row["with"]) == ("kernel", "baseline")]
+    assert [row["figure"] for row in of_kernel] == ["p50", "p99"]
+
+
+def test_claims_say_how_surely(summary: dict[str, Any]) -> None:
+    claims = {claim["id"]: claim for claim in summary["claims"]}
+    tested = [claim for claim in claims.values() if claim["p_value"] is not None]
+    assert all(claim["p_value"] <= claim["p_adjusted"] <= 1 for claim in tested)
+    assert (claims["no-duplicates"]["p_value"], claims["no-duplicates"]["p_adjusted"]) == (None, None)
+    assert claims["p99-cut"]["p_adjusted"] <= 0.05
+    assert all(claim["requests_needed"] is None for claim in claims.values() if claim["verdict"] != "inconclusive")
+
+
 def test_claims_carry_verdict_observation_and_expectation(summary: dict[str, Any]) -> None:
     claims = {claim["id"]: claim for claim in summary["claims"]}
     assert claims["no-duplicates"]["verdict"] == "refuted"

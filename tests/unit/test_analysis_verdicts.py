@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
+from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.run_data import read_run
-from orchestrator.analysis.verdicts import Evidence, Finding, judge, overall
+from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.collect.tables import write_tables
 from orchestrator.plan.blocks import make_plan
 from orchestrator.scenario.claim_grammar import parse_claim
@@ -95,7 +96,12 @@ def test_one_figure_is_told_in_its_unit(quiet: Evidence, claim: str, unit: str, 
 
 
 def test_what_cannot_be_told_says_why(quiet: Evidence) -> None:
-    assert found("p50(kernel) < p50(baseline)", quiet).reason == "the 95 % interval straddles the bound"
+    straddling = found("p50(kernel) < p50(baseline)", quiet)
+    assert straddling.requests_needed is not None
+    assert straddling.reason == (
+        f"the 95 % interval straddles the bound; about {straddling.requests_needed:,} requests of each strategy "
+        "would decide it"
+    )
     few = found("lateness_p99(kernel) < 1ms", quiet)
     assert (few.verdict, few.reason) == ("inconclusive", "lateness_p99(kernel) needs 368 hedges, there are 10")
     assert found("p99(kernel) <= 15ms", quiet).reason == ""

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from orchestrator.analysis.bootstrap import interval
+from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.quantiles import Weights
+from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.report.plots.style import NS_PER_MS, log_ticks, percent_ticks
 
 _BAND_POINTS = 60
@@ -48,7 +48,16 @@ def _survival(ordered: NDArray[np.float64], timeout_ms: float) -> tuple[NDArray[
 def _band(axes: Axes, measures: Measures, weights: Weights, colour: str, timeout_ms: float) -> None:
     """Shade where the curve lies in 95 % of the resamples: the interval of each quantile, drawn sideways."""
     shares = np.geomspace(1, 1 / len(measures.latency), _BAND_POINTS)[1:-1]
-    ends = [interval(measures.latency.quantile(1 - share, weights) / NS_PER_MS) for share in shares]
+    once = plain(measures.rounds)
+    ends = [
+        interval(
+            measures.latency.quantile(1 - share, weights) / NS_PER_MS,
+            float(measures.latency.quantile(1 - share, once)[0]) / NS_PER_MS,
+            measures.rounds,
+            time=True,
+        )
+        for share in shares
+    ]
     low, high = np.array([(np.nan, np.nan) if end is None else end for end in ends]).T
     high = np.where(np.isinf(high), timeout_ms, high)
     axes.fill_betweenx(shares, low, high, where=np.isfinite(low), color=colour, alpha=0.18, lw=0)

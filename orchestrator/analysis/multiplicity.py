@@ -1,0 +1,20 @@
+"""Several claims judged on one run: the more there are, the likelier one of them looks decided by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted so that all together err with the probability that each is compared with.
+
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979: the smallest is multiplied by the number
+    of them, the next one by one less, and so on, none becoming smaller than the one before.
+    """
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted

@@ -1,0 +1,50 @@
+"""What a claim is about, and how it is told: a figure in its unit, or the ratio of two."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orchestrator.analysis.intervals import Interval
+from orchestrator.scenario.claim_grammar import Comparison, Dimension, Expression, Number, Operation, calls
+
+_NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "count": 1.0}
+
+
+def subject_of(claim: Comparison) -> tuple[Expression, str]:
+    """What the claim observes, the ratio of its sides if both have figures, and its unit (ms, us, ratio, count)."""
+    left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
+    if left_calls and right_calls:
+        other = _without_factor(claim.right)
+        return Operation("/", claim.left, other, Dimension.RATIO, other.column), "ratio"
+    subject = claim.left if left_calls else claim.right
+    return subject, _unit(subject)
+
+
+def scaled(value: float, unit: str) -> float | None:
+    """`value` (ns, or plain) in `unit`; None where it is no number."""
+    return round(float(value) / _NS_PER[unit], 6) if np.isfinite(value) else None
+
+
+def as_seen(ends: Interval | None, unit: str) -> tuple[float | None, float | None] | None:
+    """The interval in `unit`, an end beyond the time-out being None; None where there is none at all."""
+    if ends is None:
+        return None
+    low, high = scaled(ends[0], unit), scaled(ends[1], unit)
+    return None if low is None and high is None else (low, high)
+
+
+def _without_factor(expression: Expression) -> Expression:
+    """`expression` without a constant that scales it: 0.04 * p99(b) → p99(b)."""
+    if isinstance(expression, Operation) and expression.operator == "*":
+        if isinstance(expression.left, Number):
+            return expression.right
+        if isinstance(expression.right, Number):
+            return expression.left
+    return expression
+
+
+def _unit(expression: Expression) -> str:
+    if expression.dimension is Dimension.DURATION:
+        lateness = ("lateness", "send_lateness")
+        return "us" if all(call.function.startswith(lateness) for call in calls(expression)) else "ms"
+    return "count" if expression.dimension is Dimension.COUNT else "ratio"

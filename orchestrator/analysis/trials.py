@@ -1,0 +1,165 @@
+"""One claim tried on a run's evidence: which way it leans, and how surely, before other claims are looked at.
+
+The statistic is left side minus right side over the resampled rounds; for times that are positive on both sides the
+difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims that only count
+what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one is one.
+
+A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tried
+for both ends of what it may be, the time-out and infinity; where the two disagree the run cannot tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hedgerow_node.units import format_duration
+from orchestrator.analysis.evidence import Evidence, Unanswered
+from orchestrator.analysis.intervals import p_value, spread
+from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
+from orchestrator.scenario.claim_grammar import FUNCTIONS, Comparison, Dimension
+
+Leaning = Literal["supported", "refuted"]
+
+_HOLDS: dict[str, Callable[[Any], Any]] = {
+    "<": lambda difference: difference < 0,
+    "<=": lambda difference: difference <= 0,
+    ">": lambda difference: difference > 0,
+    ">=": lambda difference: difference >= 0,
+    "==": lambda difference: difference == 0,
+}
+_ROUNDING = 1e-12
+_ENDS: tuple[Unanswered, Unanswered] = ("forever", "timeout")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A claim that was decided by counting."""
+
+    leaning: Leaning
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Which way a claim leans, how surprising that would be if it were not so, and by how much.
+
+    `distance` is how many standard errors the observation is from the bound, inf where all resamples agree.
+    """
+
+    leaning: Leaning
+    p_value: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Untold:
+    """Why nothing can be told, and how many requests a sample that is too small should have, where one can say."""
+
+    reason: str
+    requests_needed: int | None = None
+
+
+Trial = Counted | Tested | Untold
+
+
+def is_counted(claim: Comparison) -> bool:
+    """Whether all that the claim names is counted exactly."""
+    return all(FUNCTIONS[call.function].counted for call in claim.calls())
+
+
+def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
+    """What `evidence` says of `claim` alone."""
+    short = _shortfall(claim, evidence)
+    if short is not None:
+        return short
+    if is_counted(claim):
+        holds = _HOLDS[claim.operator](evidence.once(claim.left) - evidence.once(claim.right))
+        return Counted("supported" if holds else "refuted")
+    weights = evidence.resamples
+    if weights is None:
+        return Untold(f"{evidence.rounds} blocks give no interval, {MIN_BLOCKS} are needed")
+    distance = _distance(claim, evidence, weights)
+    found = []
+    for unanswered in _ENDS:
+        resampled, once = differences(claim, evidence, weights, unanswered)
+        if np.isnan(resampled).any() or np.isnan(once):
+            return Untold(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
+        leaning, against = _leaning(claim.operator, resampled, once)
+        reach = distance if _heavy(claim) else math.inf
+        found.append(Tested(leaning, p_value(against, evidence.rounds, reach), distance))
+    if found[0].leaning != found[1].leaning:
+        return Untold(_undefined(claim, evidence))
+    return max(found, key=lambda tested: tested.p_value)
+
+
+def differences(
+    claim: Comparison, evidence: Evidence, weights: Weights, unanswered: Unanswered
+) -> tuple[Floats, float]:
+    """Left side minus right side over the resamples `weights` and over all rounds; NaN where there is no value."""
+    with np.errstate(invalid="ignore"):
+        resampled = evidence.evaluate(claim.left, weights, unanswered) - evidence.evaluate(
+            claim.right, weights, unanswered
+        )
+        once = evidence.once(claim.left, unanswered) - evidence.once(claim.right, unanswered)
+    return resampled, float(once)
+
+
+def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, NDArray[np.bool_]]:
+    """Which way the sample leans, and which resamples lean the other way."""
+    holds = bool(_HOLDS[operator](once))
+    against: NDArray[np.bool_] = _HOLDS[operator](resampled) != holds
+    if operator == "==" and not holds:
+        against = np.sign(resampled) != np.sign(once)
+    return "supported" if holds else "refuted", against
+
+
+def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
+    """From the bound, in standard errors; with unanswered requests as long as the time-out, which is a number."""
+    left, right = (evidence.evaluate(side, weights, "timeout") for side in (claim.left, claim.right))
+    once = [evidence.once(side, "timeout") for side in (claim.left, claim.right)]
+    logarithmic = _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all()
+    if logarithmic:
+        left, right, once = np.log(left), np.log(right), [float(np.log(value)) for value in once]
+    error = spread(left - right, evidence.rounds)
+    # What rounding makes of equal rounds is no spread.
+    return math.inf if error <= _ROUNDING * max(1.0, abs(once[0])) else abs(once[0] - once[1]) / error
+
+
+def _heavy(claim: Comparison) -> bool:
+    """Whether the claim is about times, whose tails are heavy."""
+    return any(call.dimension is Dimension.DURATION for call in claim.calls())
+
+
+def _shortfall(claim: Comparison, evidence: Evidence) -> Untold | None:
+    """Why the claim's figures cannot be judged at all, None where they can."""
+    for call in claim.calls():
+        measures, quantile = evidence.measured(call), FUNCTIONS[call.function].quantile
+        values = measures.values_behind(call.function)
+        if quantile is not None and values < samples_needed(quantile):
+            needed = samples_needed(quantile)
+            kind = "hedges" if call.function.startswith("lateness") else "requests"
+            requests = int(measures.requests.sum())
+            wanted = -(-requests * needed // values) if values else None
+            return Untold(f"{call.text} needs {needed} {kind}, there are {values}", wanted)
+        if np.isnan(measures.evaluate(call.function, plain(evidence.rounds))[0]):
+            return Untold(f"{call.text} has no value in this run")
+    return None
+
+
+def _undefined(claim: Comparison, evidence: Evidence) -> str:
+    """Which of the claim's figures is no plain number in some resample, empty where all are."""
+    weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples
+    for call in claim.calls():
+        values = evidence.measured(call).evaluate(call.function, weights)
+        if np.isinf(values).any():
+            timeout = format_duration(evidence.of(call).timeout_ns)
+            return f"{call.text} falls among requests without an answer (> {timeout})"
+        if np.isnan(values).any():
+            return f"{call.text} has no value in some rounds"
+    return ""

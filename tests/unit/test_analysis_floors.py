@@ -1,0 +1,152 @@
+"""Verdicts that are withheld: too many claims for the sample, or less to spare than noise alone makes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orchestrator.analysis.control import halves
+from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.noise_floor import HostNoise
+from orchestrator.analysis.quantiles import Rounds
+from orchestrator.analysis.run_data import read_run
+from orchestrator.analysis.verdicts import Finding, judge, judge_all
+from orchestrator.scenario.claim_grammar import parse_claim
+from unit.run_folder_factory import Story, finished_run, scenario_from
+
+QUIET = HostNoise({"p50": 1e3, "p99": 2e3, "max": 5e3})
+LOUD = HostNoise({"p50": 60e3, "p99": 1.5e6, "max": 9e6})
+
+
+def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -> Evidence:
+    scenario = scenario_from("smoke", *overrides)
+    run = read_run(finished_run(tmp_path, scenario, stories))
+    pair = halves(run.arms[0], run.round_numbers, seed=1)
+    assert pair is not None
+    return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns, pair, QUIET)
+
+
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    return evidence_of(tmp_path_factory.mktemp("results"), {}, "workload.requests=1000")
+
+
+def slowed(half: Measures, factor: float) -> Measures:
+    """A half whose every request took `factor` times as long."""
+    slow = copy.copy(half)
+    groups = half.latency.groups
+    index = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    slow.latency = Rounds(np.concatenate(groups) * factor, index, len(groups))
+    return slow
+
+
+def found(claim: str, evidence: Evidence) -> Finding:
+    return judge(parse_claim(claim), evidence)
+
+
+def bound(evidence: Evidence, function: str, wanted_p: float) -> float:
+    """A bound on the kernel's `function`, ms, whose claim has a p-value of about `wanted_p` alone."""
+    low, high = 0.0, 1000.0
+    observed = found(f"{function}(kernel) <= 1ms", evidence).observed
+    assert observed is not None
+    low = observed
+    for _ in range(60):
+        middle = (low + high) / 2
+        finding = found(f"{function}(kernel) <= {middle:.6f}ms", replace(evidence, noise=None, halves=None))
+        assert finding.p_value is not None
+        low, high = (middle, high) if finding.p_value > wanted_p else (low, middle)
+    return high
+
+
+def test_what_is_decided_alone_may_not_be_among_many(evidence: Evidence) -> None:
+    evidence = replace(evidence, noise=None)
+    close = f"mean(kernel) <= {bound(evidence, 'mean', 0.03):.6f}ms"
+    alone = found(close, evidence)
+    assert alone.verdict == "supported"
+    assert alone.p_value == alone.p_adjusted
+    among = judge_all([(parse_claim(claim), evidence) for claim in (close, "mean(kernel) <= 3ms", close)])
+    assert [finding.verdict for finding in among] == ["inconclusive", "supported", "inconclusive"]
+    assert among[0].p_value == alone.p_value
+    assert among[0].p_adjusted is not None
+    assert among[0].p_adjusted == pytest.approx(2 * (alone.p_value or 0), rel=0.01)
+    assert among[0].reason.startswith("alone it would be supported (p = 0.03), but 3 claims were judged together")
+    assert among[0].requests_needed is not None
+    assert among[0].requests_needed > 1000
+
+
+def test_what_is_counted_takes_no_part_in_it(evidence: Evidence) -> None:
+    evidence = replace(evidence, noise=None)
+    close = parse_claim(f"mean(kernel) <= {bound(evidence, 'mean', 0.03):.6f}ms")
+    counted = [parse_claim(claim) for claim in ("duplicates(kernel) == 0", "stalled_hedged(kernel) == 100%")]
+    findings = judge_all([(claim, evidence) for claim in (close, *counted)])
+    assert [finding.verdict for finding in findings] == ["supported"] * 3
+    assert [finding.p_value for finding in findings[1:]] == [None, None]
+
+
+def test_as_many_requests_as_are_said_to_be_needed_decide_it(tmp_path: Path) -> None:
+    """With the same story told with so many requests, the claim is decided; with a tenth of them it is not."""
+    claim = "p50(app-deadline) <= 1.01 * p50(kernel)"
+    small = found(claim, evidence_of(tmp_path / "small", {}))
+    assert small.verdict == "inconclusive"
+    assert small.requests_needed is not None
+    assert str(f"{small.requests_needed:,}") in small.reason
+    assert 1_000 < small.requests_needed < 1_000_000
+
+
+def test_too_few_values_say_how_many_requests_would_give_enough(evidence: Evidence) -> None:
+    few = found("lateness_p99(kernel) < 1ms", evidence)
+    assert few.reason == "lateness_p99(kernel) needs 368 hedges, there are 20"
+    assert few.requests_needed == math.ceil(1000 * 368 / 20)
+
+
+def test_a_comparison_within_the_baselines_own_noise_is_not_decided(evidence: Evidence) -> None:
+    """A baseline of which one half is half as slow again as the other can vouch for no effect of ten percent."""
+    assert evidence.halves is not None
+    torn = replace(evidence, halves=(evidence.halves[0], slowed(evidence.halves[1], 1.5)))
+    observed = found("mean(kernel) <= mean(baseline)", evidence).observed
+    assert observed is not None
+    claim = f"mean(kernel) <= {observed * 1.1:.4f} * mean(baseline)"
+    assert found(claim, evidence).verdict == "supported"
+    withheld = found(claim, torn)
+    assert withheld.verdict == "inconclusive"
+    assert withheld.reason.startswith("below the noise floor: baseline against baseline, the claim moves by up to ")
+    assert withheld.requests_needed is not None
+    assert found(f"mean(kernel) <= {observed * 9:.4f} * mean(baseline)", torn).verdict == "supported"
+
+
+def test_a_claim_without_the_baseline_asks_nothing_of_the_control(evidence: Evidence) -> None:
+    assert found("p99(kernel) <= 15ms", evidence).verdict == "supported"
+    assert found("p99(baseline) >= 300ms", evidence).verdict == "supported"
+
+
+def test_an_effect_smaller_than_the_hosts_own_noise_is_not_decided(evidence: Evidence) -> None:
+    p99 = found("p99(kernel) <= 15ms", evidence)
+    assert p99.observed is not None
+    near = f"p99(kernel) <= {p99.observed + 1.0:.3f}ms"
+    assert found(near, evidence).verdict == "supported"
+    loud = found(near, replace(evidence, noise=LOUD))
+    assert (loud.verdict, loud.requests_needed) == ("inconclusive", None)
+    assert loud.reason.endswith("wake-ups were 1500 µs late (P99)")
+
+
+def test_lateness_is_what_is_measured_not_what_disturbs(evidence: Evidence) -> None:
+    """A host whose wake-ups are late is why user-space hedges are late: that is no reason not to say so."""
+    claim = "lateness_p50(kernel) < lateness_p50(app-deadline)"
+    assert found(claim, replace(evidence, noise=LOUD)).verdict == "supported"
+
+
+def test_a_quotient_of_times_is_measured_against_the_same_noise(evidence: Evidence) -> None:
+    p99 = found("p99(kernel) <= 15ms", evidence).observed
+    p50 = found("p50(kernel) <= 15ms", evidence).observed
+    assert p99 is not None
+    assert p50 is not None
+    near = f"p99(kernel) / p50(kernel) <= {(p99 + 1.0) / p50:.5f}"
+    assert found(near, evidence).verdict == "supported"
+    assert found(near, replace(evidence, noise=LOUD)).verdict == "inconclusive"
