@@ -46,3 +46,25 @@ def observed(claim: dict[str, Any]) -> str:
     digits = {"ms": 2, "us": 0, "count": 0}.get(unit, 4)
     bounds = f" ({interval(claim['ci95'], digits)})" if claim["ci95"] else ""
     return f"{value:.{digits}f}{suffix}{bounds}"
+
+
+def with_interval(value: float, ends: list[float | None] | None, digits: int) -> str:
+    """A figure with its interval behind it, where it has one."""
+    bounds = f" ({interval(ends, digits)})" if ends else ""
+    return f"{value:.{digits}f}{bounds}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with as many digits as anybody needs."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def control_words(control: dict[str, Any]) -> str:
+    """What the baseline against itself says of the run."""
+    one, other = control["requests"]
+    halves = f"A/A control: {one} requests of the baseline against its other {other}."
+    if control["null"] is None:
+        return f"{halves} Too few blocks for intervals."
+    if control["null"]:
+        return f"{halves} No effect shows, as it must be; the width of these intervals is the run's own noise."
+    return f"{halves} An effect shows where there can be none: trust no small difference of this run."

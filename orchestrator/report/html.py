@@ -42,6 +42,9 @@ def environment() -> Environment:
         "micros": figures.micros,
         "percent": figures.percent,
         "observed": figures.observed,
+        "with_interval": figures.with_interval,
+        "p_value": figures.p_value,
+        "control_words": figures.control_words,
         "picture": _picture,
         "flow": _flow,
     }

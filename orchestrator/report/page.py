@@ -72,8 +72,16 @@ class Part:
     anchor: str
     changes: dict[str, Any]
     strategies: dict[str, dict[str, Any]]
+    comparisons: list[dict[str, Any]]
+    control: dict[str, Any] | None
     claims: list[dict[str, Any]]
     pictures: list[Picture]
+
+    @classmethod
+    def of(cls, name: str | None, anchor: str, figures_: dict[str, Any], pictures: list[Picture]) -> Part:
+        """From an arm's entry in the summary, or from the summary itself."""
+        kept = {key: figures_[key] for key in ("strategies", "comparisons", "control", "claims")}
+        return cls(name, anchor, figures_.get("set", {}), **kept, pictures=pictures)
 
 
 @dataclass(frozen=True)
@@ -149,13 +157,13 @@ def _json(folder: RunFolder, which: str) -> dict[str, Any]:
 
 def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
     if "arms" not in summary:
-        yield Part(None, "", {}, summary["strategies"], summary["claims"], list(_pictures(folder, None, "")))
+        yield Part.of(None, "", summary, list(_pictures(folder, None, "")))
         return
     endings = file_endings(arm["name"] for arm in summary["arms"])
     for arm in summary["arms"]:
         ending = endings[arm["name"]]
         pictures = list(_pictures(folder, arm["name"], ending))
-        yield Part(arm["name"], f"arm{ending}", arm["set"], arm["strategies"], arm["claims"], pictures)
+        yield Part.of(arm["name"], f"arm{ending}", arm, pictures)
 
 
 def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Picture]:
