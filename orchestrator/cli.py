@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import typer
 
-from orchestrator.commands import analyze, bench, doctor, down, images, plan, report, runs, schema, validate
+from orchestrator.commands import analyze, bench, compare, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
-from orchestrator.errors import ExitCode, HedgerowError
+from orchestrator.errors import ExitCode, HedgerowError, UsageError
+
+#: Of what Typer raises for a wrong command line it names this one; unknown options and the like share its base.
+_WRONG_COMMAND_LINE: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     help="Measure hedged requests: in the kernel, in user space, and not at all.",
@@ -26,6 +30,7 @@ app.command()(runs.ls)
 app.command()(runs.show)
 app.command()(analyze.analyze)
 app.command()(report.report)
+app.command()(compare.compare)
 app.command()(down.down)
 app.add_typer(images.app, name="images")
 app.command()(bench.bench)
@@ -38,15 +43,20 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run the command that `arguments` give and return its exit code; foreseen errors are printed, not raised."""
+    as_json = "--json" in arguments
     try:
-        app(args=arguments, prog_name="orchestrator")
+        # Typer prints what is wrong with a command line, and exits, unless told to leave that to us
+        ended = app(args=arguments, prog_name="orchestrator", standalone_mode=not as_json)
     except HedgerowError as error:
-        _print_error(error, as_json="--json" in arguments)
+        _print_error(error, as_json)
         return int(error.exit_code)
+    except _WRONG_COMMAND_LINE as error:
+        _print_error(UsageError(error.format_message(), "see orchestrator --help"), as_json)
+        return int(ExitCode.USAGE)
     except SystemExit as ending:
         # Typer ends every command this way, with 2 where the command line is wrong and 130 on Ctrl-C
         return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
-    return int(ExitCode.DONE)
+    return ended if isinstance(ended, int) else int(ExitCode.DONE)
 
 
 def _print_error(error: HedgerowError, as_json: bool) -> None:

@@ -40,10 +40,7 @@ class RunFolder:
     @classmethod
     def create(cls, results: Path, scenario_name: str, now: datetime | None = None) -> RunFolder:
         """A new folder below `results` (made too if missing) for a run of `scenario_name` that begins `now`."""
-        missing = [parent for parent in (results, *results.parents) if not parent.exists()]
-        results.mkdir(parents=True, exist_ok=True)
-        for parent in reversed(missing):
-            _take_owner(parent, parent.parent)
+        make_folder(results)
         folder = cls(results / run_name(scenario_name, now or datetime.now(UTC), secrets.token_hex(3)))
         folder.raw.mkdir(parents=True)
         folder.plots.mkdir()
@@ -78,7 +75,7 @@ class RunFolder:
         """Give all of the folder to the owner of the folder it lies in, where a run as root made it."""
         parent = self.path.resolve().parent
         for path in (self.path, *self.path.rglob("*")):
-            _take_owner(path, parent)
+            take_owner(path, parent)
 
     def _raw_file(self, block: Block, kind: str) -> Path:
         return self.raw / f"{block.order:03d}-{block.strategy}-{block.number:02d}.{kind}"
@@ -127,7 +124,16 @@ def _by_time(path: Path) -> tuple[str, str]:
     return (match["time"] if match else "", path.name)
 
 
-def _take_owner(path: Path, model: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make the folder `path` and what is missing above it; each belongs to the owner of the folder it lies in."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        take_owner(folder, folder.parent)
+
+
+def take_owner(path: Path, model: Path) -> None:
+    """Give `path`, where root made it, to the owner of `model`."""
     if os.geteuid() == 0:
         owner = model.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

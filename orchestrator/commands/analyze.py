@@ -8,7 +8,8 @@ import typer
 
 from orchestrator.collect.folder import find_run
 from orchestrator.commands.evaluate import evaluate, exit_with, print_result
-from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, NoReport, ResultsFolder
+from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, NoReport, ResultsFolder
+from orchestrator.commands.publish import Publication
 
 
 def analyze(
@@ -16,8 +17,12 @@ def analyze(
     results: ResultsFolder = DEFAULT_RESULTS,
     as_json: AsJson = False,
     no_report: NoReport = False,
+    junit: JunitFile = None,
 ) -> None:
     """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
-    summary = evaluate(find_run(results, run), report=not no_report)
-    print_result(summary, as_json)
+    with Publication(junit, run, step_summary=True) as publication:
+        folder = find_run(results, run)
+        publication.subject = folder.name
+        summary = publication.summary = evaluate(folder, report=not no_report)
+        print_result(summary, as_json)
     raise exit_with(summary)

@@ -43,7 +43,8 @@ def bench(
         finally:
             watch.close()
         costs = _evaluate(folder, scenario)
-    _print(costs, as_json)
+    if not (measured.leftovers and as_json):  # then the error alone is what stdout holds
+        _print(costs, as_json)
     if measured.leftovers:
         raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
 

@@ -25,6 +25,12 @@ ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="T
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Skip plots and report.html; tables and summary are made.")
 ]
+JunitFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--junit", metavar="FILE", help="Write the verdicts as JUnit XML too, for CI systems.", show_default=False
+    ),
+]
 
 DEFAULT_RESULTS = Path("results")
 

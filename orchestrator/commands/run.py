@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,18 +14,22 @@ from orchestrator.commands.evaluate import evaluate, exit_with, print_result
 from orchestrator.commands.options import (
     DEFAULT_RESULTS,
     AsJson,
+    JunitFile,
     NoReport,
     Overrides,
     ResultsFolder,
     ScenarioFile,
     Smoke,
+    print_json,
 )
-from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError
+from orchestrator.commands.publish import Publication
+from orchestrator.errors import LeftoversError, PrerequisiteError, UsageError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
+from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
 from orchestrator.topology.backends import choose
 
@@ -48,15 +53,39 @@ def run(
     as_json: AsJson = False,
     no_report: NoReport = False,
     collect_only: CollectOnly = False,
+    junit: JunitFile = None,
 ) -> None:
     """Run a scenario and print what it found. The exit code is the verdict's: 0, 1 refuted, 3 inconclusive."""
-    experiment = load_experiment(file, overrides or (), smoke)
+    if collect_only and junit is not None:
+        raise UsageError("--collect-only leaves the verdicts to analyze", "give --junit to orchestrator analyze")
+    with Publication(junit, file.stem, step_summary=True) as publication:
+        experiment = load_experiment(file, overrides or (), smoke)
+        publication.subject = experiment.name
+        measured = _measure(experiment, backend, smoke, results, file, publication)
+        leftovers = measured.leftovers
+        if not collect_only:
+            summary = publication.summary = evaluate(measured.folder, report=not no_report)
+            if not (leftovers and as_json):  # then the error alone is what stdout holds
+                print_result(summary, as_json)
+        elif as_json and not leftovers:
+            print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
+        if leftovers:
+            raise LeftoversError(f"left behind on the host: {', '.join(leftovers)}", "orchestrator down")
+    if publication.summary is not None:
+        raise exit_with(publication.summary)
+
+
+def _measure(
+    experiment: Experiment, backend: str, smoke: bool, results: Path, file: Path, publication: Publication
+) -> Run:
+    """Measure all blocks; the run's folder is what the command says last, however it ends."""
     plan = make_plan(experiment)
     check_room(experiment, plan)
     chosen = choose(backend, max(arm.scenario.topology.replicas for arm in experiment.arms))
     if chosen.name == "netns" and os.geteuid() != 0:
         raise PrerequisiteError("the netns backend needs root", f"sudo orchestrator run {file}")
     folder = RunFolder.create(results, experiment.name)
+    publication.subject, publication.last_line = folder.name, str(folder.path)
     watch = watcher(block_etas_ns(experiment, plan))
     eta = spoken(run_eta_ns(experiment, plan))
     watch.say(f"{folder.name}: backend {chosen.name} ({chosen.reason}), about {eta}")
@@ -64,17 +93,7 @@ def run(
     measured = Run(experiment, plan, folder, watch, smoke)
     try:
         measured.measure(chosen.topology, chosen.name)
-    except HedgerowError:
-        typer.echo(str(folder.path), err=True)
-        raise
     finally:
         watch.close()
     watch.say(f"measured in {time.monotonic() - started_s:.1f} s")
-    summary = None if collect_only else evaluate(folder, report=not no_report)
-    if summary is not None:
-        print_result(summary, as_json)
-    typer.echo(str(folder.path), err=True)
-    if measured.leftovers:
-        raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
-    if summary is not None:
-        raise exit_with(summary)
+    return measured

@@ -2,27 +2,67 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from orchestrator.collect.folder import RunFolder, find_run, list_runs
-from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
+from orchestrator.collect.folder import find_run
+from orchestrator.collect.schemas import read_json
+from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
+from orchestrator.commands.publish import Publication
 from orchestrator.errors import RunError
-from orchestrator.report.terminal import print_summary
+from orchestrator.report.entries import Entry, entries
+from orchestrator.report.tables import Section
+from orchestrator.report.terminal import print_summary, print_tables
+
+_HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
+#: In the order in which a reader wants to know of them.
+_STATES = {
+    state: place
+    for place, state in enumerate(("refuted", "inconclusive", "supported", "no claims", "unfinished", "unreadable"))
+}
 
 
-def ls(results: ResultsFolder = DEFAULT_RESULTS, as_json: AsJson = False) -> None:
-    """List the runs, oldest first, with their verdicts."""
-    runs = [_entry(run) for run in list_runs(results)]
+class SortKey(StrEnum):
+    """What `ls` sorts by."""
+
+    TIME = "time"
+    SCENARIO = "scenario"
+    VERDICT = "verdict"
+    CLAIMS = "claims"
+    BACKEND = "backend"
+    ENGINE = "engine"
+    RUN = "run"
+
+
+_SORTED_BY: dict[SortKey, Callable[[Entry], Any]] = {
+    SortKey.TIME: lambda entry: str(entry.began or ""),
+    SortKey.SCENARIO: lambda entry: entry.scenario,
+    SortKey.VERDICT: lambda entry: _STATES.get(entry.state, len(_STATES)),
+    SortKey.CLAIMS: lambda entry: sum(entry.claims.values()),
+    SortKey.BACKEND: lambda entry: entry.told("backend") or "",
+    SortKey.ENGINE: lambda entry: entry.told("engine") or "",
+    SortKey.RUN: lambda entry: entry.folder.name,
+}
+
+
+def ls(
+    results: ResultsFolder = DEFAULT_RESULTS,
+    sort: Annotated[SortKey, typer.Option("--sort", help="What to sort by; equals by time.")] = SortKey.TIME,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the runs with their verdicts, oldest first; `verdict` sorts the worst first."""
+    found = sorted(entries(results), key=_SORTED_BY[sort])
+    if reverse:
+        found.reverse()
     if as_json:
-        print_json({"runs": runs})
-        return
-    width = max((len(run["run"]) for run in runs), default=0)
-    for run in runs:
-        typer.echo(f"{run['run']:<{width}}  {run['state']}")
-    if not runs:
+        print_json({"runs": [entry.as_json() for entry in found]})
+    elif found:
+        print_tables([Section("", _HEADER, [_row(entry) for entry in found], words=len(_HEADER))])
+    else:
         typer.echo(f"no runs in {results}", err=True)
 
 
@@ -35,32 +75,22 @@ def show(
     ],
     results: ResultsFolder = DEFAULT_RESULTS,
     as_json: AsJson = False,
+    junit: JunitFile = None,
 ) -> None:
     """Print what a run found: the published figures beside ours, and the verdict on each claim."""
-    folder = find_run(results, run)
-    summary = _summary(folder)
-    if summary is None:
-        raise RunError(f"{folder.name} has no summary.json", "it did not finish; see log.txt in the folder")
-    if as_json:
-        typer.echo(folder.summary.read_text(), nl=False)
-    else:
-        print_summary(summary)
+    with Publication(junit, run) as publication:
+        folder = find_run(results, run)
+        publication.subject = folder.name
+        if not folder.summary.exists():
+            raise RunError(f"{folder.name} has no summary.json", "it did not finish; see log.txt in the folder")
+        summary = read_json(folder.summary, f"orchestrator analyze {folder.path} makes it anew")
+        publication.summary = summary
+        if as_json:
+            typer.echo(folder.summary.read_text(), nl=False)
+        else:
+            print_summary(summary)
 
 
-def _entry(run: RunFolder) -> dict[str, Any]:
-    summary = _summary(run)
-    if summary is None:
-        return {"run": run.name, "state": "unfinished", "verdict": None}
-    verdict = summary.get("verdict")
-    return {"run": run.name, "state": verdict or "no claims", "verdict": verdict}
-
-
-def _summary(run: RunFolder) -> dict[str, Any] | None:
-    """What summary.json says, None where the run left none; RunError where it is torn."""
-    if not run.summary.exists():
-        return None
-    try:
-        summary: dict[str, Any] = json.loads(run.summary.read_text())
-    except ValueError as error:
-        raise RunError(f"{run.summary} is not JSON: {error}", "make it anew from the run's tables") from error
-    return summary
+def _row(entry: Entry) -> list[str]:
+    claims = ", ".join(f"{count} {verdict}" for verdict, count in entry.claims.items())
+    return [entry.scenario, entry.time, entry.state, claims, entry.told("backend") or "", entry.folder.name]

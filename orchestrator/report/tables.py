@@ -15,7 +15,7 @@ _CLAIMS = ("claim", "verdict", "observed (95 % interval)", "expected")
 
 @dataclass(frozen=True)
 class Section:
-    """One table; the first `words` columns hold words, the others figures."""
+    """One table; the first `words` columns hold words, the others figures. Without rows it is its title alone."""
 
     title: str
     header: tuple[str, ...]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
-from orchestrator.cli import run
+from orchestrator.cli import app, run
 from orchestrator.collect.folder import RunFolder
+from orchestrator.commands import images
 from unit.experiments import OPEN
 from unit.run_folder_factory import ROOT, finished_run, scenario_from
 
@@ -188,26 +191,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"))
 
 
-def test_ls_lists_runs_with_their_verdicts(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_of_a_run_that_did_not_finish_says_so(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     results = finished.path.parent
     unfinished = results / "smoke-20990101T000000Z-abcdef"
     unfinished.mkdir()
-    assert run(["ls", "--results", str(results)]) == 0
-    assert capsys.readouterr().out.splitlines() == [f"{finished.name}  supported", f"{unfinished.name}  unfinished"]
-    assert run(["ls", "--results", str(results), "--json"]) == 0
-    assert [entry["verdict"] for entry in json.loads(capsys.readouterr().out)["runs"]] == ["supported", None]
     assert run(["show", "last", "--results", str(results)]) == 5
     assert capsys.readouterr().err.splitlines() == [
         "smoke-20990101T000000Z-abcdef has no summary.json",
         "remedy: it did not finish; see log.txt in the folder",
     ]
     unfinished.rmdir()
-
-
-def test_ls_without_runs_prints_nothing_on_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["ls", "--results", str(tmp_path)]) == 0
-    output = capsys.readouterr()
-    assert (output.out, output.err) == ("", f"no runs in {tmp_path}\n")
 
 
 def test_show_prints_the_tables(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,6 +222,58 @@ def test_a_run_that_is_not_there_is_a_usage_error(tmp_path: Path, capsys: pytest
 def test_a_wrong_command_line_exits_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["fly"], ["show", "--jason"], ["ls", "--sort", "colour"]])
+def test_with_json_a_wrong_command_line_is_an_object_too(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*arguments, "--json"]) == 2
+    output = capsys.readouterr()
+    error = json.loads(output.out)["error"]
+    assert error["code"] == 2
+    assert error["message"]
+    assert output.err == ""
+
+
+def commands() -> list[list[str]]:
+    """Every command there is, with its group where it is in one."""
+    found = [[str(command.name or getattr(command.callback, "__name__", ""))] for command in app.registered_commands]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found += [
+            [str(group.name), getattr(command.callback, "__name__", "")]
+            for command in group.typer_instance.registered_commands
+        ]
+    return found
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_every_command_takes_json(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command, "--help"]) == 0
+    assert "--json" in capsys.readouterr().out
+
+
+def test_images_build_as_json_names_the_images(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = MagicMock()
+    client.images.get.side_effect = lambda name: MagicMock(id=f"sha256:{name}")
+    monkeypatch.setattr(images, "engine", lambda: nullcontext(client))
+    monkeypatch.setattr(images, "build_images", lambda _client, _offline, say: say("building"))
+    assert run(["images", "build", "--json"]) == 0
+    output = capsys.readouterr()
+    built = json.loads(output.out)["images"]
+    assert {"role": "hedger", "name": "hedgerow-hedger", "id": "sha256:hedgerow-hedger"} in built
+    assert output.err == "building\n"
+
+
+def test_images_build_without_an_engine_is_an_error_in_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(images, "engine", lambda: nullcontext(None))
+    assert run(["images", "build", "--json"]) == 4
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == 4
 
 
 @pytest.mark.parametrize("arguments", [["validate", PAPER], ["plan", SMOKE], ["schema"], ["ls"]])

@@ -1,0 +1,72 @@
+"""What a command tells others than the reader of its output: CI systems, by JUnit XML and GitHub's step summary.
+
+Whatever becomes of these files, the command goes on: hours of measuring are not lost to a full disk or a wrong path.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import typer
+
+from orchestrator.collect.folder import make_folder, take_owner
+from orchestrator.errors import HedgerowError, RunError
+from orchestrator.report.junit import as_junit
+from orchestrator.report.markdown import as_markdown, error_as_markdown
+
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
+
+
+class Publication(AbstractContextManager["Publication"]):
+    """A command that comes to a verdict, or to an error: left, it writes what was asked for.
+
+    The command sets `summary` once there is one, `subject` to the name of the run, and `last_line` to what shall be
+    stderr's last line, below any warnings of ours.
+    """
+
+    def __init__(self, junit: Path | None, subject: str, step_summary: bool = False) -> None:
+        """`step_summary`: whether this command appends to GITHUB_STEP_SUMMARY where that is set."""
+        self._junit = junit
+        self._page = os.environ.get(_STEP_SUMMARY) if step_summary else None
+        self.subject = subject
+        self.summary: dict[str, Any] | None = None
+        self.last_line = ""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        error = raised if isinstance(raised, HedgerowError) else None
+        if error is None and self.summary is None and isinstance(raised, Exception):
+            error = RunError(f"{type(raised).__name__}: {raised}", "this was not foreseen: please report it")
+        if self.summary is not None or error is not None:
+            self._publish(error)
+        if self.last_line:
+            typer.echo(self.last_line, err=True)
+
+    def _publish(self, error: HedgerowError | None) -> None:
+        if self._junit is not None:
+            try:
+                make_folder(self._junit.parent)
+                self._junit.write_text(as_junit(self.subject, self.summary, error), encoding="utf-8")
+                take_owner(self._junit, self._junit.parent)
+            except OSError as failure:
+                _warn("--junit", self._junit, failure)
+        if self._page:
+            told = "" if self.summary is None else as_markdown(self.summary)
+            told += "" if error is None else error_as_markdown(self.subject, error)
+            try:
+                with Path(self._page).open("a", encoding="utf-8") as file:
+                    file.write(told)
+            except OSError as failure:
+                _warn(_STEP_SUMMARY, Path(self._page), failure)
+
+
+def _warn(asked_by: str, path: Path, failure: OSError) -> None:
+    words = failure.strerror or str(failure)
+    typer.echo(
+        f"warning: {path} ({asked_by}) cannot be written: {words}; the run and its results are whole", err=True
+    )

@@ -1,0 +1,70 @@
+"""What a comparison leaves: the overlaid tails as pictures, and one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.collect.folder import make_folder, take_owner
+from orchestrator.report.comparison import words
+from orchestrator.report.comparison.comparison import CAUTION, LETTERS, Comparison
+from orchestrator.report.html import environment
+from orchestrator.report.inline_svg import inline
+from orchestrator.report.plot_names import file_endings
+from orchestrator.report.plots.compared_ccdf import compared_ccdf
+from orchestrator.report.plots.style import save
+
+PAGE = "comparison.html"
+_CAPTION = (
+    "Share of the requests slower than x, both axes logarithmic, with 95 % bands: the further left and down, the "
+    "better."
+)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The tails of one arm in both runs, drawn over each other."""
+
+    arm: str | None
+    name: str
+    svg: str
+
+
+def write_comparison(comparison: Comparison, folder: Path) -> Path:
+    """Draw the tails into `folder` (made if missing), write the page there, and return the page's path.
+
+    Raises RunError where a run lacks its tables, ScenarioError where this version cannot read its scenario.
+    """
+    runs = tuple(read_run(run.folder) for run in comparison.runs)
+    make_folder(folder)
+    tails = list(_tails(comparison, runs, folder))
+    page = folder / PAGE
+    page.write_text(render(comparison, tails))
+    for path in (page, *(folder / f"{tail.name}.{kind}" for tail in tails for kind in ("png", "svg"))):
+        take_owner(path, folder)
+    return page
+
+
+def render(comparison: Comparison, tails: Sequence[Tail]) -> str:
+    """The page."""
+    template = environment().get_template("comparison.html.j2")
+    return template.render(
+        comparison=comparison, tails=tails, words=words, letters=LETTERS, caution=CAUTION, caption=_CAPTION
+    )
+
+
+def _tails(comparison: Comparison, runs: Sequence[RunData], folder: Path) -> Iterator[Tail]:
+    names = [f"{letter}: {run.folder.name}" for letter, run in zip(LETTERS, comparison.runs, strict=True)]
+    endings = file_endings(comparison.arms)
+    for arm in comparison.arms:
+        name = f"compared-ccdf{endings[arm]}"
+        figure = compared_ccdf(runs, [_arm(run, arm) for run in runs], comparison.strategies(arm), names)
+        save(folder, name, figure)
+        title = f"The tails{'' if arm is None else f' of {arm}'}. {_CAPTION}"
+        yield Tail(arm, name, inline((folder / f"{name}.svg").read_text(), name, title))
+
+
+def _arm(run: RunData, name: str | None) -> ArmData:
+    return next(arm for arm in run.arms if arm.name == name)

@@ -1,0 +1,85 @@
+"""The Markdown for GitHub's page of a job: what it says, and that no word of a scenario breaks out of its cell."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.analysis.summary import summarise
+from orchestrator.errors import RunError
+from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
+from unit.arms_scenarios import ARMS
+from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A smoke run whose kernel delivered a duplicate."""
+    stories = {"kernel": Story(duplicates=frozenset({3}))}
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories))
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The cells of every table as Markdown reads them: parted at pipes without a backslash, escapes taken off."""
+    found: list[list[list[str]]] = []
+    inside = False
+    for line in text.splitlines():
+        if line.startswith("|"):
+            if not inside:
+                found.append([])
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            found[-1].append([re.sub(r"\\(.)", r"\1", cell) for cell in cells])
+        inside = line.startswith("|")
+    return found
+
+
+def test_it_says_verdict_claims_and_latencies(summary: dict[str, Any]) -> None:
+    text = as_markdown(summary)
+    claims, latencies = tables(text)
+    assert text.splitlines()[0] == "## smoke: ❌ refuted"
+    assert [row[0] for row in claims[2:]] == [claim["id"] for claim in summary["claims"]]
+    assert [row[3] for row in claims[2:]] == [claim["expect"] for claim in summary["claims"]]
+    assert [row[0] for row in latencies[2:]] == list(summary["strategies"])
+    assert latencies[2][1] == f"{summary['strategies']['baseline']['latency_ms']['p50']:.2f}"
+    assert summary["run"] in text
+    for table in (claims, latencies):
+        assert {len(row) for row in table} == {len(table[0])}
+
+
+def test_arms_have_a_column(tmp_path: Path) -> None:
+    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+    claims, latencies = tables(as_markdown(summary))
+    assert [row[:2] for row in claims[2:]] == [
+        ["client-paused", "punctual"],
+        ["one-server-paused", "rescued"],
+        ["across", "app-late"],
+    ]
+    assert [row[:2] for row in latencies[2:4]] == [["client-paused", "app-deadline"], ["client-paused", "kernel"]]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["a | b", "<script>alert(1)</script>", "*bold* _it_ `code`", "[a](http://b)", "![x](y)", "back\\|slash", "&lt;"],
+)
+def test_a_cell_stays_a_cell(words: str, summary: dict[str, Any]) -> None:
+    claim = {**summary["claims"][0], "id": words, "reason": f"two\nlines of {words}"}
+    claims, _ = tables(as_markdown({**summary, "claims": [claim]}))
+    assert claims[2][0] == words
+    assert claims[2][-1] == f"two lines of {words}"
+    assert not re.search(r"(?<!\\)[<`*_\[]", escaped(words))
+
+
+def test_a_run_without_claims_has_no_empty_table(summary: dict[str, Any]) -> None:
+    text = as_markdown({**summary, "claims": [], "verdict": None})
+    assert len(tables(text)) == 1
+    assert text.startswith("## smoke: no claims\n")
+
+
+def test_a_run_that_failed_says_why_and_what_to_do() -> None:
+    text = error_as_markdown("smoke", RunError("server-0 <died>", "see log.txt"))
+    assert text.startswith("## smoke: no verdict (exit 5)\n")
+    assert "server-0 \\<died\\>" in text
+    assert "Remedy: see log.txt" in text
