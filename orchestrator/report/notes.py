@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.report.figures import control_words
+
 _MEASURED_ON = {"backend": "backend", "engine": "engine", "delay_line": "delay line"}
 _CLOSED_NOTE = (
     "Closed arrivals: while a request is stuck no other is sent, so these latencies leave out the waiting of those "
@@ -21,6 +23,7 @@ def notes(summary: dict[str, Any]) -> list[str]:
     found = [f"{_in(arm, claim['id'])}: {claim['reason']}" for arm, claim in claims if "reason" in claim]
     for arm in arms:
         found += _unanswered(arm)
+    found += _controls(arms)
     for block in summary.get("discarded", []):
         where = _in(block["arm"], block["strategy"])
         found.append(
@@ -44,6 +47,15 @@ def _unanswered(arm: dict[str, Any]) -> Iterator[str]:
         elif unanswered:
             share = f"{unanswered} of {strategy['requests']} requests"
             yield f"{_in(arm['name'], name)}: {share} were not answered in time"
+
+
+def _controls(arms: list[dict[str, Any]]) -> Iterator[str]:
+    """What the A/A control says: of a run always, of several arms only where one of them shows an effect."""
+    for arm in arms:
+        control = arm.get("control")
+        if control is not None and (arm["name"] is None or control["null"] is False):
+            words = control_words(control)
+            yield words if arm["name"] is None else f"{arm['name']}: {words}"
 
 
 def _in(arm: str | None, what: str) -> str:
