@@ -302,6 +302,23 @@ def test_requests_expire_unanswered_and_clients_that_went_idle_make_room(native:
     assert counters["refused"] >= 1
 
 
+def test_what_has_timed_out_while_it_was_held_up_is_not_hedged(native: Path) -> None:
+    with (
+        Peer(silence) as peer,
+        proxy(native, [peer.address], hedge_delay_ns=1000 * MS, timeout_ns=1100 * MS) as (run, address),
+        client(address) as asking,
+    ):
+        asking.send(answer(1))
+        wait_for(lambda: peer.log)
+        run.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, run.process.pid, os.WSTOPPED)
+        resumed_ns = now_ns() + 1200 * MS
+        wait_for(lambda: now_ns() > resumed_ns)
+        run.process.send_signal(signal.SIGCONT)
+        counters = reconciled(run.end())
+    assert counters == {"requests": 1, "unanswered": 1, "clients": 1}
+
+
 def test_the_first_response_is_passed_on_even_after_the_time_out(native: Path) -> None:
     with (
         Peer(silence) as peer,

@@ -170,10 +170,11 @@ static void hedge(struct proxy *proxy, uint32_t number)
 	struct flight *flight = &proxy->flights.entries[number];
 	uint32_t replica = hedge_replica(&proxy->settings->replicas, flight->asked, flight->request_id);
 
-	/* The answer may stand in the socket's buffer, behind others: what came in time is not hedged. */
+	/* The answer may stand in the socket's buffer, behind others: what came in time is not hedged. Nor is what its
+	 * client has given up, after a pause of ours. */
 	while (!flight->answered && receive_response(proxy, flight->client, flight->asked))
 		;
-	if (!flight->answered) {
+	if (!flight->answered && now_ns() < flight->sent_ns + proxy->settings->timeout_ns) {
 		flight->hedged = true;
 		if (pass_on(proxy, flight->client, replica, flights_datagram(&proxy->flights, number), flight->length))
 			proxy->counters.hedges_sent++;
