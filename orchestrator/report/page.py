@@ -6,7 +6,6 @@ page is the same.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from hedgerow_node.units import NS_PER_S
 from orchestrator.analysis.faults import FaultRecord, read_fault_log
 from orchestrator.collect.folder import RunFolder
-from orchestrator.errors import RunError
+from orchestrator.collect.schemas import read_json
 from orchestrator.report import figures
 from orchestrator.report.inline_svg import inline
 from orchestrator.report.plot_names import file_endings
@@ -118,7 +117,8 @@ class Page:
 
 def gather(folder: RunFolder) -> Page:
     """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
-    summary, manifest = _json(folder, "summary"), _json(folder, "manifest")
+    remedy = f"orchestrator analyze {folder.path} makes it anew"
+    summary, manifest = read_json(folder.summary, remedy), read_json(folder.manifest, remedy)
     experiment = load_experiment(folder.scenario)
     parts = list(_parts(folder, summary))
     drawn = {picture.name for part in parts for picture in part.pictures}
@@ -142,17 +142,6 @@ def command(manifest: dict[str, Any]) -> str:
     """The command line that made the run, as one pastes it into a shell."""
     words = manifest.get("command") or []
     return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
-
-
-def _json(folder: RunFolder, which: str) -> dict[str, Any]:
-    path = getattr(folder, which)
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"{path} cannot be read: {error}", f"orchestrator analyze {folder.path} makes it anew"
-        ) from error
-    return content
 
 
 def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
