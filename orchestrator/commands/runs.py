@@ -15,7 +15,7 @@ from orchestrator.commands.publish import Publication
 from orchestrator.errors import RunError
 from orchestrator.report.entries import Entry, entries
 from orchestrator.report.tables import Section
-from orchestrator.report.terminal import print_summary, print_tables
+from orchestrator.report.terminal import print_summary, tables_as_text
 
 _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 #: In the order in which a reader wants to know of them.
@@ -61,7 +61,9 @@ def ls(
     if as_json:
         print_json({"runs": [entry.as_json() for entry in found]})
     elif found:
-        print_tables([Section("", _HEADER, [_row(entry) for entry in found], words=len(_HEADER))])
+        table = Section("", _HEADER, [_row(entry) for entry in found], words=len(_HEADER))
+        # also on a terminal as plain lines: a name that was folded to fit could not be copied
+        typer.echo(tables_as_text([table], []), nl=False)
     else:
         typer.echo(f"no runs in {results}", err=True)
 

@@ -14,9 +14,9 @@ from orchestrator.report.comparison.sources import Source, read_source
 
 LETTERS = ("A", "B")
 CAUTION = (
-    "Two runs are two hours of one host, or two hosts: what differs between them may be the hour. Intervals that lie "
-    "apart are a reason to look, no proof of a difference; a difference that can be claimed needs both variants in "
-    "one run, interleaved, as arms of one scenario."
+    "Two runs are measured at different times, perhaps on different hosts: what differs may be just that. Intervals "
+    "that lie apart are a reason to look, no proof of a difference; a difference that can be claimed needs both "
+    "variants in one run, interleaved, as arms of one scenario."
 )
 _TOLD = ("scenario", "backend", "engine", "delay_line", "verdict", "blocks")
 
