@@ -2,12 +2,13 @@
 
 The first is the A/A control (`control`): a comparison with the baseline is made with either half of the baseline's
 requests, and by how much the two disagree says what exchanging one baseline for another does to it. The second is the
-host's own noise before the run (`noise_floor`), for claims about latencies.
+host's own noise before the run (`noise_floor`): it makes latencies longer and never shorter, so it can have made a
+claim about them look as it does only by lengthening the side that it favours.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,9 +17,20 @@ from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.trials import differences
 from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, Comparison, Dimension, Operation
+from orchestrator.scenario.claim_grammar import (
+    FUNCTIONS,
+    Call,
+    Comparison,
+    Dimension,
+    Expression,
+    Negation,
+    Number,
+    Operation,
+)
 
 _NS_PER_MS = 1e6
+_AS_TIME = (Dimension.DURATION, 1)
+_OF_A_MEAN = 0.99
 _NO_LATENCIES = ("lateness", "send_lateness", "buffered")
 
 
@@ -56,7 +68,7 @@ def _control_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     ends = interval(apart, first - second, evidence.rounds, time=True)
     # All requests together are off by half of what two halves of them differ by.
     height = 0.0 if ends is None else max(abs(end) for end in ends) / 2
-    margin = _margin(claim, evidence)
+    margin = abs(evidence.once(claim.left, "timeout") - evidence.once(claim.right, "timeout"))
     if height < margin:
         return None
     reason = (
@@ -67,30 +79,39 @@ def _control_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
 
 
 def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
-    calls = claim.calls()
-    if evidence.noise is None or not all(_is_latency(call) for call in calls):
+    if evidence.noise is None:
         return None
-    margin_ns = _margin_ns(claim, evidence)
-    if margin_ns is None:
+    difference = Operation("-", claim.left, claim.right, claim.left.dimension, 1)
+    once = evidence.once(difference, "timeout")
+    height, blamed = 0.0, None
+    for call in (call for call in claim.calls() if _is_latency(call)):
+        quantile = _quantile(call)
+        shorter = _with(difference, call, Operation("-", call, _time(evidence.noise.floor_ns(quantile)), *_AS_TIME))
+        shift = evidence.once(shorter, "timeout") - once
+        if shift * once < 0:  # towards the bound
+            height += abs(shift)
+            blamed = quantile if blamed is None else max(blamed, quantile)
+    if blamed is None or height < abs(once):
         return None
-    quantile = _highest_quantile(calls)
-    reason = evidence.noise.reason(margin_ns, quantile)
-    return Floor(evidence.noise.floor_ns(quantile), margin_ns, False, reason) if reason else None
+    reason = (
+        f"below the host's own noise: before the run, wake-ups were {evidence.noise.told(blamed)}, which can move "
+        f"the claim by {_told(height, claim)}, and it has {_told(abs(once), claim)} to spare"
+    )
+    return Floor(height, abs(once), False, reason)
 
 
-def _margin(claim: Comparison, evidence: Evidence) -> float:
-    """What the claim has to spare, or lacks, in the units of its sides."""
-    return abs(evidence.once(claim.left, "timeout") - evidence.once(claim.right, "timeout"))
+def _with(expression: Expression, call: Call, replacement: Expression) -> Expression:
+    """`expression` with `replacement` in the place of `call`."""
+    if isinstance(expression, Negation):
+        return replace(expression, operand=_with(expression.operand, call, replacement))
+    if isinstance(expression, Operation):
+        left, right = (_with(side, call, replacement) for side in (expression.left, expression.right))
+        return replace(expression, left=left, right=right)
+    return replacement if expression is call else expression
 
 
-def _margin_ns(claim: Comparison, evidence: Evidence) -> float | None:
-    """The margin as a time; of a quotient of two times, what the upper one would have to change by."""
-    if claim.left.dimension is Dimension.DURATION:
-        return _margin(claim, evidence)
-    for side in (claim.left, claim.right):
-        if isinstance(side, Operation) and side.operator == "/" and side.right.dimension is Dimension.DURATION:
-            return _margin(claim, evidence) * abs(evidence.once(side.right, "timeout"))
-    return None
+def _time(time_ns: float) -> Number:
+    return Number(time_ns, Dimension.DURATION, f"{time_ns:.0f}ns", 1)
 
 
 def _told(value: float, claim: Comparison) -> str:
@@ -101,10 +122,10 @@ def _is_latency(call: Call) -> bool:
     return call.dimension is Dimension.DURATION and not call.function.startswith(_NO_LATENCIES)
 
 
-def _highest_quantile(calls: list[Call]) -> float | None:
-    """The one that is asked for, 1.0 for a maximum; None where no quantile is."""
-    asked = [1.0 if call.function == "max" else FUNCTIONS[call.function].quantile for call in calls]
-    return max((quantile for quantile in asked if quantile is not None), default=None)
+def _quantile(call: Call) -> float:
+    """The one that the call asks for; of a maximum 1, and of a mean what stands for it in the noise of a host."""
+    asked = 1.0 if call.function == "max" else FUNCTIONS[call.function].quantile
+    return _OF_A_MEAN if asked is None else asked
 
 
 def _too_few(call: Call, half: Evidence) -> bool:

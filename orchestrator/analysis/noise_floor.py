@@ -1,10 +1,10 @@
-"""Whether an effect is larger than the host's own noise, as the probe before the run found it.
+"""The host's own noise, as the probe before the run found it: how late a plain wake-up is when nothing else runs.
 
 The main noise floor of a run is its A/A control: baseline against baseline, under the very load of the run. The
-probe is the second one, and sees what no comparison inside a run can: how late this host, still idle, lets a plain
-wake-up be. Every latency ends with a wake-up, so an effect on a quantile that is smaller than what a wake-up alone
-is late by at that quantile may be the host's and not the strategy's: it decides nothing, whatever its interval. That
-P50 overheads of 20 µs lie below the noise of most set-ups is the reason to ask at all.
+probe is the second one, and sees what no comparison inside a run can. Every latency ends with a wake-up, so each may
+be longer than it would be on a quiet host by what a wake-up is late at that quantile, and never shorter (`floors`
+asks what that can do to a claim). That P50 overheads of 20 µs lie below the noise of most set-ups is the reason to
+ask at all.
 
 A probe knows its P50, its P99 and its maximum. A quantile takes the next one above it, and a figure that is no
 quantile (a mean) the P99: where in doubt the host is taken to be the noisier.
@@ -37,22 +37,13 @@ class HostNoise:
         return cls({name: noise["lateness_us"][name] * _NS_PER_US for _, name in _UP_TO})
 
     def floor_ns(self, quantile: float | None) -> float:
-        """What an effect on `quantile` (0.99; None: no quantile) must exceed, ns."""
+        """By how much a latency at `quantile` (0.99; None: no quantile) may be too long, ns."""
         return self.lateness_ns[_figure(quantile)]
 
-    def exceeds(self, margin_ns: float, quantile: float | None) -> bool:
-        """Whether the noise is as large as `margin_ns` or larger: what a claim has to spare, either sign, ns."""
-        return self.floor_ns(quantile) >= abs(margin_ns)
-
-    def reason(self, margin_ns: float, quantile: float | None) -> str:
-        """In words why such a margin decides nothing; empty where it does."""
-        if not self.exceeds(margin_ns, quantile):
-            return ""
-        floor_us, margin_us = self.floor_ns(quantile) / _NS_PER_US, abs(margin_ns) / _NS_PER_US
-        return (
-            f"{margin_us:.0f} µs are not more than this host's own noise: before the run, "
-            f"wake-ups were {floor_us:.0f} µs late ({_NAMES[_figure(quantile)]})"
-        )
+    def told(self, quantile: float | None) -> str:
+        """The same in words."""
+        name = _figure(quantile)
+        return f"{self.lateness_ns[name] / _NS_PER_US:.0f} µs late ({_NAMES[name]})"
 
 
 def _figure(quantile: float | None) -> str:
