@@ -43,18 +43,21 @@ def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Int
     return low, high
 
 
-def p_value(against: NDArray[np.bool_], rounds: int, distance: float = math.inf) -> float:
+def p_value(against: NDArray[np.bool_], rounds: int, distance: float, *, time: bool) -> float:
     """How surprising the data were, two-sided, if the truth lay just on the other side of a bound.
 
-    `against` says which resamples lie on the other side than the sample itself; `distance` is that of the sample
-    from the bound in `spread`s where the figure has heavy tails. The interval at level 1 - p is the one that ends at
-    the bound: both corrections of the module apply.
+    `against` says which resamples lie on the other side than the sample itself, `distance` how many standard errors
+    (`spread`) the sample is away from the bound. Of a time both must speak against chance, and the interval at level
+    1 - p is the one that ends at the bound. A share with no resample on the other side is as surprising as its
+    distance makes it, or as one resample more would: the finest that so many of them can tell.
     """
-    share = float(against.mean())
-    shrunk = math.sqrt((rounds - 1) / rounds)
-    by_percentile = 0.0 if share == 0 else min(1.0, 2 * float(stdtr(rounds - 1, ndtri(share) * shrunk)))
-    by_spread = 0.0 if math.isinf(distance) else 2 * float(stdtr(rounds - 1, -abs(distance)))
-    return max(by_percentile, by_spread)
+    by_distance = 2 * float(stdtr(rounds - 1, -abs(distance)))
+    nobody = not against.any()
+    if time:
+        return max(by_distance, 0.0 if nobody else _by_share(float(against.mean()), rounds))
+    if nobody:
+        return min(by_distance, _by_share(1 / (len(against) + 1), rounds))
+    return _by_share(float(against.mean()), rounds)
 
 
 def spread(resampled: Floats, rounds: int) -> float:
@@ -65,6 +68,12 @@ def spread(resampled: Floats, rounds: int) -> float:
 def critical(level: float, rounds: int) -> float:
     """How many standard errors from a bound are enough for a two-sided test at `level` (0.05)."""
     return float(stdtrit(rounds - 1, 1 - level / 2))
+
+
+def _by_share(share: float, rounds: int) -> float:
+    """The p-value by the share of the resamples on the other side."""
+    shrunk = math.sqrt((rounds - 1) / rounds)
+    return min(1.0, 2 * float(stdtr(rounds - 1, float(ndtri(share)) * shrunk)))
 
 
 def _expanded_percentiles(resampled: Floats, rounds: int) -> Interval:

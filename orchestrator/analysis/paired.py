@@ -87,7 +87,8 @@ def _p_of_equal(resampled: Any, value: float, rounds: int) -> float:
     if value == 0:
         return 1.0
     error = spread(resampled, rounds)
-    return p_value(np.sign(resampled) != np.sign(value), rounds, abs(value) / error if error else np.inf)
+    distance = abs(value) / error if error else np.inf
+    return p_value(np.sign(resampled) != np.sign(value), rounds, distance, time=True)
 
 
 def _rounded(ends: Interval | None, ns_per_unit: float = 1.0) -> list[float] | None:

@@ -91,8 +91,8 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
         if np.isnan(resampled).any() or np.isnan(once):
             return Untold(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
         leaning, against = _leaning(claim.operator, resampled, once)
-        reach = distance if _heavy(claim) else math.inf
-        found.append(Tested(leaning, p_value(against, evidence.rounds, reach), distance))
+        surprise = p_value(against, evidence.rounds, distance, time=_heavy(claim))
+        found.append(Tested(leaning, surprise, distance))
     if found[0].leaning != found[1].leaning:
         return Untold(_undefined(claim, evidence))
     return max(found, key=lambda tested: tested.p_value)

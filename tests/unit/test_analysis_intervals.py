@@ -72,17 +72,28 @@ def test_the_critical_distance_is_students() -> None:
     assert critical(0.05, 11) == pytest.approx(2.228, abs=5e-4)
 
 
-def test_a_bound_beyond_all_resamples_is_judged_by_its_distance() -> None:
-    nobody = np.zeros(2000, bool)
-    assert p_value(nobody, 5) == 0
-    assert p_value(nobody, 5, distance=2.776) == pytest.approx(0.05, abs=1e-4)
-    assert p_value(nobody, 5, distance=20) < 1e-4
+NOBODY = np.zeros(2000, bool)
 
 
-def test_the_larger_of_both_counts() -> None:
+def test_a_time_beyond_all_resamples_is_judged_by_its_distance() -> None:
+    assert p_value(NOBODY, 5, 2.776, time=True) == pytest.approx(0.05, abs=1e-4)
+    assert p_value(NOBODY, 5, 20, time=True) < 1e-4
+    assert p_value(NOBODY, 5, math.inf, time=True) == 0
+
+
+def test_of_a_time_the_larger_of_both_counts() -> None:
     many = np.arange(2000) < 400
-    assert p_value(many, 10, distance=50) == p_value(many, 10) > 0.2
-    assert p_value(np.ones(2000, bool), 10) == 1
+    assert p_value(many, 10, 50, time=True) == p_value(many, 10, 49, time=True) > 0.2
+    assert p_value(np.ones(2000, bool), 10, 50, time=True) == 1
+
+
+def test_a_share_at_the_end_of_its_range_is_judged_by_what_so_many_resamples_can_tell() -> None:
+    """No block hedged fewer than 2 %: far from no distance, and yet no resample says otherwise."""
+    close = p_value(NOBODY, 10, 1.0, time=False)
+    assert close == p_value(NOBODY, 10, 0.5, time=False)
+    assert 0.001 < close < 0.05
+    assert p_value(NOBODY, 10, 24.0, time=False) < 1e-6
+    assert p_value(np.arange(2000) < 400, 10, 24.0, time=False) > 0.2
 
 
 @given(
@@ -100,7 +111,7 @@ def test_a_bound_lies_in_the_interval_exactly_when_its_p_value_exceeds_five_perc
     assert found is not None
     away = abs(math.log(value) - math.log(bound))
     against = (resampled >= bound) if value < bound else (resampled <= bound)
-    surprise = p_value(against, rounds, away / spread(np.log(resampled), rounds))
+    surprise = p_value(against, rounds, away / spread(np.log(resampled), rounds), time=True)
     if found[0] * (1 + 1e-9) < bound < found[1] * (1 - 1e-9):
         assert surprise > 0.05
     elif not found[0] * (1 - 1e-9) < bound < found[1] * (1 + 1e-9):
