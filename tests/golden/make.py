@@ -10,7 +10,6 @@ what they are. tests/unit/test_golden.py says what has to come of each.
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import shutil
 import subprocess
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from orchestrator.collect.folder import RunFolder, list_runs
+from orchestrator.collect.folder import RunFolder, list_runs, make_folder
 from orchestrator.collect.tables import write_checksums
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.errors import ExitCode
@@ -49,9 +48,7 @@ def _measure() -> None:
     shutil.rmtree(ROOT / RESULTS, ignore_errors=True)
     made = [_measured(scenario) for scenario in sorted(GOLDEN.glob("*.yaml"))]
     shutil.rmtree(OURS, ignore_errors=True)
-    OURS.mkdir()
-    owner = GOLDEN.stat()
-    os.chown(OURS, owner.st_uid, owner.st_gid)
+    make_folder(OURS)
     for folder in made:
         shutil.move(folder, OURS)
     (ROOT / RESULTS).rmdir()
