@@ -17,6 +17,7 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import read_json
 from orchestrator.report import figures
 from orchestrator.report.inline_svg import inline
+from orchestrator.report.meanwhile import meanwhile
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.threats import Threat, threats
 from orchestrator.scenario.experiment import Experiment
@@ -113,6 +114,7 @@ class Page:
     command: str
     scenario_text: str
     environment: list[tuple[str, str]]
+    meanwhile: list[tuple[str, str]]
 
 
 def gather(folder: RunFolder) -> Page:
@@ -135,6 +137,7 @@ def gather(folder: RunFolder) -> Page:
         command=command(manifest),
         scenario_text=folder.scenario.read_text(),
         environment=list(_environment(manifest)),
+        meanwhile=meanwhile(manifest),
     )
 
 

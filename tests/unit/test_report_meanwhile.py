@@ -1,0 +1,61 @@
+"""What else went on while a run measured, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.report.meanwhile import meanwhile
+
+
+def manifest(**differences: Any) -> dict[str, Any]:
+    found = {
+        "duration_s": 20.0,
+        "cpu_time_ms": {
+            **dict.fromkeys(("user", "nice", "system", "iowait", "irq", "softirq"), 0),
+            "idle": 30_000,
+            "steal": 10_000,
+        },
+        "pressure_us": {"cpu": {"some": 5_000_000, "full": 0}, "io": None, "memory": None},
+        "thermal_throttles": {"core": 2, "package": 1},
+        "throttled_periods": None,
+        "interface": {
+            "statistics": dict.fromkeys(
+                ("received_dropped", "transmitted_dropped", "received_errors", "transmitted_errors"), 0
+            ),
+            "udp": {"RcvbufErrors": 7, "InCsumErrors": 0, "InErrors": 0},
+        },
+        "settings_changed": {},
+        **differences,
+    }
+    before, after = {"load_average": [0.5, 0, 0]}, {"load_average": None}
+    return {"environment": {"before": before, "after": after, "differences": found}}
+
+
+def test_what_disturbed_is_told_and_what_is_not_told_is_left_out() -> None:
+    assert dict(meanwhile(manifest())) == {
+        "measured for": "20 s",
+        "load average": "0.50 before, not told after",
+        "CPUs idle": "75% of the time",
+        "CPU time taken by the hypervisor": "25.0%",
+        "something waited for a CPU": "25.0% of the time (PSI)",
+        "slowed down by heat": "3 times",
+        "packets lost at the client's interface": "none",
+        "datagrams lost in the client's namespace": "7 socket buffer full",
+        "settings that changed": "none, of sysctls, CPU governors and offloads",
+    }
+
+
+def test_a_setting_that_changed_under_the_run_is_named_with_both_values() -> None:
+    changed = manifest(settings_changed={"sysctls.net.core.rmem_max": [1, 2]})
+    assert dict(meanwhile(changed))["settings that changed"] == "sysctls.net.core.rmem_max: 1 before, 2 after"
+
+
+def test_a_run_that_did_not_end_has_nothing_to_tell() -> None:
+    unfinished: dict[str, Any] = {"environment": {"before": {}, "after": None, "differences": None}}
+    assert meanwhile(unfinished) == meanwhile({}) == []
+
+
+def test_hosts_that_tell_little_are_told_of_little() -> None:
+    quiet = manifest(cpu_time_ms=None, pressure_us={"cpu": None}, thermal_throttles=None)
+    assert "CPUs idle" not in dict(meanwhile(quiet))
+    assert "something waited for a CPU" not in dict(meanwhile(quiet))
