@@ -1,4 +1,4 @@
-"""The rules in the messages `faults` and `netem`: read, checked, refused by name where they cannot be."""
+"""The rules in the messages `faults`, `netem` and `prepare-netem`: read, checked, refused by name if wrong."""
 
 from __future__ import annotations
 
@@ -90,6 +90,11 @@ def read_fault_rules(fields: Fields, replicas: int) -> FaultRules:
 def read_netem_rules(fields: Fields, replicas: int) -> tuple[NetemRule, ...]:
     """The rules of a message `netem`, for a service of `replicas`; ControlError, naming the field, otherwise."""
     return tuple(_netem_rule(rule, replicas) for rule in fields.sections("rules"))
+
+
+def read_netem_phases(fields: Fields, replicas: int) -> list[tuple[NetemRule, ...]]:
+    """The rules of each phase in a message `prepare-netem`; ControlError as above."""
+    return [read_netem_rules(phase, replicas) for phase in fields.sections("phases")]
 
 
 def _fault_rule(fields: Fields, replicas: int) -> FaultRule:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from fault_rules import read_fault_rules, read_netem_rules
+from fault_rules import read_fault_rules, read_netem_phases, read_netem_rules
 from hedger_assignment import read_assignment
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
@@ -59,6 +60,15 @@ class Post:
         return {"interface": self._hedger.interface, "engine": "clone", "delay_line": self._hedger.delay_line}
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the hedger cannot do, as the answer to whoever asked."""
+    try:
+        yield
+    except CANNOT as error:
+        raise ControlError(str(error)) from error
+
+
 def add_operations(supervisor: Supervisor, post: Post) -> None:
     """Lets `supervisor` answer:
 
@@ -75,18 +85,23 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
       "delay_ns"}]}`: network faults by eBPF, in place of those before (`fault_rules.py`)
     - `fault-hits` → `{"hits": {key: copies struck}, "failed": copies that could not be}`
     - `netem` `{"rules": [{"key", "kind", "replica", "percent", "delay_ns", "rate_bit_per_s"}]}`: network faults by
-      netem, in place of those before → `{"was": [{"options", "replicas", "packets", "drops", "qlen"}]}`: these and
-      what they did
+      netem, in place of those before → `{"at_ns", "was": [{"options", "replicas", "packets", "drops", "qlen"}]}`:
+      since when they are in force, and what those before did
+    - `prepare-netem` `{"phases": [{"rules": [as above]}]}`: makes beforehand what `netem` needs for each of them, in
+      place of what was prepared before, so that it takes no time
     - `interface` `{"towards": address}` → `{"state": …}` of the interface by which packets go there, whether or not a
       hedger is at work; see `interface_state.py`
     """
 
     def configure(request: Message) -> Message:
-        try:
+        with _refusals():
             post.fill(read_assignment(Fields(request)))
-        except CANNOT as error:
-            raise ControlError(str(error)) from error
         return post.describe()
+
+    def attach(_: Message) -> None:
+        hedger = post.hedger
+        with _refusals():
+            hedger.attach()
 
     def set_mode(request: Message) -> None:
         fields = Fields(request)
@@ -96,26 +111,6 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     def collect(request: Message) -> Message:
         rows = post.hedger.write_hedges(Path(Fields(request).text("hedges")))
         return {"rows": rows, "counters": post.hedger.counters()}
-
-    def put_faults(request: Message) -> None:
-        hedger = post.hedger
-        rules = read_fault_rules(Fields(request), hedger.replicas)
-        try:
-            hedger.network_faults.put(rules)
-        except CANNOT as error:
-            raise ControlError(str(error)) from error
-
-    def put_netem(request: Message) -> Message:
-        hedger = post.hedger
-        rules = read_netem_rules(Fields(request), hedger.replicas)
-        try:
-            return {"was": hedger.netem_faults.put(rules)}
-        except CANNOT as error:
-            raise ControlError(str(error)) from error
-
-    def fault_hits(_: Message) -> Message:
-        faults = post.hedger.network_faults
-        return {"hits": faults.hits(), "failed": faults.failed()}
 
     def interface(request: Message) -> Message:
         try:
@@ -127,12 +122,40 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     supervisor.operation("configure", configure)
     supervisor.operation("release", lambda _: post.clear())
     supervisor.operation("mode", set_mode)
-    supervisor.operation("attach", lambda _: post.hedger.attach())
+    supervisor.operation("attach", attach)
     supervisor.operation("detach", lambda _: post.hedger.detach())
     supervisor.operation("stats", lambda _: post.hedger.statistics())
     supervisor.operation("collect", collect)
+    supervisor.operation("delay-line", lambda _: {"statistics": post.hedger.delay_line_statistics()})
+    supervisor.operation("interface", interface)
+    _add_fault_operations(supervisor, post)
+
+
+def _add_fault_operations(supervisor: Supervisor, post: Post) -> None:
+    def put_faults(request: Message) -> None:
+        hedger = post.hedger
+        rules = read_fault_rules(Fields(request), hedger.replicas)
+        with _refusals():
+            hedger.network_faults.put(rules)
+
+    def put_netem(request: Message) -> Message:
+        hedger = post.hedger
+        rules = read_netem_rules(Fields(request), hedger.replicas)
+        with _refusals():
+            at_ns, was = hedger.netem_faults.put(rules)
+        return {"at_ns": at_ns, "was": was}
+
+    def prepare_netem(request: Message) -> None:
+        hedger = post.hedger
+        phases = read_netem_phases(Fields(request), hedger.replicas)
+        with _refusals():
+            hedger.netem_faults.prepare(phases)
+
+    def fault_hits(_: Message) -> Message:
+        faults = post.hedger.network_faults
+        return {"hits": faults.hits(), "failed": faults.failed()}
+
     supervisor.operation("faults", put_faults)
     supervisor.operation("fault-hits", fault_hits)
     supervisor.operation("netem", put_netem)
-    supervisor.operation("delay-line", lambda _: {"statistics": post.hedger.delay_line_statistics()})
-    supervisor.operation("interface", interface)
+    supervisor.operation("prepare-netem", prepare_netem)

@@ -16,6 +16,7 @@ from attachments import Attachments
 from delay_link import NETEM_LIMIT
 from fault_maps import FaultMaps
 from fault_rules import NetemKind, NetemRule
+from hedgerow_node.clock import now_ns
 from iproute import IprouteError, batch, output
 from kernel_programs import KernelPrograms
 
@@ -77,7 +78,9 @@ class _Class:
 class NetemFaults:
     """The qdiscs in place on an interface, or none.
 
-    A class that no rule needs any more takes no further packet, and goes when it has sent on what it holds back.
+    Making them takes milliseconds, telling packets their class microseconds: so what is known beforehand is made
+    beforehand (`prepare`). A class that is not needed any more takes no further packet, and goes when it has sent on
+    what it holds back.
     """
 
     def __init__(self, programs: KernelPrograms, attachments: Attachments, interface: str, ifindex: int) -> None:
@@ -85,35 +88,56 @@ class NetemFaults:
         self._interface, self._ifindex = interface, ifindex
         self._maps = FaultMaps(programs)
         self._rooted = False  #: whether our root qdisc is in place
-        self._classes: dict[int, _Class] = {}  #: by number
+        self._made: dict[int, _Class] = {}  #: all classes but those retired, by number
+        self._in_force: set[int] = set()
+        self._prepared: list[_Class] = []  #: they stay, in force or not
         self._retired: list[int] = []
 
-    def put(self, rules: Sequence[NetemRule]) -> list[dict[str, Any]]:
-        """Puts `rules` in force in place of those before; answers what these have done since the last call.
+    def prepare(self, phases: Sequence[Sequence[NetemRule]]) -> None:
+        """Makes ready for `put` to be asked for each of `phases`, in place of those before; puts nothing in force.
 
-        That is, for each class, its options and replicas, and how many packets it has sent on (`packets`), dropped
-        (`drops`) and holds (`qlen`).
+        What finds no room, or must not stand beside others, is made when it is asked for. Raises what `put` does.
+        """
+        wanted: list[_Class] = []
+        for phase in phases:
+            wanted += [group for group in _groups(phase) if group not in wanted]
+        # Newer kernels suffer no netem beside one that duplicates.
+        lonely = len(wanted) > 1 and any("duplicate" in group.options for group in wanted)
+        self._prepared = [] if lonely or len(wanted) > len(_CLASSES) else wanted
+        try:
+            self._retire()
+            self.settle()
+            missing = [group for group in self._prepared if group not in self._made.values()]
+            self._make(missing[: len(_CLASSES) - len(self._made) - len(self._retired)])
+        except Exception:
+            self.close()
+            raise
+
+    def put(self, rules: Sequence[NetemRule]) -> tuple[int, list[dict[str, Any]]]:
+        """Puts `rules` in force in place of those before: since when, and what those have done since the last call.
+
+        That is, for each class, its options and replicas, and how many packets it has taken (`packets`), dropped as
+        they came (`drops`) and holds (`qlen`).
 
         Raises NetemError where the rules contradict each other, and changes nothing; NetemError, IprouteError,
         AttachError or ProgramsError where the kernel refuses them, and then none are in force.
         """
         groups = _groups(rules)
-        done = self._statistics()
         try:
-            self._change(groups)
+            answer = self._change(groups)
             self.settle()
         except Exception:
             self.close()
             raise
-        return done
+        return answer
 
     def settle(self) -> None:
-        """Takes away what no rule needs and what holds no packet; to be called now and then."""
+        """Takes away what is not needed any more and holds no packet; to be called now and then."""
         if not self._retired:
             return
         by_parent = _by_parent(self._interface)
         empty = [number for number in self._retired if not _held(by_parent, number)]
-        if not self._classes and empty == self._retired:
+        if not self._made and empty == self._retired:
             self.close()
             return
         for number in empty:
@@ -125,37 +149,55 @@ class NetemFaults:
         if self._rooted:
             self._maps.write_netem_classes({})
             remove_root(self._interface)
-        self._rooted, self._classes, self._retired = False, {}, []
+        self._rooted, self._made, self._in_force, self._retired = False, {}, set(), []
 
-    def _change(self, groups: Sequence[_Class]) -> None:
+    def _change(self, groups: Sequence[_Class]) -> tuple[int, list[dict[str, Any]]]:
+        before = {number: self._made[number] for number in self._in_force}
         try:
-            self._arrange(groups)
+            self._make(groups)
         except NetemError:
             if not self._rooted:
                 raise
-            # Newer kernels suffer no netem beside one that duplicates: the others must be gone before it comes.
-            self._arrange([group for group in groups if group in self._classes.values()])
+            # Perhaps one that must not stand beside others: those that are not needed go before it comes.
+            self._enforce([group for group in groups if group in before.values()])
+            done = self._statistics(before)
+            self._prepared = []
+            self._retire()
             self.settle()
-            self._arrange(groups)
+            self._make(groups)
+            return self._enforce(groups), done
+        since_ns = self._enforce(groups)
+        done = self._statistics(before)
+        self._retire()
+        return since_ns, done
 
-    def _arrange(self, groups: Sequence[_Class]) -> None:
+    def _make(self, groups: Sequence[_Class]) -> None:
         if groups and not self._rooted:
             self._make_root()
-        arranged = {number: group for number, group in self._classes.items() if group in groups}
         for group in groups:
-            if group not in arranged.values():
-                number = self._free_number(arranged)
+            if group not in self._made.values():
+                number = self._free_number()
                 _tc(
                     f"qdisc replace dev {self._interface} parent {_name(number)} handle {HANDLE + number:x}:"
                     f" netem {group.options} limit {NETEM_LIMIT}"
                 )
-                arranged[number] = group
-        # Packets go to the new classes before the old ones may be taken away.
+                self._made[number] = group
+
+    def _enforce(self, groups: Sequence[_Class]) -> int:
+        """Sends packets to the replicas of `groups`, all of which are made, there; since when."""
+        numbers = {number: made for number, made in self._made.items() if made in groups}
         self._maps.write_netem_classes(
-            {replica: HANDLE << 16 | number for number, group in arranged.items() for replica in group.replicas}
+            {replica: HANDLE << 16 | number for number, made in numbers.items() for replica in made.replicas}
         )
-        self._retired += [number for number in self._classes if number not in arranged]
-        self._classes = arranged
+        self._in_force = set(numbers)
+        return now_ns()
+
+    def _retire(self) -> None:
+        """Gives up the classes that are neither in force nor prepared: no packet goes there any more."""
+        for number in [*self._made]:
+            if number not in self._in_force and self._made[number] not in self._prepared:
+                del self._made[number]
+                self._retired.append(number)
 
     def _make_root(self) -> None:
         for qdisc in _qdiscs(self._interface):
@@ -168,8 +210,8 @@ class NetemFaults:
         self._rooted = True
         self._attachments.classify(self._ifindex, HANDLE << 16, "netem_class", self._programs.load("netem_class"))
 
-    def _free_number(self, arranged: Mapping[int, _Class]) -> int:
-        taken = {*self._classes, *self._retired, *arranged}
+    def _free_number(self) -> int:
+        taken = {*self._made, *self._retired}
         free = [number for number in _CLASSES if number not in taken]
         if not free:
             raise NetemError(
@@ -178,12 +220,15 @@ class NetemFaults:
             )
         return free[0]
 
-    def _statistics(self) -> list[dict[str, Any]]:
-        by_parent = _by_parent(self._interface) if self._classes else {}
+    def _statistics(self, classes: Mapping[int, _Class]) -> list[dict[str, Any]]:
+        by_parent = _by_parent(self._interface) if classes else {}
         answer = []
-        for number, one in self._classes.items():
-            now = by_parent[_name(number)]
-            counted = Counter({name: now[name] for name in ("packets", "drops")})
+        for number, one in classes.items():
+            now = by_parent.get(_name(number))
+            if now is None:
+                raise NetemError(f"{self._interface}: somebody has taken away the qdisc of netem's class {number}")
+            # The kernel counts a packet as it leaves: those still held were this time's, and are not the next one's.
+            counted = Counter(packets=now["packets"] + now["qlen"], drops=now["drops"])
             since = {name: counted[name] - one.told[name] for name in counted}
             answer.append({"options": one.options, "replicas": one.replicas, **since, "qlen": now["qlen"]})
             one.told = counted

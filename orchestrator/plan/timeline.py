@@ -37,6 +37,10 @@ class Occurrence:
         """What it is called in messages and in the journal."""
         return f"{self.fault}.{self.number}"
 
+    def is_on(self, time_ns: int) -> bool:
+        """Whether it is planned to be on at that time."""
+        return self.offset_ns <= time_ns and (self.until_ns is None or time_ns < self.until_ns)
+
 
 def timeline(scenario: Scenario) -> tuple[Occurrence, ...]:
     """Every occurrence of every fault of `scenario` in a block, by time; the same in each of its blocks."""

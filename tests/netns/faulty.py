@@ -117,9 +117,12 @@ class FaultyPath:
 
     def netem(self, *rules: dict[str, Any]) -> list[dict[str, Any]]:
         """Puts netem's rules in force, by default for every request to replica 0; what those before have done."""
-        whole = {"key": "0.0", "replica": 0, "percent": 100}
-        was: list[dict[str, Any]] = self.control.call("netem", rules=[whole | rule for rule in rules])["was"]
+        was: list[dict[str, Any]] = self.control.call("netem", rules=_netem_rules(rules))["was"]
         return was
+
+    def prepare_netem(self, *phases: Iterable[dict[str, Any]]) -> None:
+        """Has what `netem` needs for each of these made beforehand."""
+        self.control.call("prepare-netem", phases=[{"rules": _netem_rules(rules)} for rules in phases])
 
     def hits(self) -> dict[str, int]:
         """Copies struck, by the rules' keys; fails where some should have been and could not."""
@@ -200,6 +203,10 @@ def predicted(
     """The ids whose copy a rule strikes, computed as anybody can."""
     salt = rule_salt(key, direction)
     return {request_id for request_id in ids if struck(SEED, request_id, copy, replica, salt, percent)}
+
+
+def _netem_rules(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"key": "0.0", "replica": 0, "percent": 100} | rule for rule in rules]
 
 
 def _payload(request_id: int) -> bytes:

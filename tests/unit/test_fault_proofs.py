@@ -213,35 +213,47 @@ def test_a_servers_worker_carries_the_objects_and_its_supervisor_has_the_times(t
 # --- what the orchestrator does itself ------------------------------------------------------------------------------
 
 
-def live(tmp_path: Path, fault: str, stubborn: bool = False) -> Stage:
-    """A stage in real time, its block begun now: everything that falls due in the next 60 ms is done."""
-    stage = Stage(tmp_path, fault, stubborn=stubborn)
-    start_ns = time.monotonic_ns()
-    stage.scene.begin(start_ns)
-    while time.monotonic_ns() < start_ns + 60 * NS_PER_MS:
-        stage.scene.act()
-        time.sleep(0.001)
-    stage.scene.finished_ns = time.monotonic_ns()
-    return stage
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """In place of CLOCK_MONOTONIC: a busy host is no matter of these tests."""
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: made.now_ns)
+    return made
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    now_ns = START_NS
+
+    def live(self, stage: Stage) -> Stage:
+        """Begins the block now; everything that falls due in the next 60 ms is done."""
+        stage.scene.prepare()
+        stage.scene.begin(self.now_ns)
+        for _ in range(60):
+            self.now_ns += NS_PER_MS
+            stage.scene.act()
+        stage.scene.finished_ns = self.now_ns
+        return stage
 
 
 FREEZE = "{fault: freeze, target: server-0, at: 5ms, duration: 30ms}"
 
 
-def test_a_freeze_is_seen_from_first_to_last_and_ends_by_itself(tmp_path: Path) -> None:
-    stage = live(tmp_path, FREEZE)
+def test_a_freeze_is_seen_from_first_to_last_and_ends_by_itself(tmp_path: Path, clock: Clock) -> None:
+    stage = clock.live(Stage(tmp_path, FREEZE))
     assert not stage.topology.frozen_nodes
     proof = stage.proof()
     assert proof.proven
     assert proof.evidence == {"frozen": True, "frozen_at_the_end": True, "frozen_afterwards": False}
 
 
-def test_a_node_that_did_not_freeze_is_no_proof(tmp_path: Path) -> None:
-    assert "not seen frozen" in live(tmp_path, FREEZE, stubborn=True).proof().finding
+def test_a_node_that_did_not_freeze_is_no_proof(tmp_path: Path, clock: Clock) -> None:
+    assert "not seen frozen" in clock.live(Stage(tmp_path, FREEZE, stubborn=True)).proof().finding
 
 
-def test_a_freeze_in_force_is_undone_at_once(tmp_path: Path) -> None:
-    stage = live(tmp_path, "{fault: freeze, target: server-0, at: 5ms, duration: 500ms}")
+def test_a_freeze_in_force_is_undone_at_once(tmp_path: Path, clock: Clock) -> None:
+    stage = clock.live(Stage(tmp_path, "{fault: freeze, target: server-0, at: 5ms, duration: 500ms}"))
     assert stage.topology.frozen_nodes == {"server-0"}
     stage.scene.stop()
     stage.undo()
@@ -250,10 +262,10 @@ def test_a_freeze_in_force_is_undone_at_once(tmp_path: Path) -> None:
     assert stage.proof().proven  # the end of the block cut it off
 
 
-def test_a_quota_that_nobody_used_up_is_no_proof(tmp_path: Path) -> None:
+def test_a_quota_that_nobody_used_up_is_no_proof(tmp_path: Path, clock: Clock) -> None:
     quota = "{fault: cpu-quota, target: client, at: 5ms, duration: 30ms, percent: 50%}"
-    assert live(tmp_path, quota).proof().finding == "throttled in 3 periods"
-    idle = live(tmp_path, quota, stubborn=True)
+    assert clock.live(Stage(tmp_path, quota)).proof().finding == "throttled in 3 periods"
+    idle = clock.live(Stage(tmp_path, quota, stubborn=True))
     assert (idle.proof().proven, idle.proof().finding) == (False, "the node never used up its share")
     assert idle.topology.limits == {"client": None}
 
@@ -419,25 +431,62 @@ def test_more_rules_than_there_is_room_for_are_refused_before_the_run() -> None:
     check_room(faulty(LOSS), make_plan(faulty(LOSS)))
 
 
-def test_netem_goes_with_its_time_and_must_have_had_packets(tmp_path: Path) -> None:
-    fault = "{fault: rate, target: server-0, rate: 1mbit, at: 5ms, duration: 30ms}"
-    stage = Stage(tmp_path, fault)
+RATE = "{fault: rate, target: server-0, rate: 1mbit, at: 5ms, duration: 30ms}"
+RATE_RULE = {"key": "0.0@server-0", "replica": 0, "kind": "rate", "percent": 100.0, "rate_bit_per_s": 1_000_000}
+
+
+def netem_answer(at_ns: int, **counted: int) -> dict[str, Any]:
+    was = {"options": "rate 1000000bit", "replicas": [0], "packets": 0, "drops": 0, "qlen": 0, **counted}
+    return {"at_ns": at_ns, "was": [was]}
+
+
+def test_netem_goes_with_its_time_and_must_have_had_packets(tmp_path: Path, clock: Clock) -> None:
+    stage = Stage(tmp_path, RATE)
     hedger = stage.topology.control("hedger")
-    was = {"options": "rate 1000000bit", "replicas": [0], "packets": 0, "drops": 0, "qlen": 0}
-    hedger.answers["netem"] = {"was": [was]}
-    start_ns = time.monotonic_ns()
-    stage.scene.begin(start_ns)
-    while time.monotonic_ns() < start_ns + 60 * NS_PER_MS:
-        stage.scene.act()
-        time.sleep(0.001)
+    hedger.answers["netem"] = netem_answer(5)
+    clock.live(stage)
     stage.undo()
-    stage.scene.finished_ns = time.monotonic_ns()
-    rule = {"key": "0.0@server-0", "replica": 0, "kind": "rate", "percent": 100.0, "rate_bit_per_s": 1_000_000}
-    assert hedger.asked == [("netem", {"rules": [rule]}), ("netem", {"rules": []})]
+    stage.undo()
+    assert hedger.asked == [
+        ("prepare-netem", {"phases": [{"rules": [RATE_RULE]}]}),
+        ("netem", {"rules": [RATE_RULE]}),
+        ("netem", {"rules": []}),
+        ("prepare-netem", {"phases": []}),
+    ]
+    assert (stage.act.applied_ns, stage.act.undone_ns) == (5, 5)  # as the hedger says, not as it was asked
     stage.act.applied_ns, stage.act.undone_ns = stage.act.planned_ns(stage.scene.start_ns)
     assert "no packet" in stage.proof().finding
     stage.act.evidence.update(packets=0, drops=4)
     assert (stage.proof().proven, stage.proof().finding) == (True, "4 packets came to the qdisc")
+
+
+def test_netem_in_force_at_the_end_is_taken_back_and_its_packets_counted(tmp_path: Path, clock: Clock) -> None:
+    stage = Stage(tmp_path, RATE.replace(", duration: 30ms", ""))
+    hedger = stage.topology.control("hedger")
+    hedger.answers["netem"] = netem_answer(6)
+    clock.live(stage)
+    hedger.answers["netem"] = netem_answer(7, packets=2)
+    stage.scene.stop()
+    stage.undo()
+    assert [do for do, _ in hedger.asked] == ["prepare-netem", "netem", "netem", "prepare-netem"]
+    assert (stage.act.applied_ns, stage.act.undone_ns) == (6, 7)
+    assert stage.act.evidence == {"packets": 2, "drops": 0}
+
+
+def test_netem_is_told_beforehand_what_will_be_in_force_together(tmp_path: Path) -> None:
+    partition = "{fault: partition, target: server-1, model: netem, at: 20ms, duration: 30ms}"
+    stage = Stage(tmp_path, RATE, partition)
+    stage.scene.prepare()
+    ((_, fields),) = stage.topology.control("hedger").asked
+    together = [[rule["key"] for rule in phase["rules"]] for phase in fields["phases"]]
+    assert together == [["0.0@server-0"], ["0.0@server-0", "1.0@server-1"], ["1.0@server-1"]]
+
+
+def test_netem_is_told_once_of_what_comes_again(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, RATE.replace("duration: 30ms", "duration: 30ms, every: 100ms"))
+    assert len(stage.scene.acts) > 5
+    stage.scene.prepare()
+    assert stage.topology.control("hedger").asked == [("prepare-netem", {"phases": [{"rules": [RATE_RULE]}]})]
 
 
 # --- undoing --------------------------------------------------------------------------------------------------------

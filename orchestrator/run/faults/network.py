@@ -89,29 +89,17 @@ class Netem:
 
     def apply(self, act: Act, scene: Scene) -> None:
         """Arranges it."""
-        scene.at(act.occurrence.offset_ns, lambda: self._put(act, scene), early=True)
-        if act.occurrence.until_ns is not None:
-            scene.at(act.occurrence.until_ns, lambda: self._take(act, scene))
-
-    @staticmethod
-    def _take(act: Act, scene: Scene) -> None:
-        if act.is_on:
-            scene.set_netem(act, None)
-
-    @staticmethod
-    def _put(act: Act, scene: Scene) -> None:
         fault: Any = act.fault
         rule: dict[str, Any] = {"kind": fault.fault, "percent": percent_of(act)}
         if isinstance(fault, Delay | Reorder):
             rule["delay_ns"] = fault.delay_ns
         if isinstance(fault, RateLimit):
             rule["rate_bit_per_s"] = fault.rate_bit_per_s
-        scene.set_netem(act, rule)
+        scene.netem(act, **rule)
 
-    def undo(self, act: Act, scene: Scene) -> None:
-        """Takes the rule away where it is there."""
-        self._take(act, scene)
-        scene.settle_netem()
+    def undo(self, act: Act, scene: Scene) -> None:  # noqa: ARG002 (one for all)
+        """All rules of the block are taken back at once."""
+        scene.end_netem()
 
     def proof(self, act: Act, scene: Scene) -> Proof:
         """The qdisc was there for its time and had packets; which of them it struck it does not tell."""

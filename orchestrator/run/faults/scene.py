@@ -21,6 +21,7 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import HedgerowError
 from orchestrator.plan.blocks import Block
 from orchestrator.run.faults.acts import Act
+from orchestrator.run.faults.netem_rules import Message, NetemRules
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.base import CLIENT, HEDGER, Topology
 
@@ -28,8 +29,6 @@ from orchestrator.topology.base import CLIENT, HEDGER, Topology
 LEAD_NS = 250 * NS_PER_MS
 #: What is on for a whole block is applied this long before its first measured send.
 _EARLY_NS = 150 * NS_PER_MS
-
-Message = dict[str, Any]
 
 
 @dataclass(order=True)
@@ -64,8 +63,7 @@ class Scene:
         self._client_collections: list[int] = []
         self._rules: list[Message] = []
         self._ruled = False
-        self._netem: dict[str, Message] = {}
-        self._netem_in_force: dict[str, Message] = {}
+        self._netem = NetemRules(self._hedger)
         self._pending: list[tuple[int, bool, Callable[[], None]]] = []
         self._timed: list[_Timed] = []
         self._told: dict[tuple[str, str], Message] = {}
@@ -95,6 +93,13 @@ class Scene:
         """Have the hedger's programs strike copies of the struck requests to or from the act's server."""
         range_ = {"first_id": act.struck[0], "last_id": act.struck[-1]}
         self._rules.append({"key": act.name, "replica": act.replica, **rule, **range_})
+
+    def netem(self, act: Act, **rule: Any) -> None:
+        """Have netem do it to the requests to the act's server, at the act's times."""
+        self._netem.add(act, rule)
+        self.at(act.occurrence.offset_ns, lambda: self._netem.want(act), early=True)
+        if act.occurrence.until_ns is not None:
+            self.at(act.occurrence.until_ns, lambda: self._netem.want_no_more(act))
 
     def at(self, offset_ns: int, do: Callable[[], None], early: bool = False) -> None:
         """Have the orchestrator do something; `early` where, if it is due at once, sooner does no harm."""
@@ -127,10 +132,11 @@ class Scene:
     # --- what is done ----------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Sets the rules of the network, right before the client starts. Raises ControlError."""
+        """Sets the rules of the network or makes ready for them, before the client starts. Raises ControlError."""
         if self._rules:
             self._ruled = True
             self._hedger("faults", seed=self.scenario.workload.seed, rules=self._rules)
+        self._netem.prepare()
 
     def begin(self, start_ns: int) -> None:
         """The first measured send is known: strikes are handed over. Raises ControlError."""
@@ -152,31 +158,11 @@ class Scene:
         """Does what is due. Raises RunError or ControlError."""
         while self._timed and self._timed[0].due_ns <= time.monotonic_ns():
             self._timed.pop(0).do()
-        self.settle_netem()
+        self._netem.settle()
 
-    def set_netem(self, act: Act, rule: Message | None) -> None:
-        """Adds a rule to those that `settle_netem` sends, or with None takes it back."""
-        if rule is None:
-            del self._netem[act.name]
-            act.undone_ns = time.monotonic_ns()
-        else:
-            self._netem[act.name] = {"key": act.name, "replica": act.replica, **rule}
-            act.applied_ns = time.monotonic_ns()
-
-    def settle_netem(self) -> None:
-        """Has the hedger put the rules in force, all changes at once: each takes it a while. Raises ControlError."""
-        before, now = self._netem_in_force, dict(self._netem)
-        if now == before:
-            return
-        self._netem_in_force = now
-        answer = self._hedger("netem", rules=list(now.values()))
-        for act in self.acts:
-            if act.name in now.keys() - before.keys():
-                act.applied_ns = time.monotonic_ns()
-            # Every change remakes the qdiscs: what those before did belongs to each act that was on.
-            for was in answer["was"] if act.name in before else ():
-                for counter in ("packets", "drops") if act.replica in was["replicas"] else ():
-                    act.evidence[counter] = act.evidence.get(counter, 0) + was[counter]
+    def end_netem(self) -> None:
+        """Takes netem's rules back; once. Raises ControlError."""
+        self._netem.end()
 
     def end_strikes(self, node: str) -> None:
         """Has the node's supervisor undo what is still on and tell what it did; once. Raises ControlError."""

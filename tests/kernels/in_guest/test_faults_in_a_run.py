@@ -11,13 +11,13 @@ from orchestrator.host.cgroups import CPU, hierarchy_of, needs_controller
 
 pytestmark = pytest.mark.root
 
-#: Long ones by netem: with an instruction a nanosecond, making three qdiscs takes a quarter of a second of that time.
+#: With an instruction a nanosecond everything that the orchestrator does at a fault's time takes long.
 FAULTS = (
     "fault: freeze, target: server-0, at: 200ms, duration: 200ms",
     "fault: cpu-quota, target: server-1, at: 500ms, duration: 500ms, percent: 1",
-    "fault: partition, target: server-0, at: 1s, duration: 4s, model: netem",
-    "fault: rate, target: server-1, at: 1s, duration: 4s, rate: 1mbit",
-    "fault: reorder, target: server-2, at: 1s, duration: 4s, percent: 20%, delay: 20ms",
+    "fault: partition, target: server-0, at: 1s, duration: 1s, model: netem",
+    "fault: rate, target: server-1, at: 1s, duration: 1s, rate: 1mbit",
+    "fault: reorder, target: server-2, at: 1s, duration: 1s, percent: 20%, delay: 20ms",
 )
 
 
@@ -26,7 +26,7 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     assert tree is not None
     assert tree.version == 2
     handed_down_before = not needs_controller()
-    faulty = run_with_faults(write_fault_scenario(tmp_path, *FAULTS, requests=1100), tmp_path / "results")
+    faulty = run_with_faults(write_fault_scenario(tmp_path, *FAULTS, requests=500), tmp_path / "results")
     assert {record["fault"]: record["proven"] for record in faulty.records()} == {
         "freeze": True,
         "cpu-quota": True,
@@ -36,7 +36,7 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     }
     act = faulty.act("partition", "server-0")
     lost = {id_ for id_ in faulty.asked(act) if faulty.sample(id_)["outcome"] == "timeout"}
-    # The qdisc comes and goes a moment late, so requests at either end may be spared or struck.
-    assert len(lost) >= len(faulty.asked(act)) // 2
+    # It comes and goes a moment late, so requests at either end may be spared or struck.
+    assert len(lost) >= 0.9 * len(faulty.asked(act))
     assert not any(faulty.received(id_, 0) for id_ in lost)
     assert needs_controller() != handed_down_before

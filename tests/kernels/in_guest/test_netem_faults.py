@@ -32,6 +32,7 @@ def path(request: pytest.FixtureRequest, hedger: FaultyHedger) -> Iterator[Fault
     with faulty_path(hedger, getattr(request, "param", "IPv4")) as made:
         yield made
         made.netem()
+        made.prepare_netem()
         deadline_s = time.monotonic() + PATIENCE_S
         while qdiscs(made) != {"clsact", "noqueue"}:
             assert time.monotonic() < deadline_s, "still there"
@@ -91,6 +92,20 @@ def test_a_class_goes_on_counting_while_others_come_and_go(path: FaultyPath) -> 
     # netem counts what it drops as it comes among the drops alone.
     assert [drops for _, drops in told] == [len(IDS)] * 2
     assert path.arrived().copies == {}
+
+
+def test_what_is_prepared_takes_no_packet_until_its_time_and_none_after_it(path: FaultyPath) -> None:
+    partition = {"kind": "partition", "replica": 1}
+    path.prepare_netem([partition], [{"kind": "delay", "delay_ns": DELAY_NS, "replica": 2}])
+    prepared = path.pair.show("tc", "qdisc", "show", "dev", "eth0")
+    assert [qdisc["kind"] for qdisc in prepared].count("netem") == 2
+    told = []
+    for rules, arriving in (([], len(IDS)), ([partition], 0), ([], len(IDS))):
+        told += [(was["replicas"], was["drops"]) for was in path.netem(*rules)]
+        path.send(IDS, 1)
+        assert len(path.arrived(1).copies) == arriving
+    assert told == [([1], len(IDS))]
+    assert path.pair.show("tc", "qdisc", "show", "dev", "eth0") == prepared
 
 
 def test_reordered_packets_overtake_the_others(path: FaultyPath) -> None:

@@ -1,0 +1,221 @@
+"""The hedger's netem classes: what is made when, and which packets are told to go where; tc is only written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+import netem_faults
+from fault_rules import NetemKind, NetemRule
+from iproute import IprouteError
+from netem_faults import HANDLE, NetemError, NetemFaults
+
+ROOT = f"{HANDLE:x}:"
+MS = 1_000_000
+
+
+class FakeKernel:
+    """An interface whose root qdisc and classes tc changes, the map that names them, and the order of it all."""
+
+    def __init__(self, suffers_duplicates: bool = True) -> None:
+        self.suffers_duplicates = suffers_duplicates
+        self.rooted = False
+        self.classes: dict[str, dict[str, Any]] = {}
+        self.directed: dict[int, int] = {}  #: number of the class, by replica
+        self.done: list[str] = []
+
+    def batch(self, _tool: str, commands: Sequence[str]) -> None:
+        for command in commands:
+            words = command.split()
+            self.done.append(words[1])
+            match words[1], words[4]:
+                case "add", "root":
+                    self.rooted = True
+                case "delete", "root":
+                    self.rooted, self.classes = False, {}
+                case "delete", "parent":
+                    assert self.number(words[5]) not in self.directed.values(), "packets still go there"
+                    del self.classes[words[5]]
+                case "replace", "parent":
+                    self._add(words[5], command.partition(" netem ")[2].partition(" limit ")[0])
+
+    def _add(self, parent: str, options: str) -> None:
+        others = [made["options"] for made in self.classes.values()]
+        if not self.suffers_duplicates and others and any("duplicate" in said for said in [options, *others]):
+            raise IprouteError("netem: cannot mix duplicating netems with other netems in tree")
+        self.classes[parent] = {"options": options, "packets": 0, "drops": 0, "qlen": 0}
+
+    def output(self, *_command: str) -> str:
+        root = [{"kind": "prio", "dev": "eth0", "root": True, "handle": ROOT}] if self.rooted else []
+        rest = [{"kind": "netem", "dev": "eth0", "parent": parent, **made} for parent, made in self.classes.items()]
+        return json.dumps(root + rest)
+
+    def write_netem_classes(self, classes: Mapping[int, int]) -> None:
+        self.directed = {replica: class_ & 0xFFFF for replica, class_ in classes.items()}
+        assert all(f"{ROOT}{number:x}" in self.classes for number in self.directed.values()), "no such class"
+        self.done.append("map")
+
+    @staticmethod
+    def number(parent: str) -> int:
+        return int(parent.partition(":")[2], 16)
+
+    def options_of(self, replica: int) -> str:
+        """What becomes of requests to it."""
+        options: str = self.classes[f"{ROOT}{self.directed[replica]:x}"]["options"]
+        return options
+
+    def count(self, options: str, **counted: int) -> None:
+        """The class has these counters now."""
+        (made,) = [made for made in self.classes.values() if made["options"] == options]
+        made.update(counted)
+
+
+class FakeAttachments:
+    def classify(self, *_: Any) -> None: ...
+
+
+class FakePrograms:
+    def load(self, _: str) -> int:
+        return 0
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch, kernel: FakeKernel) -> NetemFaults:
+    monkeypatch.setattr(netem_faults, "batch", kernel.batch)
+    monkeypatch.setattr(netem_faults, "output", kernel.output)
+    monkeypatch.setattr(netem_faults, "FaultMaps", lambda _: kernel)
+    return NetemFaults(FakePrograms(), FakeAttachments(), "eth0", 2)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def kernel() -> FakeKernel:
+    return FakeKernel()
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch, kernel: FakeKernel) -> NetemFaults:
+    return set_up(monkeypatch, kernel)
+
+
+def rule(kind: NetemKind = NetemKind.LOSS, replica: int = 0, percent: float = 100.0, delay_ns: int = 0) -> NetemRule:
+    return NetemRule("0.0", kind, replica, percent, delay_ns, 0)
+
+
+LOSS, PARTITION = rule(percent=5), rule(NetemKind.PARTITION, 1)
+DELAY = rule(NetemKind.DELAY, delay_ns=MS)
+DUPLICATE = rule(NetemKind.DUPLICATE, 2, 10)
+
+
+def test_what_was_prepared_begins_and_ends_by_the_map_alone(faults: NetemFaults, kernel: FakeKernel) -> None:
+    faults.prepare([[LOSS], [LOSS, PARTITION], [PARTITION]])
+    assert (kernel.done, kernel.directed) == (["add", "replace", "replace"], {})
+    for rules in ([LOSS], [LOSS, PARTITION], [PARTITION], [], [LOSS], []):
+        kernel.done.clear()
+        faults.put(rules)
+        assert kernel.done == ["map"]
+        assert set(kernel.directed) == {each.replica for each in rules}
+    assert len(kernel.classes) == 2
+    faults.prepare([])
+    assert (kernel.rooted, kernel.classes, kernel.directed) == (False, {}, {})
+
+
+def test_what_was_not_prepared_is_made_when_it_is_asked_for_and_gone_afterwards(
+    faults: NetemFaults, kernel: FakeKernel
+) -> None:
+    faults.put([LOSS])
+    assert kernel.done == ["add", "replace", "map"]
+    faults.put([PARTITION])
+    assert [made["options"] for made in kernel.classes.values()] == ["loss 100%"]
+    faults.put([])
+    assert not kernel.rooted
+
+
+def test_a_class_that_holds_packets_back_goes_when_it_has_sent_them(faults: NetemFaults, kernel: FakeKernel) -> None:
+    faults.prepare([[DELAY]])
+    faults.put([DELAY])
+    kernel.count("delay 1000.000us", packets=3, qlen=2)
+    _, (was,) = faults.put([])
+    assert (was["packets"], was["drops"], was["qlen"], was["replicas"]) == (5, 0, 2, [0])
+    faults.prepare([])
+    assert kernel.rooted
+    kernel.count("delay 1000.000us", packets=5, qlen=0)
+    faults.settle()
+    assert not kernel.rooted
+
+
+def test_packets_held_back_at_the_end_of_one_time_are_not_counted_in_the_next(
+    faults: NetemFaults, kernel: FakeKernel
+) -> None:
+    faults.prepare([[DELAY]])
+    faults.put([DELAY])
+    kernel.count("delay 1000.000us", qlen=4)
+    faults.put([])
+    kernel.count("delay 1000.000us", packets=4, qlen=0)
+    faults.put([DELAY])
+    _, (was,) = faults.put([])
+    assert (was["packets"], was["drops"]) == (0, 0)
+
+
+def test_one_that_duplicates_is_never_made_beside_others_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel(suffers_duplicates=False)
+    faults = set_up(monkeypatch, kernel)
+    faults.prepare([[LOSS], [DUPLICATE]])
+    assert kernel.classes == {}
+    for rules, options in (([LOSS], "loss 5.0000000%"), ([DUPLICATE], "duplicate 10.0000000%")):
+        faults.put(rules)
+        assert kernel.options_of(rules[0].replica) == options
+    with pytest.raises(NetemError, match="cannot mix"):
+        faults.put([LOSS, DUPLICATE])
+    assert not kernel.rooted
+    faults.prepare([[DUPLICATE]])
+    assert len(kernel.classes) == 1
+
+
+def test_a_prepared_class_gives_way_to_one_that_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = FakeKernel(suffers_duplicates=False)
+    faults = set_up(monkeypatch, kernel)
+    faults.prepare([[LOSS]])
+    faults.put([DUPLICATE])
+    assert [made["options"] for made in kernel.classes.values()] == ["duplicate 10.0000000%"]
+
+
+def test_more_than_there_is_room_for_is_made_when_it_is_asked_for(faults: NetemFaults, kernel: FakeKernel) -> None:
+    phases = [[rule(percent=percent)] for percent in range(1, 30)]
+    faults.prepare(phases)
+    assert not kernel.rooted
+    for phase in phases:
+        faults.put(phase)
+        assert kernel.options_of(0).startswith(f"loss {phase[0].percent:.1f}")
+    assert len(kernel.classes) == 1
+
+
+def test_as_much_is_prepared_as_those_leave_room_for_that_still_hold_packets(
+    faults: NetemFaults, kernel: FakeKernel
+) -> None:
+    faults.put([DELAY])
+    kernel.count("delay 1000.000us", qlen=1)
+    faults.put([])
+    faults.prepare([[rule(percent=percent)] for percent in range(1, 16)])
+    assert len(kernel.classes) == 15
+    kernel.count("delay 1000.000us", packets=1, qlen=0)
+    faults.settle()
+    faults.put([rule(percent=15)])
+    assert kernel.options_of(0) == "loss 15.0000000%"
+
+
+def test_rules_that_contradict_each_other_change_nothing(faults: NetemFaults, kernel: FakeKernel) -> None:
+    faults.put([LOSS])
+    for refused in (lambda: faults.put([LOSS, LOSS]), lambda: faults.prepare([[LOSS, LOSS]])):
+        with pytest.raises(NetemError, match="two network faults set loss"):
+            refused()
+    assert kernel.options_of(0) == "loss 5.0000000%"
+
+
+def test_a_qdisc_that_somebody_else_took_away_is_missed(faults: NetemFaults, kernel: FakeKernel) -> None:
+    faults.put([LOSS])
+    kernel.classes.clear()
+    with pytest.raises(NetemError, match="somebody has taken away the qdisc of netem's class 2"):
+        faults.put([])
+    assert not kernel.rooted
