@@ -15,7 +15,7 @@ from hedgerow_node.supervisor import Supervisor
 from hedging import CANNOT, Assignment, Hedger
 from interface_state import interface_state
 from iproute import IprouteError, interface_towards
-from kernel_programs import Identity, Mode
+from kernel_programs import Identity, KernelPrograms, Mode
 
 _MODES = {mode.name.lower(): mode for mode in Mode}
 _IDENTITIES = {identity.name.lower(): identity for identity in Identity}
@@ -27,6 +27,7 @@ class Post:
     def __init__(self, say: Callable[[str], None], keep_hedges: bool) -> None:
         self._say, self._keep_hedges = say, keep_hedges
         self._hedger: Hedger | None = None
+        self._programs: tuple[int, KernelPrograms] | None = None  #: and for how many entries of the scoreboard
 
     @property
     def hedger(self) -> Hedger:
@@ -37,16 +38,33 @@ class Post:
 
     def fill(self, assignment: Assignment) -> Hedger:
         """Puts a hedger to work in place of the one before; raises what `Hedger` does, and then there is none."""
-        self.clear()
-        self._hedger = Hedger(assignment, self._say, self._keep_hedges)
+        self._end()
+        self._hedger = Hedger(assignment, self._programs_for, self._say, self._keep_hedges)
         return self._hedger
 
     def clear(self) -> None:
         """Ends the hedger at work, if there is one; everything it made is taken away."""
+        self._end()
+        self._close_programs()
+
+    def _end(self) -> None:
         hedger, self._hedger = self._hedger, None
         if hedger is not None:
             hedger.set_mode(Mode.OFF)
             hedger.close()
+
+    def _programs_for(self, scoreboard_entries: int) -> KernelPrograms:
+        """Those of the hedger before, where they will do: compiling takes more than a second."""
+        if self._programs is not None and self._programs[0] != scoreboard_entries:
+            self._close_programs()
+        if self._programs is None:
+            self._programs = (scoreboard_entries, KernelPrograms(scoreboard_entries))
+        return self._programs[1]
+
+    def _close_programs(self) -> None:
+        programs, self._programs = self._programs, None
+        if programs is not None:
+            programs[1].close()
 
     def poll(self) -> None:
         """Lets the hedger at work take over what the kernel has reported."""
@@ -74,7 +92,7 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
 
     - `ping` → `{"role", "interface", "engine", "delay_line", "sources"}`
     - `configure` (see `hedger_assignment.py`): puts a hedger to work in mode off, in place of the one before; answers
-      interface, engine and delay line. It compiles, so it takes its time
+      interface, engine and delay line. The first time it compiles, which takes more than a second
     - `release`: ends it
     - `mode` `{"mode": "off"|"tap"|"hedge", "identity": "flow"|"block", "block": int}`
     - `attach`, `detach`: puts splitter and responder in place or takes them away, the delay line staying

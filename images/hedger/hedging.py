@@ -92,11 +92,18 @@ def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
 class Hedger:
     """A hedger at work from construction until `close`, in mode off until told otherwise.
 
-    Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. `say` is told what an operator should
-    know, `keep_hedges` whether somebody collects the records of hedges.
+    Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. `programs` gives those for so many
+    entries of the scoreboard, which whoever gave them closes; `say` is told what an operator should know,
+    `keep_hedges` whether somebody collects the records of hedges.
     """
 
-    def __init__(self, assignment: Assignment, say: Callable[[str], None], keep_hedges: bool) -> None:
+    def __init__(
+        self,
+        assignment: Assignment,
+        programs: Callable[[int], KernelPrograms],
+        say: Callable[[str], None],
+        keep_hedges: bool,
+    ) -> None:
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
             self.interface = assignment.interface
@@ -114,8 +121,7 @@ class Hedger:
             names = delay_link.link_names(token)
             self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex, makes_clsact)
             stack.callback(delay_link.remove, names[0])
-            self._programs = KernelPrograms(assignment.scoreboard_entries)
-            stack.callback(self._programs.close)
+            self._programs = programs(assignment.scoreboard_entries)
             self._programs.configure(
                 Settings(
                     services=assignment.services,

@@ -180,8 +180,12 @@ class KernelPrograms:
         self._bpf.cleanup()
 
     def configure(self, settings: Settings) -> None:
-        """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty."""
-        self.table("endpoint_map").clear()
+        """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty.
+
+        Counters and latencies begin anew; requests that are known stay so, as long as they are of the same block.
+        """
+        for name in ("endpoint_map", "counter_map", "histogram_map"):
+            self.table(name).clear()
         for index, service in enumerate(settings.services):
             self._configure_service(index, service, settings)
         config = self._config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,15 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
         control.call("mode", mode="hedge", identity="flow", block=0)
     assert "clsact ffff:" not in control.call("interface", towards=SERVER)["state"]["qdiscs"]
     links = pair.links()
+    taken_s = []
     for _ in range(2):
+        begun_s = time.monotonic()
         assert control.call("configure", **ASSIGNMENT)["interface"] == "eth0"
+        taken_s.append(time.monotonic() - begun_s)
         assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
         assert "hrabc123d0" in pair.links()
+    assert taken_s[1] < taken_s[0] / 2, "compiled again"
+    assert set(control.call("stats")["counters"].values()) == {0}
     control.call("mode", mode="hedge", identity="flow", block=0)
     with pair.socket(socket.AF_INET) as client:
         talk = Conversation(client, (SERVER, PORT))
