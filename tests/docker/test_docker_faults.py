@@ -17,6 +17,7 @@ from docker.errors import NotFound
 from docker import from_env
 from engine_state import container, docker, inspect
 from netns.fault_run import run_with_faults, write_fault_scenario
+from netns.quick_variant import SCENARIOS, run_quick_variant
 from netns.scenario_files import orchestrate, start_run, wait_for
 from orchestrator.host.engine import things_of
 from orchestrator.host.undo import carry_out, release_containers
@@ -87,6 +88,11 @@ def test_faults_reach_containers_and_leave_them(tmp_path: Path) -> None:
     assert all(row["sent_ns"] >= record["undone_ns"] or row["sent_ns"] <= record["applied_ns"] for row in held_up)
     last = [row for row in faulty.samples if row["intended_ns"] > faulty.samples[-1]["intended_ns"] - 200_000_000]
     assert {row["outcome"] for row in last} == {"answered"}
+
+
+@pytest.mark.parametrize("name", ["gc_pause", "packet_loss", "replica_crash"])
+def test_the_quick_variants_of_scenarios_run_and_prove_their_faults(name: str, tmp_path: Path) -> None:
+    run_quick_variant(SCENARIOS / f"{name}.yaml", tmp_path, backend="docker")
 
 
 def test_a_frozen_container_goes_with_the_others_after_minus_nine(tmp_path: Path) -> None:
