@@ -48,7 +48,7 @@ class TimerFd:
         return self._fd
 
     def set(self, due_ns: int) -> None:
-        """Be readable from `due_ns` on and not before, at once where that has passed, be it before the clock began."""
+        """Be readable from `due_ns` on and not before; at once where that has passed, even before the clock began."""
         # Of a host that has not been up for long the clock is still small; and zero would unset the timer.
         self._spec.value_s, self._spec.value_ns = divmod(max(1, due_ns), NS_PER_S)
         if self._settime(self._fd, _TFD_TIMER_ABSTIME, self._spec_address, None) != 0:
