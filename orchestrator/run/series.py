@@ -57,7 +57,7 @@ class Series:
         self._manifest.set(delay_line_statistics=self._statistics)
 
     def _set_hedger(self, arm: Arm, run_id: str) -> None:
-        """Only where an arm's settings are others than those at work: configuring compiles."""
+        """Only where an arm's settings are others than those at work."""
         servers = self._topology.servers()[: arm.scenario.topology.replicas]
         assignment = hedger_assignment(arm.scenario, servers, run_id)
         if assignment != self._assignment:
