@@ -46,7 +46,8 @@ static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, s
 {
 	if (request) {
 		skb->mark = request->mark;
-		request->copies++;
+		if (request->copies < 255)
+			request->copies++;
 		request->hedges++;
 		tap_hedge(key, request, replica, now_ns);
 	} else {

@@ -45,8 +45,8 @@ static inline void tap_hedge(struct request_key *key, struct request *request, u
 	event_submit(event);
 }
 
-/* Which copy the first response answers, as far as that is proven: its replica tells. With the same
- * one the ordinal that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
+/* Which copy the first response answers, as far as that is proven: its replica tells. With the same one the ordinal
+ * that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
  * that was lost; the other copy's response decides later (tap_later_answer). */
 static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 {

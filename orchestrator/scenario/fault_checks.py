@@ -11,6 +11,7 @@ from hedgerow_node.units import format_duration
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import (
     CpuQuota,
+    CpuStress,
     Delay,
     DropRequests,
     Fault,
@@ -28,8 +29,16 @@ from orchestrator.scenario.models import Scenario
 Complaint = tuple[tuple[str | int, ...], str, str]
 
 MAX_OCCURRENCES = 1_000
-#: Faults of which a node can bear one at a time: each is undone by what would disturb the other.
-_EXCLUSIVE: tuple[tuple[type[Fault], ...], ...] = ((Pause, Freeze, Kill, Restart), (CpuQuota,))
+_Kinds = tuple[type[Fault], ...]
+_STOPS: _Kinds = (Pause, Freeze, Kill, Restart)
+#: Faults that a node cannot bear at the same time: each would be undone by the other, or keep it from happening, so
+#: that it could never be proven.
+_EXCLUSIVE: tuple[tuple[_Kinds, _Kinds], ...] = (
+    (_STOPS, _STOPS),
+    ((CpuQuota,), (CpuQuota,)),
+    ((Gc,), (Gc, Freeze, Kill, Restart)),
+    ((CpuStress,), (Freeze,)),
+)
 
 
 def fault_complaints(scenario: Scenario) -> Iterator[Complaint]:
@@ -124,19 +133,22 @@ def _one_delay(scenario: Scenario) -> Iterator[Complaint]:
 
 def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Complaint]:
     """Two faults that might strike one node at once, jitter at its worst."""
-    for kinds in _EXCLUSIVE:
-        listed = [(index, fault) for index, fault in enumerate(scenario.faults) if isinstance(fault, kinds)]
-        for (first, one), (second, other) in combinations(listed, 2):
-            nodes = set(targets_of(one, scenario.topology.replicas)) & set(
-                targets_of(other, scenario.topology.replicas)
+    replicas = scenario.topology.replicas
+    for (first, one), (second, other) in combinations(enumerate(scenario.faults), 2):
+        if not any(_are(one, other, kinds) or _are(other, one, kinds) for kinds in _EXCLUSIVE):
+            continue
+        nodes = set(targets_of(one, replicas)) & set(targets_of(other, replicas))
+        met_ns = _meeting_ns(one, other, horizon_ns) if nodes else None
+        if met_ns is not None:
+            yield (
+                ("faults", second),
+                f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
+                "move one of them, or give it another target",
             )
-            met_ns = _meeting_ns(one, other, horizon_ns) if nodes else None
-            if met_ns is not None:
-                yield (
-                    ("faults", second),
-                    f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
-                    "move one of them, or give it another target",
-                )
+
+
+def _are(one: Fault, other: Fault, kinds: tuple[_Kinds, _Kinds]) -> bool:
+    return isinstance(one, kinds[0]) and isinstance(other, kinds[1])
 
 
 def _meeting_ns(one: Fault, other: Fault, horizon_ns: int) -> int | None:
@@ -154,7 +166,7 @@ def _meeting_ns(one: Fault, other: Fault, horizon_ns: int) -> int | None:
 def _spells(fault: Fault, horizon_ns: int) -> Iterator[tuple[int, int]]:
     """From when to when each occurrence may be on, ns."""
     end_ns = horizon_ns if fault.duration_ns is None else fault.duration_ns
-    if isinstance(fault, Restart):
+    if isinstance(fault, Restart | Gc):
         end_ns = 0
     for number in range(MAX_OCCURRENCES):
         start_ns = fault.at_ns + number * (fault.every_ns or 0)

@@ -5,7 +5,8 @@ An occurrence that aims at several nodes is one act at each, since each has to b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,3 +114,22 @@ def asked_of(scenario: Scenario, act: Act) -> Iterator[int]:
     """The struck requests whose primary goes to the act's server."""
     spread, replicas = scenario.workload.spread, scenario.topology.replicas
     return (id_ for id_ in act.struck if asked_replica(spread, id_, replicas) == act.replica)
+
+
+def overlap(one: Act, other: Act) -> bool:
+    """Whether the two are planned to be on at the same time."""
+
+    def ends(act: Act) -> float:
+        return float("inf") if act.occurrence.until_ns is None else act.occurrence.until_ns
+
+    return one.occurrence.offset_ns < ends(other) and other.occurrence.offset_ns < ends(one)
+
+
+def least_strikes(act: Act, acts: Sequence[Act], expected: int) -> int:
+    """How many of `expected` requests an act by id must have struck: nearly all, where nothing else is on.
+
+    Among the block's other `acts`, one at the same time may keep requests or answers from coming to where this one
+    strikes; then a single one proves it.
+    """
+    alone = not any(overlap(act, other) for other in acts if other is not act)
+    return math.ceil(LEAST_SHARE * expected) if alone else min(1, expected)

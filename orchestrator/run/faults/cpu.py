@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from orchestrator.run.faults.acts import Act, Proof
+from orchestrator.run.faults.acts import Act, Proof, overlap
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
 
@@ -53,13 +53,13 @@ class Stress:
     @staticmethod
     def at_most_ns(act: Act, scene: Scene) -> int:
         """The processor time that the act's burners can have got beside those of other acts of the block."""
-        others = sum(burners_of(other.fault) for other in scene.acts if other is not act and _overlap(act, other))
+        others = sum(burners_of(other.fault) for other in scene.acts if other is not act and overlap(act, other))
         burners, processors = burners_of(act.fault), float(cores())
         share = min(burners, processors * burners / (burners + others))
         quotas = [
             other.fault.percent / 100
             for other in scene.acts
-            if isinstance(other.fault, CpuQuota) and other.node == act.node and _overlap(act, other)
+            if isinstance(other.fault, CpuQuota) and other.node == act.node and overlap(act, other)
         ]
         return max(1, round(min(share, *quotas, processors) * ((act.undone_ns or 0) - (act.applied_ns or 0))))
 
@@ -96,12 +96,3 @@ class Quota:
         periods = act.evidence["nr_throttled_after"] - act.evidence["nr_throttled_before"]
         words = f"throttled in {periods} periods"
         return Proof(periods > 0, words if periods else "the node never used up its share", act.evidence)
-
-
-def _overlap(one: Act, other: Act) -> bool:
-    """Whether the two are planned to be on at the same time."""
-
-    def ends(act: Act) -> float:
-        return float("inf") if act.occurrence.until_ns is None else act.occurrence.until_ns
-
-    return one.occurrence.offset_ns < ends(other) and other.occurrence.offset_ns < ends(one)

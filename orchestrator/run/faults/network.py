@@ -11,7 +11,7 @@ from typing import Any
 from hedgerow_node.chance import rule_salt, struck
 from orchestrator.errors import UsageError
 from orchestrator.plan.blocks import Plan
-from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof, acts_of, asked_of
+from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof, acts_of, asked_of, least_strikes
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.faults import Delay, NetworkFault, RateLimit, Reorder
@@ -52,8 +52,8 @@ class Rule:
             return Proof(
                 False, f"{failed} copies that were to be struck passed, of {struck_in_all + failed}", evidence
             )
-        if expected and not hits:
-            return Proof(False, f"struck no copy, of {expected} primaries whose lot it was", evidence)
+        if hits < least_strikes(act, scene.acts, expected):
+            return Proof(False, f"struck {hits or 'no'} copies, of {expected} primaries whose lot it was", evidence)
         return Proof(True, f"struck {hits} copies" if hits else "it was no copy's lot to be struck", evidence)
 
     @staticmethod
