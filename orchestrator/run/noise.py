@@ -84,7 +84,12 @@ def summarised(latenesses_ns: array[int]) -> dict[str, Any]:
 
     return {
         "wakeups": count,
-        "lateness_us": {"p50": quantile_us(50), "p99": quantile_us(99), "max": ordered[-1] / NS_PER_US},
+        "lateness_us": {
+            "p50": quantile_us(50),
+            "p99": quantile_us(99),
+            "max": ordered[-1] / NS_PER_US,
+            "mean": round(sum(ordered) / count / NS_PER_US, 3),
+        },
         "late_1ms": sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
     }
 

@@ -11,7 +11,7 @@ from orchestrator.scenario.models import Claim, Scenario
 #: Where, what, and what to do about it.
 Complaint = tuple[tuple[str | int, ...], str, str]
 
-_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged", "win_rate")
+_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged", "win_rate", "hedged_mean")
 _NEEDS_SCHEDULE = ("send_lateness_p50", "send_lateness_p99")
 
 

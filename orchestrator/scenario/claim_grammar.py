@@ -56,6 +56,7 @@ FUNCTIONS: dict[str, Function] = {
     "p999": Function(Dimension.DURATION, "latency, 99.9th percentile", 0.999),
     "max": Function(Dimension.DURATION, "latency, maximum"),
     "mean": Function(Dimension.DURATION, "latency, mean"),
+    "hedged_mean": Function(Dimension.DURATION, "latency, mean of the requests that were hedged"),
     "rate": Function(Dimension.RATIO, "hedge rate: hedges / requests"),
     "lateness_p50": Function(Dimension.DURATION, f"{_LATENESS}, median", 0.5),
     "lateness_p99": Function(Dimension.DURATION, f"{_LATENESS}, 99th percentile", 0.99),

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +76,31 @@ class NetnsTopology:
     def down(self) -> None:
         """Ends the programs, the hedger first so that it can detach, and removes the namespaces.
 
-        Control groups go before everything else: what is frozen does not end.
+        Control groups go before everything else: what is frozen does not end. Every step is taken, whatever becomes
+        of those before it; then what went wrong is raised.
         """
         self._nodes.close()
+        with ExitStack() as last_first:
+            last_first.callback(self._remove_namespaces)
+            last_first.callback(self._end_programs)
+            last_first.callback(self._remove_groups)
+
+    def _remove_groups(self) -> None:
         if self._groups:
             carry_out(remove_cgroups(self._live.run_id))
             self._groups = {}
         if self._releases_controller:
             carry_out(release_controller())
             self._releases_controller = False
+
+    def _end_programs(self) -> None:
         if self._processes:
             for node in (HEDGER, *self._processes):
                 if node in self._processes:
                     self._end(self._processes.pop(node))
             carry_out(end_processes(self._live.run_id))
+
+    def _remove_namespaces(self) -> None:
         while self._namespaces:
             carry_out(delete_namespace(self._namespaces[-1]))
             self._namespaces.pop()

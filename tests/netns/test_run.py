@@ -129,6 +129,18 @@ def test_a_claim_that_is_false_ends_with_one(tmp_path: Path) -> None:
     assert (run.code, run.summary["verdict"]) == (1, "refuted")
 
 
+def test_a_sample_that_is_too_small_ends_with_three_and_says_what_would_do(tmp_path: Path) -> None:
+    claims = "  - {id: few, expect: 'p99(kernel) <= 1s'}\n  - {id: none, expect: 'duplicates(kernel) == 0'}"
+    scenario = write_scenario(tmp_path, claims=claims, blocks=5, requests=200)
+    run = finish(start_run(scenario, tmp_path, "--json", "--no-report"))
+    assert (run.code, run.summary["verdict"]) == (3, "inconclusive")
+    few, none = run.summary["claims"]
+    assert (few["verdict"], few["requests_needed"], none["verdict"]) == ("inconclusive", 368, "supported")
+    assert few["reason"] == "p99(kernel) needs 368 requests, there are 200"
+    planned = orchestrate("plan", str(scenario), "--json")
+    assert [claim["judgeable"] for claim in json.loads(planned.stdout)["claims"]] == [False, True]
+
+
 def test_without_a_terminal_the_progress_is_a_line_a_block_on_stderr(tmp_path: Path) -> None:
     process = start_run(write_scenario(tmp_path), tmp_path, "--no-report")
     output, errors = process.communicate(timeout=120)

@@ -23,6 +23,13 @@ def test_a_quantile_is_measured_against_the_next_figure_above_it(quantile: float
     assert host_noise().floor_ns(quantile) == floor_ns
 
 
+def test_a_mean_is_measured_against_the_mean_where_the_probe_told_it() -> None:
+    told = HostNoise.of({"noise": {"lateness_us": {**MANIFEST["noise"]["lateness_us"], "mean": 75.0}}})
+    assert told is not None
+    assert (told.floor_ns(None), told.told(None)) == (75e3, "75 µs late (on average)")
+    assert told.floor_ns(0.5) == 60e3
+
+
 def test_in_words() -> None:
     assert host_noise().told(0.99) == "250 µs late (P99)"
 

@@ -101,6 +101,16 @@ def test_the_exact_interval_by_ranks_stands_beside_that_by_blocks(summary: dict[
     assert baseline["order_ci95_ms"]["p999"] is None
 
 
+def test_the_mean_of_those_that_were_hedged(run: RunFolder, summary: dict[str, Any]) -> None:
+    hedged = pq.read_table(run.hedges, filters=[("strategy", "=", "app-seed")])["request_id"].to_pylist()
+    rows = pq.read_table(run.samples, filters=[("strategy", "=", "app-seed")]).to_pylist()
+    took_ns = [row["received_ns"] - row["intended_ns"] for row in rows if row["request_id"] in set(hedged)]
+    assert len(took_ns) == 10
+    assert summary["strategies"]["app-seed"]["hedged_mean_ms"] == pytest.approx(sum(took_ns) / 10 / 1e6, abs=1e-6)
+    assert summary["strategies"]["kernel"]["hedged_mean_ms"] is not None
+    assert summary["strategies"]["baseline"]["hedged_mean_ms"] is None
+
+
 def test_what_hedges_won_and_wasted(summary: dict[str, Any]) -> None:
     kernel = summary["strategies"]["kernel"]
     assert kernel["win_rate"] is None, "both copies went to one server that does not tell them apart"

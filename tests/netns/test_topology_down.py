@@ -1,0 +1,49 @@
+"""Taking a topology down: every step is taken, even where one before it fails, and what failed is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.collect.folder import RunFolder
+from orchestrator.errors import RunError
+from orchestrator.host.audit import remaining
+from orchestrator.host.journal import Journal
+from orchestrator.host.live import LiveRun
+from orchestrator.host.undo import carry_out, remove_cgroups
+from orchestrator.topology import netns
+from orchestrator.topology.base import Layout
+from orchestrator.topology.netns import NetnsTopology
+
+pytestmark = pytest.mark.root
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = RunFolder.create(tmp_path, "example")
+    folder.log.touch()
+    run_id = folder.name.rsplit("-", 1)[1]
+    live, journal = LiveRun(run_id), Journal(folder.journal)
+    topology = NetnsTopology(Layout(port=9000, freezes=True), live, journal, folder)
+    live.open(folder.journal)
+    groups = remove_cgroups(run_id)
+
+    def refusing(undo: dict[str, Any]) -> None:
+        if undo == groups:
+            raise RunError("the control groups are busy")
+        carry_out(undo)
+
+    try:
+        topology.up()
+        monkeypatch.setattr(netns, "carry_out", refusing)
+        with pytest.raises(RunError, match="busy"):
+            topology.down()
+        left = remaining(run_id)
+    finally:
+        carry_out(groups)
+        live.close()
+        journal.close()
+    assert left, "the control groups at least"
+    assert all("cgroup" in leftover for leftover in left), left
+    assert remaining(run_id) == []
