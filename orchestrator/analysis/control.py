@@ -62,7 +62,7 @@ def _kinds(arm: ArmData) -> Ints:
         [asked_replica(arm.scenario.workload.spread, int(id_), topology.replicas) for id_ in ids], np.int64
     )
     for trouble in troubles:
-        kinds = np.unique(np.stack([kinds, trouble]), axis=1, return_inverse=True)[1].reshape(-1)
+        kinds = np.unique(2 * kinds + trouble, return_inverse=True)[1]
     return kinds
 
 

@@ -48,11 +48,11 @@ class Evidence:
         return self.of(call).measures[call.strategy]
 
     def against_half(self, half: int) -> Evidence | None:
-        """The same with half 0 or 1 of the baseline in place of all of it; None where an arm has no halves."""
-        if self.halves is None or any(arm.halves is None for arm in self.arms.values()):
+        """The same with half 0 or 1 of the baseline in place of all of it; None where no arm has halves."""
+        if self.halves is None and all(arm.halves is None for arm in self.arms.values()):
             return None
-        exchanged = {**self.measures, CONTROL: self.halves[half]}
-        arms = {name: found for name, arm in self.arms.items() if (found := arm.against_half(half)) is not None}
+        exchanged = self.measures if self.halves is None else {**self.measures, CONTROL: self.halves[half]}
+        arms = {name: arm.against_half(half) or arm for name, arm in self.arms.items()}
         return replace(self, measures=exchanged, arms=arms)
 
     @property

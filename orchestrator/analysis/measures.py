@@ -102,7 +102,7 @@ class Measures:
             return values.mean(weights, unanswered_ns)
         if quantile is None and function not in ("max", "lateness_max"):
             return self._evaluate_counts(function, weights)
-        found = values.maximum(weights) if quantile is None else values.quantile(quantile, weights)
+        found = values.maximum(weights) if quantile is None else values.kept_quantile(quantile, weights)
         return np.where(np.isposinf(found), unanswered_ns, found)
 
     def _evaluate_counts(self, function: str, weights: Weights) -> Floats:

@@ -34,6 +34,7 @@ class Rounds:
         self.groups = [np.sort(values[round_index == index]) for index in range(rounds)]
         self.merged = np.sort(values)
         self._sizes = np.array([len(group) for group in self.groups], np.int64)
+        self._kept: dict[float, tuple[Weights, Floats]] = {}
 
     def __len__(self) -> int:
         return len(self.merged)
@@ -52,6 +53,18 @@ class Rounds:
             high = np.where(enough, middle, high)
             low = np.where(enough, low, middle + 1)
         return np.where(totals > 0, self.merged[low], np.nan)
+
+    def kept_quantile(self, q: float, weights: Weights) -> Floats:
+        """The same, kept for when it is asked for again with the same `weights`; not to be written to.
+
+        One claim asks ten times, and claims, comparisons and figures all ask for the same few quantiles.
+        """
+        known = self._kept.get(q)
+        if known is None or known[0] is not weights:
+            known = (weights, self.quantile(q, weights))
+            if len(weights) > 1:  # the whole sample is quickly asked again, and must not push the resamples out
+                self._kept[q] = known
+        return known[1]
 
     def maximum(self, weights: Weights) -> Floats:
         """The largest value of each resample, NaN for resamples without values."""

@@ -79,8 +79,7 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
     if short is not None:
         return short
     if is_counted(claim):
-        holds = _HOLDS[claim.operator](evidence.once(claim.left) - evidence.once(claim.right))
-        return Counted("supported" if holds else "refuted")
+        return _count(claim, evidence)
     weights = evidence.resamples
     if weights is None:
         return Untold(f"{evidence.rounds} blocks give no interval, {MIN_BLOCKS} are needed")
@@ -98,16 +97,28 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
     return max(found, key=lambda tested: tested.p_value)
 
 
+def _count(claim: Comparison, evidence: Evidence) -> Counted | Untold:
+    apart = _apart(evidence.once(claim.left), evidence.once(claim.right))
+    if np.isnan(apart):
+        return Untold("the claim divides by zero")
+    return Counted("supported" if _HOLDS[claim.operator](apart) else "refuted")
+
+
 def differences(
     claim: Comparison, evidence: Evidence, weights: Weights, unanswered: Unanswered
 ) -> tuple[Floats, float]:
     """Left side minus right side over the resamples `weights` and over all rounds; NaN where there is no value."""
+    left, right = (evidence.evaluate(side, weights, unanswered) for side in (claim.left, claim.right))
+    once = [evidence.once(side, unanswered) for side in (claim.left, claim.right)]
+    return _apart(left, right), float(_apart(*once))
+
+
+def _apart(left: Floats | float, right: Floats | float) -> Floats:
+    """`left` minus `right`, and 0 where rounding alone makes a difference: 1 - 0.998 is a little more than 0.002."""
     with np.errstate(invalid="ignore"):
-        resampled = evidence.evaluate(claim.left, weights, unanswered) - evidence.evaluate(
-            claim.right, weights, unanswered
-        )
-        once = evidence.once(claim.left, unanswered) - evidence.once(claim.right, unanswered)
-    return resampled, float(once)
+        apart = np.subtract(left, right)
+    scale = np.maximum(1.0, np.maximum(np.abs(left), np.abs(right)))
+    return np.where(np.isfinite(apart) & (np.abs(apart) <= _ROUNDING * scale), 0.0, apart)
 
 
 def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, NDArray[np.bool_]]:
@@ -141,9 +152,10 @@ def _shortfall(claim: Comparison, evidence: Evidence) -> Untold | None:
     for call in claim.calls():
         measures, quantile = evidence.measured(call), FUNCTIONS[call.function].quantile
         values = measures.values_behind(call.function)
-        if quantile is not None and values < samples_needed(quantile):
+        of_hedges = call.function.startswith("lateness")
+        if quantile is not None and (values or of_hedges) and values < samples_needed(quantile):
             needed = samples_needed(quantile)
-            kind = "hedges" if call.function.startswith("lateness") else "requests"
+            kind = "hedges" if of_hedges else "requests"
             requests = int(measures.requests.sum())
             wanted = -(-requests * needed // values) if values else None
             return Untold(f"{call.text} needs {needed} {kind}, there are {values}", wanted)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
+from orchestrator.analysis.control import halves
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.summary import summarise
@@ -131,6 +132,29 @@ def test_rounds_are_paired_across_arms(tmp_path: Path) -> None:
         assert high is not None
         widths.append(high - low)
     assert widths[1] < widths[0] / 10
+
+
+def test_an_arm_without_a_baseline_takes_no_other_arms_control_away(run: RunFolder) -> None:
+    data = read_run(run)
+    arms = {
+        arm.name: Evidence(
+            arm.measures, data.resamples, arm.scenario.workload.timeout_ns, halves(arm, data.round_numbers, seed=1)
+        )
+        for arm in data.arms
+    }
+    evidence = Evidence.across(arms)
+    assert arms["client-paused"].halves is None
+    claim = parse_claim("mean(kernel@client-paused) <= mean(baseline@one-server-paused)")
+    for half in (0, 1):
+        exchanged = evidence.against_half(half)
+        pair = arms["one-server-paused"].halves
+        assert exchanged is not None
+        assert pair is not None
+        assert [exchanged.measured(call) for call in claim.calls()] == [
+            arms["client-paused"].measures["kernel"],
+            pair[half],
+        ]
+    assert arms["client-paused"].against_half(0) is None
 
 
 def test_the_verdict_is_the_worst_of_all_arms_and_of_what_is_claimed_across(tmp_path: Path) -> None:

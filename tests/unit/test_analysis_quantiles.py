@@ -74,6 +74,16 @@ def test_the_rank_is_the_exact_ceiling_whatever_floating_point_makes_of_it(n: in
     assert figure.quantile(q, plain(1))[0] == rank
 
 
+def test_a_quantile_that_is_kept_is_that_of_the_resamples_asked_for() -> None:
+    figure = gather([[1.0], [2.0], [3.0]])
+    first, other = np.array([[3, 0, 0], [0, 3, 0]]), np.array([[0, 0, 3], [3, 0, 0]])
+    for weights, quantiles in ((first, [1, 2]), (other, [3, 1]), (first, [1, 2]), (first, [1, 2])):
+        assert figure.kept_quantile(0.5, weights).tolist() == quantiles
+    assert figure.kept_quantile(0.5, plain(3)).tolist() == [2]
+    assert figure.kept_quantile(0.5, first) is figure.kept_quantile(0.5, first)
+    assert figure.kept_quantile(0.1, other).tolist() == [3, 1]
+
+
 def test_unanswered_requests_count_as_what_one_says_in_a_mean() -> None:
     figure = gather([[1.0, 3.0], [math.inf, 5.0]])
     assert figure.mean(plain(2))[0] == math.inf

@@ -167,6 +167,29 @@ def test_a_division_by_what_turns_out_zero_is_not_told(quiet: Evidence) -> None:
     assert finding.reason == "the claim divides by zero in some resamples"
 
 
+def test_counts_whose_ratio_divides_by_zero_refute_nothing(quiet: Evidence) -> None:
+    finding = found("duplicates(kernel) / duplicates(baseline) <= 1", quiet)
+    assert (finding.verdict, finding.observed, finding.reason) == ("inconclusive", None, "the claim divides by zero")
+
+
+def test_rounding_decides_no_claim_whose_sides_are_equal(tmp_path: Path) -> None:
+    """7 of 1,000 in every block: 0.7 / 100, 1 - 0.993 and 7 / 1,000 are three different floating-point numbers."""
+    lost = frozenset(block * 1000 + id_ for block in range(5) for id_ in range(40, 47))
+    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=lost)}, "workload.requests=5000")
+    for operator in ("<=", "==", ">="):
+        for left, right in (("answered(kernel)", "99.3%"), ("1 - answered(kernel)", "0.7%")):
+            assert found(f"{left} {operator} {right}", evidence).verdict == "supported"
+    assert found("1 - answered(kernel) < 0.7%", evidence).verdict == "refuted"
+
+
+def test_what_was_never_measured_needs_no_more_requests(quiet: Evidence) -> None:
+    finding = found("send_lateness_p50(kernel) <= 1ms", quiet)
+    assert (finding.verdict, finding.reason) == (
+        "inconclusive",
+        "send_lateness_p50(kernel) has no value in this run",
+    )
+
+
 def test_early_hedges_are_negative_lateness(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path, {"kernel": Story(lateness_ns=-2 * NS_PER_MS)})
     assert found("lateness_max(kernel) < 0us", evidence).verdict == "supported"
