@@ -30,7 +30,6 @@ from orchestrator.scenario.claim_grammar import (
 
 _NS_PER_MS = 1e6
 _AS_TIME = (Dimension.DURATION, 1)
-_OF_A_MEAN = 0.99
 _NO_LATENCIES = ("lateness", "send_lateness", "buffered")
 
 
@@ -83,18 +82,21 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
         return None
     difference = Operation("-", claim.left, claim.right, claim.left.dimension, 1)
     once = evidence.once(difference, "timeout")
-    height, blamed = 0.0, None
+    height = 0.0
+    blamed: list[float | None] = []
     for call in (call for call in claim.calls() if _is_latency(call)):
         quantile = _quantile(call)
-        shorter = _with(difference, call, Operation("-", call, _time(evidence.noise.floor_ns(quantile)), *_AS_TIME))
+        by_ns = min(evidence.noise.floor_ns(quantile), evidence.once(call, "timeout"))
+        shorter = _with(difference, call, Operation("-", call, _time(by_ns), *_AS_TIME))
         shift = evidence.once(shorter, "timeout") - once
         if shift * once < 0:  # towards the bound
             height += abs(shift)
-            blamed = quantile if blamed is None else max(blamed, quantile)
-    if blamed is None or height < abs(once):
+            blamed.append(quantile)
+    if not blamed or height < abs(once):
         return None
+    worst = max(blamed, key=evidence.noise.floor_ns)
     reason = (
-        f"below the host's own noise: before the run, wake-ups were {evidence.noise.told(blamed)}, which can move "
+        f"below the host's own noise: before the run, wake-ups were {evidence.noise.told(worst)}, which can move "
         f"the claim by {_told(height, claim)}, and it has {_told(abs(once), claim)} to spare"
     )
     return Floor(height, abs(once), False, reason)
@@ -122,10 +124,9 @@ def _is_latency(call: Call) -> bool:
     return call.dimension is Dimension.DURATION and not call.function.startswith(_NO_LATENCIES)
 
 
-def _quantile(call: Call) -> float:
-    """The one that the call asks for; of a maximum 1, and of a mean what stands for it in the noise of a host."""
-    asked = 1.0 if call.function == "max" else FUNCTIONS[call.function].quantile
-    return _OF_A_MEAN if asked is None else asked
+def _quantile(call: Call) -> float | None:
+    """The one that the call asks for, 1 for a maximum; None for a mean."""
+    return 1.0 if call.function == "max" else FUNCTIONS[call.function].quantile
 
 
 def _too_few(call: Call, half: Evidence) -> bool:

@@ -34,7 +34,9 @@ class Measures:
         self.rounds = len(rounds)
         index = np.searchsorted(rounds, samples["block"])
         answered = samples["outcome"] == Outcome.ANSWERED
-        self.latency = Rounds(latencies_ns(samples), index, self.rounds)
+        latency = latencies_ns(samples)
+        self.latency = Rounds(latency, index, self.rounds)
+        self._longest_answered_ns = float(latency[answered].max(initial=0))
         self.requests = self._by_round(index)
         self.answered = self._by_round(index[answered])
         self.timeouts = self._by_round(index[samples["outcome"] == Outcome.TIMEOUT])
@@ -45,6 +47,8 @@ class Measures:
         stamped = answered & (samples["kernel_rx_ns"] != NO_TIME)
         self.buffered = self._times(samples["received_ns"] - samples["kernel_rx_ns"], stamped, index)
         self._read_hedges(hedges, rounds)
+        hedged = np.isin(samples["request_id"], self.hedged_ids)
+        self.hedged_latency = Rounds(latency[hedged], index[hedged], self.rounds)
         self._read_server(server, rounds)
 
     def _times(self, values: Ints, chosen: NDArray[np.bool_], index: Ints) -> Rounds:
@@ -87,18 +91,29 @@ class Measures:
         """How many values a quantile `function` is taken from."""
         return len(self._values(function))
 
+    def trials(self, function: str) -> int:
+        """How many requests, or hedges, a share is taken of."""
+        return int(self._share(function)[1].sum())
+
     def _values(self, function: str) -> Rounds:
-        named = {"lateness": self.lateness, "send_lateness": self.send_lateness, "buffered": self.buffered}
+        named = {
+            "lateness": self.lateness,
+            "send_lateness": self.send_lateness,
+            "buffered": self.buffered,
+            "hedged": self.hedged_latency,
+        }
         return named.get(function.rpartition("_")[0], self.latency)
 
     def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
         """`function` of the claim grammar for each resample; times in ns, NaN where there is no value.
 
-        Requests without an answer count as taking `unanswered_ns`, which must be no shorter than any answered one.
+        Requests without an answer count as taking `unanswered_ns`, or as long as the longest that was answered where
+        that is longer: a client that was held up may take an answer beyond the time-out.
         """
+        unanswered_ns = max(unanswered_ns, self._longest_answered_ns)
         values = self._values(function)
         quantile = FUNCTIONS[function].quantile
-        if function == "mean":
+        if function in ("mean", "hedged_mean"):
             return values.mean(weights, unanswered_ns)
         if quantile is None and function not in ("max", "lateness_max"):
             return self._evaluate_counts(function, weights)

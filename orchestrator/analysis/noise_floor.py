@@ -6,8 +6,8 @@ be longer than it would be on a quiet host by what a wake-up is late at that qua
 asks what that can do to a claim). That P50 overheads of 20 µs lie below the noise of most set-ups is the reason to
 ask at all.
 
-A probe knows its P50, its P99 and its maximum. A quantile takes the next one above it, and a figure that is no
-quantile (a mean) the P99: where in doubt the host is taken to be the noisier.
+A probe knows its P50, its P99, its maximum and its mean. A quantile takes the next one above it, and a mean the mean,
+or the P99 of probes that did not tell it: where in doubt the host is taken to be the noisier.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 _NS_PER_US = 1_000
 #: The largest share of requests that each figure of the probe answers for.
 _UP_TO = ((0.5, "p50"), (0.99, "p99"), (1.0, "max"))
-_NAMES = {"p50": "P50", "p99": "P99", "max": "the latest"}
+_NAMES = {"p50": "P50", "p99": "P99", "max": "the latest", "mean": "on average"}
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class HostNoise:
         noise = manifest.get("noise")
         if noise is None:
             return None
-        return cls({name: noise["lateness_us"][name] * _NS_PER_US for _, name in _UP_TO})
+        return cls({name: lateness_us * _NS_PER_US for name, lateness_us in noise["lateness_us"].items()})
 
     def floor_ns(self, quantile: float | None) -> float:
-        """By how much a latency at `quantile` (0.99; None: no quantile) may be too long, ns."""
-        return self.lateness_ns[_figure(quantile)]
+        """By how much a latency at `quantile` (0.99; None: the mean) may be too long, ns."""
+        return self.lateness_ns[self._figure(quantile)]
 
     def told(self, quantile: float | None) -> str:
         """The same in words."""
-        name = _figure(quantile)
+        name = self._figure(quantile)
         return f"{self.lateness_ns[name] / _NS_PER_US:.0f} µs late ({_NAMES[name]})"
 
-
-def _figure(quantile: float | None) -> str:
-    wanted = 0.99 if quantile is None else quantile
-    return next(name for share, name in _UP_TO if wanted <= share)
+    def _figure(self, quantile: float | None) -> str:
+        if quantile is None:
+            return "mean" if "mean" in self.lateness_ns else "p99"
+        return next(name for share, name in _UP_TO if quantile <= share)

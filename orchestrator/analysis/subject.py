@@ -7,11 +7,11 @@ import numpy as np
 from orchestrator.analysis.intervals import Interval
 from orchestrator.scenario.claim_grammar import Comparison, Dimension, Expression, Number, Operation, calls
 
-_NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "count": 1.0}
+_NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "share": 1.0, "count": 1.0}
 
 
 def subject_of(claim: Comparison) -> tuple[Expression, str]:
-    """What the claim observes, the ratio of its sides if both have figures, and its unit (ms, us, ratio, count)."""
+    """What the claim observes (the ratio of its sides if both have figures) and its unit: see `Finding`."""
     left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
     if left_calls and right_calls:
         other = _without_factor(claim.right)
@@ -47,4 +47,8 @@ def _unit(expression: Expression) -> str:
     if expression.dimension is Dimension.DURATION:
         lateness = ("lateness", "send_lateness")
         return "us" if all(call.function.startswith(lateness) for call in calls(expression)) else "ms"
-    return "count" if expression.dimension is Dimension.COUNT else "ratio"
+    if expression.dimension is Dimension.COUNT:
+        return "count"
+    quotient = isinstance(expression, Operation) and expression.operator == "/" and any(calls(expression.right))
+    shares = all(call.dimension is Dimension.RATIO for call in calls(expression))
+    return "share" if shares and not quotient else "ratio"

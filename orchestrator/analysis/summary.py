@@ -157,6 +157,7 @@ def _strategy(measures: Measures, resamples: Weights | None) -> dict[str, Any]:
         "stalled": int(measures.stalled.sum()) if measures.copies is not None else None,
         "stalled_hedged": int(measures.stalled_hedged.sum()) if measures.copies is not None else None,
         "latency_ms": {name: _rounded(value, _NS_PER_MS) for name, value in latencies.items()},
+        "hedged_mean_ms": _rounded(measures.evaluate("hedged_mean", once)[0], _NS_PER_MS),
         "ci95_ms": {name: _interval(measures, name, resamples, _NS_PER_MS) for name in _LATENCIES if name != "max"},
         "order_ci95_ms": dict(_order_intervals(measures)),
         "lateness_us": {name: _rounded(value, _NS_PER_US) for name, value in latenesses.items()},

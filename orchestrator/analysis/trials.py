@@ -94,14 +94,39 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
         found.append(Tested(leaning, surprise, distance))
     if found[0].leaning != found[1].leaning:
         return Untold(_undefined(claim, evidence))
-    return max(found, key=lambda tested: tested.p_value)
+    surprise = max(tested.p_value for tested in found)
+    if claim.operator != "==":
+        surprise = max(surprise, _unseen(claim, evidence, weights))
+    return Tested(found[0].leaning, surprise, distance)
 
 
 def _count(claim: Comparison, evidence: Evidence) -> Counted | Untold:
-    apart = _apart(evidence.once(claim.left), evidence.once(claim.right))
-    if np.isnan(apart):
-        return Untold("the claim divides by zero")
-    return Counted("supported" if _HOLDS[claim.operator](apart) else "refuted")
+    holds = []
+    for unanswered in _ENDS:
+        apart = _apart(evidence.once(claim.left, unanswered), evidence.once(claim.right, unanswered))
+        if np.isnan(apart):
+            return Untold(_undefined(claim, evidence) or "the claim divides by zero")
+        holds.append(bool(_HOLDS[claim.operator](apart)))
+    if holds[0] != holds[1]:
+        return Untold(_undefined(claim, evidence))
+    return Counted("supported" if holds[0] else "refuted")
+
+
+def _unseen(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
+    """The p-value of a share that is 0 or 1 in every block, which no resample knows to be anything else.
+
+    Were it as far from that end as the bound is, so many requests would still all turn out alike with the probability
+    (1 - gap)^n. Twice that may exceed 1, and then still tells how many requests would do.
+    """
+    gap = min(1.0, abs(evidence.once(claim.left) - evidence.once(claim.right)))
+    chances = [0.0]
+    for call in claim.calls():
+        if call.dimension is Dimension.RATIO:
+            measures = evidence.measured(call)
+            values = measures.evaluate(call.function, weights)
+            if (values == values[0]).all() and values[0] in (0, 1):
+                chances.append(2 * (1 - gap) ** measures.trials(call.function))
+    return max(chances)
 
 
 def differences(

@@ -33,10 +33,10 @@ class Finding:
     """The verdict on one claim.
 
     `observed` and `ci95` are the ratio of both sides where the claim compares two figures (`p99(a) <= 0.04 * p99(b)`:
-    p99(a) / p99(b)), else the figure itself, in `unit` ("ms", "us", "ratio", "count"). None stands for what does not
-    exist or, in an interval, lies beyond the time-out. `p_value` and `p_adjusted` are None for what was counted or
-    cannot be judged. `reason` says why nothing could be told, `requests_needed` how many requests of each strategy
-    would tell, if all stays as observed and one can say.
+    p99(a) / p99(b)), else the figure itself, in `unit` ("ms", "us", "ratio", "share", "count"). None stands for what
+    does not exist or, in an interval, lies beyond the time-out. `p_value` and `p_adjusted` are None for what was
+    counted or cannot be judged. `reason` says why nothing could be told, `requests_needed` how many requests of each
+    strategy would tell, if all stays as observed and one can say.
     """
 
     verdict: Verdict
@@ -103,21 +103,28 @@ def _decided(
                 f"alone it would be {trial.leaning} (p = {trial.p_value:.2g}), but {tested} claims were judged "
                 f"together (Holm: p = {adjusted:.2g})"
             )
-        needed = _requests(claim, evidence, critical(level, evidence.rounds), trial.distance)
+        if math.isinf(trial.distance):  # all alike: p falls as a power of the number of requests
+            times = math.log(level / 2) / math.log(trial.p_value / 2) if trial.p_value < 2 else math.inf
+            needed = _requests(claim, evidence, times)
+        else:
+            needed = _requests(claim, evidence, _square(critical(level, evidence.rounds), trial.distance))
         return replace(seen, reason=_with_cure(reason, needed), requests_needed=needed)
     floor = floor_of(claim, evidence)
     if floor is not None:
-        needed = _requests(claim, evidence, floor.height, floor.margin) if floor.shrinks else None
+        needed = _requests(claim, evidence, _square(floor.height, floor.margin)) if floor.shrinks else None
         return replace(seen, reason=_with_cure(floor.reason, needed), requests_needed=needed)
     return replace(seen, verdict=trial.leaning)
 
 
-def _requests(claim: Comparison, evidence: Evidence, wanted: float, found: float) -> int | None:
-    """How many requests make `found` as large as `wanted`, noise shrinking with the root of their number."""
-    if not found:
-        return None
+def _square(wanted: float, found: float) -> float:
+    """How many times as many requests make `found` as large as `wanted`: noise shrinks with their number's root."""
+    return (wanted / found) ** 2 if found else math.inf
+
+
+def _requests(claim: Comparison, evidence: Evidence, times: float) -> int | None:
+    """How many requests are `times` as many as there were; None where nobody runs so many."""
     now = max(int(evidence.measured(call).requests.sum()) for call in claim.calls())
-    needed = now * max(1.1, (wanted / found) ** 2)
+    needed = now * max(1.1, times)
     if needed > _MOST_REQUESTS:
         return None
     unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
@@ -129,4 +136,4 @@ def _with_cure(reason: str, needed: int | None) -> str:
 
 
 def _spoken(p_value: float) -> float:
-    return float(f"{p_value:.4g}")
+    return float(f"{min(1.0, p_value):.4g}")

@@ -13,7 +13,9 @@ from orchestrator.commands.publish import Publication
 
 
 def analyze(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, a part of it, a path, or last.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's name, a beginning or end of it, a path, or last.")
+    ],
     results: ResultsFolder = DEFAULT_RESULTS,
     as_json: AsJson = False,
     no_report: NoReport = False,

@@ -17,7 +17,9 @@ from orchestrator.report.terminal import print_tables
 #: In the results folder; no run can be called that, since the names of runs end with a time and a token.
 FOLDER = "comparisons"
 
-_RUN = typer.Argument(metavar="RUN", help="A run's name, a part of it, a path, or last.", show_default=False)
+_RUN = typer.Argument(
+    metavar="RUN", help="A run's name, a beginning or end of it, a path, or last.", show_default=False
+)
 
 
 def compare(

@@ -14,7 +14,7 @@ from orchestrator.errors import UsageError
 
 def report(
     run: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's name, a part of it, a path, or last.")
+        str | None, typer.Argument(metavar="[RUN]", help="A run's name, a beginning or end of it, a path, or last.")
     ] = None,
     index: Annotated[bool, typer.Option("--index", help="Write index.html over all runs instead.")] = False,
     results: ResultsFolder = DEFAULT_RESULTS,

@@ -52,12 +52,12 @@ def as_json(experiment: Experiment, plan: Plan) -> dict[str, Any]:
 def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
     """The plan in lines for people."""
     design = experiment.scenario.design
-    order = f"{design.order} (seed {design.seed})" if design.order == "randomised" else design.order
+    order = f"random order (seed {design.seed})" if design.order == "randomised" else "fixed order"
     if experiment.has_arms:
         yield f"{experiment.name}: {_counted(len(experiment.arms), 'arm')} in {_counted(design.blocks, 'round')}"
     else:
         yield _size(experiment.name, experiment.arms[0])
-    yield f"{_counted(len(plan), 'block')} in {order} order, about {spoken(run_eta_ns(experiment, plan))}"
+    yield f"{_counted(len(plan), 'block')} in {order}, about {spoken(run_eta_ns(experiment, plan))}"
     if experiment.has_arms:
         yield from ("", "arms")
         for arm in experiment.arms:
@@ -71,7 +71,7 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
             yield from _faults(arm, plan)
     judgements = judgeable(experiment, plan)
     if judgements:
-        yield from ("", "claims: does the sample carry them?")
+        yield from ("", "claims: is the sample large enough to judge them?")
         yield from _claims(judgements)
 
 
@@ -112,7 +112,7 @@ def _rounds(experiment: Experiment, plan: Plan) -> Iterator[str]:
 def _faults(arm: Arm, plan: Plan) -> Iterator[str]:
     of_arm = "" if arm.name is None else f" of {arm.name}"
     yield f"faults in every block{of_arm}, by time after its first measured request"
-    yield "  fault  at          for         target      what           requests a block, in all"
+    yield "  fault  at          for         target      what           requests struck in a block, in all"
     occurrences = timeline(arm.scenario)
     by_fault: dict[int, list[Occurrence]] = {}
     for occurrence in occurrences:
@@ -176,9 +176,9 @@ def _claims(judgements: list[Judgement]) -> Iterator[str]:
     ]
     width = max(map(len, names))
     for name, judgement in zip(names, judgements, strict=True):
-        carried = f"yes: {judgement.expect}"
+        carried = f"enough: {judgement.expect}"
         if judgement.shortfalls:
-            carried = f"no: {'; '.join(judgement.shortfalls)}"
+            carried = f"too small: {'; '.join(judgement.shortfalls)}"
         elif judgement.conditions:
             carried = f"perhaps: {'; '.join(judgement.conditions)}"
         yield f"  {name:<{width}}  {carried}"

@@ -42,16 +42,18 @@ def observed(claim: dict[str, Any]) -> str:
     value, unit = claim["observed"], claim["unit"]
     if value is None:
         return NONE
-    suffix = {"ms": " ms", "us": " µs"}.get(unit, "")
-    digits = {"ms": 2, "us": 0, "count": 0}.get(unit, 4)
-    bounds = f" ({interval(claim['ci95'], digits)})" if claim["ci95"] else ""
-    return f"{value:.{digits}f}{suffix}{bounds}"
+    scale = 100 if unit == "share" else 1
+    suffix = {"ms": " ms", "us": " µs", "share": " %"}.get(unit, "")
+    digits = {"ms": 2, "us": 0, "count": 0, "share": 2}.get(unit, 4)
+    ends = claim["ci95"] and [None if end is None else end * scale for end in claim["ci95"]]
+    bounds = f" ({interval(ends, digits)})" if ends else ""
+    return f"{value * scale:.{digits}f}{suffix}{bounds}"
 
 
 def with_interval(value: float, ends: list[float | None] | None, digits: int) -> str:
-    """A figure with its interval behind it, where it has one."""
+    """A figure with its interval behind it, where it has one; negative ones with a real minus sign."""
     bounds = f" ({interval(ends, digits)})" if ends else ""
-    return f"{value:.{digits}f}{bounds}"
+    return f"{value:.{digits}f}{bounds}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(value: float) -> str:

@@ -24,12 +24,6 @@ from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
 
 LATENCIES = ("p50", "p95", "p99", "p999", "max")
-_VERDICT_WORDS = {
-    "supported": "All claims are supported by this run.",
-    "refuted": "At least one claim is refuted by this run.",
-    "inconclusive": "This run cannot decide every claim.",
-    None: "This scenario claims nothing.",
-}
 #: What each kind of picture shows; names of picture files begin with these.
 CAPTIONS = {
     "latency-ccdf": (
@@ -47,7 +41,8 @@ CAPTIONS = {
     ),
     "latency-over-time": (
         "Latency over time",
-        "Each request at its intended time within the block; shaded, the faults as they were carried out.",
+        "Each request at its intended time within the block. Faults, where there are any, are shaded as they were "
+        "carried out.",
     ),
     "sweep": ("Over the swept values", "P50 and P99 with 95 % intervals, a line a strategy."),
     "extra-load-p99": ("What it costs", "Extra load on the servers against P99: towards the lower left is better."),
@@ -128,7 +123,7 @@ def gather(folder: RunFolder) -> Page:
         summary=summary,
         manifest=manifest,
         experiment=experiment,
-        headline=_VERDICT_WORDS[summary["verdict"]],
+        headline=headline(summary),
         parts=parts,
         pictures=[picture for picture in _pictures(folder, None, "") if picture.name not in drawn],
         folded="matrix" in experiment.document,
@@ -141,9 +136,30 @@ def gather(folder: RunFolder) -> Page:
     )
 
 
+def headline(summary: dict[str, Any]) -> str:
+    """What became of the claims, in a sentence that names those that did not hold."""
+    arms = [(arm["name"], arm["claims"]) for arm in summary.get("arms", ())]
+    claims = [(arm, claim) for arm, made in [*arms, (None, summary["claims"])] for claim in made]
+    if not claims:
+        return "This scenario claims nothing."
+    if summary["verdict"] == "supported":
+        return "The only claim is supported." if len(claims) == 1 else f"All {len(claims)} claims are supported."
+    told = []
+    for verdict, word in (("refuted", "refuted"), ("inconclusive", "undecided")):
+        names = [
+            f"{claim['id']} in {arm}" if arm else claim["id"] for arm, claim in claims if claim["verdict"] == verdict
+        ]
+        if names:
+            told.append(f"{len(names)} of {len(claims)} {word}: {', '.join(names)}.")
+    return " ".join(told)
+
+
 def command(manifest: dict[str, Any]) -> str:
     """The command line that made the run, as one pastes it into a shell."""
-    words = manifest.get("command") or []
+    words = list(manifest.get("command") or [])
+    if "--results" in words[:-1]:  # where somebody else kept theirs
+        at = words.index("--results")
+        del words[at : at + 2]
     return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
 
 

@@ -20,6 +20,9 @@ class Threat(NamedTuple):
     text: str
 
 
+#: This share of late wake-ups makes a noisy host.
+_OFTEN_LATE = 0.01
+
 #: A rule: the arms' scenarios, the manifest and the summary in, a threat out where it applies.
 _Rule = Callable[[list[Scenario], dict[str, Any], dict[str, Any]], Threat | None]
 
@@ -104,13 +107,25 @@ def _virtual(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dic
     )
 
 
+def _busy(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+    noise = manifest.get("noise")
+    if noise is None or noise["late_1ms"] < _OFTEN_LATE:
+        return None
+    return Threat(
+        "A noisy host",
+        f"Before the run, with nothing of it at work, {noise['late_1ms']:.1%} of this host's wake-ups were more than "
+        f"a millisecond late (P99 {noise['lateness_us']['p99'] / 1000:.1f} ms). Every latency here may be too long "
+        "by as much; tails most of all.",
+    )
+
+
 def _htb(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[str, Any]) -> Threat | None:
     if summary.get("delay_line") != "htb":
         return None
     return Threat(
         "Another delay line than published",
-        "The published design holds requests in netem, which this kernel lacks; HTB classes did it here. Both are "
-        "tested against each other on stock kernels.",
+        "The published design holds requests in netem; HTB classes did it here. Both are tested against each other "
+        "on stock kernels.",
     )
 
 
@@ -138,6 +153,7 @@ _RULES: tuple[_Rule, ...] = (
     _burners,
     _one_host,
     _virtual,
+    _busy,
     _htb,
     _dirty,
     _one_run,

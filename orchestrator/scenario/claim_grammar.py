@@ -11,9 +11,11 @@ ratios and counts are kept apart here, before anything runs.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
@@ -35,8 +37,9 @@ class Dimension(Enum):
 class Function(NamedTuple):
     """A figure of one strategy that a claim may name.
 
-    `quantile` is the quantile it asks for, if any. `counted` figures are exact counts of what happened in the run,
-    not estimates from a sample of it: one duplicate delivered refutes "none is", whatever an interval would say.
+    `quantile` is the quantile it asks for, if any. `counted` figures are exact accounts of what happened in the run,
+    not estimates from a sample of it: one duplicate delivered refutes "none is", whatever an interval would say, and
+    no sample says how large a maximum can become.
     """
 
     dimension: Dimension
@@ -54,13 +57,13 @@ FUNCTIONS: dict[str, Function] = {
     "p95": Function(Dimension.DURATION, "latency, 95th percentile", 0.95),
     "p99": Function(Dimension.DURATION, "latency, 99th percentile", 0.99),
     "p999": Function(Dimension.DURATION, "latency, 99.9th percentile", 0.999),
-    "max": Function(Dimension.DURATION, "latency, maximum"),
+    "max": Function(Dimension.DURATION, "latency, maximum in this run", counted=True),
     "mean": Function(Dimension.DURATION, "latency, mean"),
     "hedged_mean": Function(Dimension.DURATION, "latency, mean of the requests that were hedged"),
     "rate": Function(Dimension.RATIO, "hedge rate: hedges / requests"),
     "lateness_p50": Function(Dimension.DURATION, f"{_LATENESS}, median", 0.5),
     "lateness_p99": Function(Dimension.DURATION, f"{_LATENESS}, 99th percentile", 0.99),
-    "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum"),
+    "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum in this run", counted=True),
     "extra_load": Function(Dimension.RATIO, "copies received by servers / requests - 1"),
     "win_rate": Function(Dimension.RATIO, "hedges whose response came first / hedges"),
     "wasted": Function(Dimension.RATIO, "copies that servers worked on and whose answer did not count / requests"),
@@ -306,10 +309,11 @@ class _Parser:
 
 def _number(token: _Token) -> Number:
     digits, unit = token.head, token.tail
-    if not unit:
-        return Number(float(digits), Dimension.NUMBER, token.text, token.column)
-    if unit == "%":
-        return Number(float(digits) / 100, Dimension.RATIO, token.text, token.column)
+    if unit in ("", "%"):
+        value = float(Decimal(digits) / 100 if unit else Decimal(digits))
+        if not math.isfinite(value):
+            raise ClaimError(token.column, f"{token.text} is too large")
+        return Number(value, Dimension.RATIO if unit else Dimension.NUMBER, token.text, token.column)
     try:
         return Number(float(parse_duration_ns(digits + unit)), Dimension.DURATION, token.text, token.column)
     except ValueError as error:

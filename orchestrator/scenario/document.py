@@ -194,7 +194,7 @@ class _Reader:
             if key in mapping:
                 first = self.places[(*path, key)].rpartition(":")[2]
                 self.repeated.append(
-                    Problem(place, dotted((*path, key)), f"stands twice, first on line {first}", "keep one of them")
+                    Problem(place, dotted((*path, key)), f"is given twice, first on line {first}", "keep one of them")
                 )
                 continue
             self.places[(*path, key)] = place

@@ -26,9 +26,9 @@ _KINDS = {
 }
 _BOUNDS = {
     "greater_than": ("gt", "above"),
-    "greater_than_equal": ("ge", "at least"),
+    "greater_than_equal": ("ge", "of at least"),
     "less_than": ("lt", "below"),
-    "less_than_equal": ("le", "at most"),
+    "less_than_equal": ("le", "of at most"),
 }
 _PATTERNS = "use lower-case letters, digits and hyphens, beginning with a letter or digit"
 _EXAMPLES = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.collect.tables import write_tables
@@ -52,6 +54,7 @@ def found(claim: str, evidence: Evidence) -> Finding:
         ("answered(kernel) == 100%", "supported"),
         ("extra_load(app-seed) <= 2%", "supported"),
         ("max(kernel) < 20ms", "supported"),
+        ("max(kernel) < 12ms", "refuted"),
         ("lateness_p50(kernel) < lateness_p50(app-deadline)", "supported"),
         ("lateness_max(app-seed) <= 100us", "refuted"),
         ("duplicates(kernel) == 0", "supported"),
@@ -85,7 +88,7 @@ def test_two_figures_are_told_as_their_ratio_without_the_factor(quiet: Evidence)
         ("p99(kernel) <= 15ms", "ms", 12.7),
         ("15ms >= p99(kernel)", "ms", 12.7),
         ("lateness_p50(kernel) <= 150us", "us", 60),
-        ("rate(kernel) <= 4%", "ratio", 0.02),
+        ("rate(kernel) <= 4%", "share", 0.02),
     ],
 )
 def test_one_figure_is_told_in_its_unit(quiet: Evidence, claim: str, unit: str, about: float) -> None:
@@ -111,6 +114,45 @@ def test_one_duplicate_refutes_that_there_is_none(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path, {"kernel": Story(duplicates=frozenset({3}))})
     finding = found("duplicates(kernel) == 0", evidence)
     assert (finding.verdict, finding.observed, finding.ci95, finding.unit) == ("refuted", 1.0, None, "count")
+
+
+def test_a_maximum_is_what_it_was_in_this_run(tmp_path: Path) -> None:
+    """No sample says how large it can become, so it is counted, not estimated."""
+    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
+    beyond = found("max(kernel) <= 100ms", evidence)
+    assert (beyond.verdict, beyond.observed, beyond.ci95, beyond.p_value) == ("refuted", None, None, None)
+    unknown = found("max(kernel) <= 600ms", evidence)
+    assert (unknown.verdict, unknown.reason) == (
+        "inconclusive",
+        "max(kernel) falls among requests without an answer (> 450ms)",
+    )
+    assert found("lateness_max(kernel) <= 1ms", evidence).verdict == "supported"
+
+
+def test_a_share_without_a_single_event_is_as_sure_as_so_many_requests_make_it(tmp_path: Path) -> None:
+    """Of 500 requests all were answered; were one in a thousand lost, that would happen in three of five runs."""
+    evidence = evidence_of(tmp_path, {})
+    tight = found("answered(kernel) >= 99.9%", evidence)
+    assert (tight.verdict, tight.p_value) == ("inconclusive", 1.0)
+    assert tight.requests_needed is not None
+    assert 3_600 < tight.requests_needed <= 4_000  # 2 * 0.999^n = 0.05
+    loose = found("answered(kernel) >= 99%", evidence)
+    assert loose.verdict == "supported"
+    assert loose.p_value == pytest.approx(2 * 0.99**500, rel=0.01)
+    assert found("rate(baseline) <= 0.1%", evidence).verdict == "inconclusive"
+    assert found("answered(kernel) == 100%", evidence).verdict == "supported"
+    never = found("answered(kernel) >= 100%", evidence)
+    assert (never.verdict, never.requests_needed) == ("inconclusive", None)
+
+
+def test_an_answer_may_be_taken_later_than_the_time_out(tmp_path: Path) -> None:
+    """By a client that was held up; what had no answer then took at least as long."""
+    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
+    slow = evidence.measures["kernel"]
+    groups = [np.append(group[:-1], 3e9) if index == 0 else group for index, group in enumerate(slow.latency.groups)]
+    slow.latency = Rounds(np.concatenate(groups), np.repeat(np.arange(5), [len(group) for group in groups]), 5)
+    slow._longest_answered_ns = 3e9
+    assert found("max(kernel) <= 2s", evidence).verdict == "refuted"
 
 
 def test_one_stall_that_nobody_hedged_refutes_that_all_are(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_validate_names_every_problem_of_every_file_on_stderr(bad: str, capsys: 
     assert output.out == ""
     assert output.err.splitlines() == [
         f"{bad}:1: strategies: is missing; add e.g. strategies: [baseline, kernel]",
-        f"{bad}:3: workload.requests: 0 is out of range; write a number at least 1",
+        f"{bad}:3: workload.requests: 0 is out of range; write a number of at least 1",
         f"{bad}:4: hedging.dely: unknown key; did you mean delay?",
         f"{bad}.too: cannot be read: No such file or directory; check the path",
     ]
@@ -60,15 +60,15 @@ def test_plan_prints_blocks_order_and_duration(capsys: pytest.CaptureFixture[str
     assert run(["plan", SMOKE]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("smoke: 4 strategies, 500 requests each in 5 blocks")
-    assert lines[1].startswith("20 blocks in randomised (seed 1) order, about ")
+    assert lines[1].startswith("20 blocks in random order (seed 1), about ")
     assert lines[4].split() == ["0", "0-99", "kernel,", "baseline,", "app-deadline,", "app-seed"]
 
 
 def test_plan_says_which_claims_the_sample_cannot_carry(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", SMOKE, "--set", "workload.requests=100"]) == 0
     output = capsys.readouterr().out
-    assert "no: p99(kernel) needs 368 requests, there are 100" in output
-    assert "yes: duplicates(kernel) == 0" in output
+    assert "too small: p99(kernel) needs 368 requests, there are 100" in output
+    assert "enough: duplicates(kernel) == 0" in output
 
 
 def test_plan_as_json_holds_every_block(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +101,7 @@ def test_plan_shows_arms_rounds_faults_and_claims(arms: str, capsys: pytest.Capt
     assert run(["plan", arms, "--set", "workload.arrivals.process=constant"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "example: 2 arms in 10 rounds"
-    assert lines[1].startswith("60 blocks in randomised (seed 1) order, about ")
+    assert lines[1].startswith("60 blocks in random order (seed 1), about ")
     assert lines[3:8] == [
         "arms",
         "  one: 3 strategies, 1000 requests each in 10 blocks after 50 warm-up requests a block",
@@ -119,9 +119,9 @@ def test_plan_shows_arms_rounds_faults_and_claims(arms: str, capsys: pytest.Capt
     assert "  0.0    0.001 s     at once     servers     restart        -" in lines
     assert "  0.8 to 0.99: 92 more, the last at 0.991 s" in lines
     assert lines[-3:] == [
-        "  one: each  no: p999(kernel) needs 3688 requests, there are 1000",
-        "  all: each  no: p999(kernel) needs 3688 requests, there are 1000",
-        "  both       yes: p99(kernel@one) < p99(kernel@all)",
+        "  one: each  too small: p999(kernel) needs 3688 requests, there are 1000",
+        "  all: each  too small: p999(kernel) needs 3688 requests, there are 1000",
+        "  both       enough: p99(kernel@one) < p99(kernel@all)",
     ]
 
 
@@ -166,7 +166,7 @@ def test_plan_says_perhaps_where_only_the_run_can_tell(capsys: pytest.CaptureFix
 def test_plan_of_the_smoke_variant(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["plan", arms, "--smoke"]) == 0
     output = capsys.readouterr().out
-    assert "4 blocks in randomised (seed 1) order" in output
+    assert "4 blocks in random order (seed 1)" in output
     assert "one: 2 strategies, 50 requests each in 1 block " in output
     assert "block's end server-0    kill " in output
     assert "claims" not in output

@@ -62,7 +62,7 @@ def page(run: RunFolder) -> str:
 def test_it_says_verdict_claims_figures_faults_and_how_to_repeat_it(page: str, run: RunFolder) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     summary = json.loads(run.summary.read_text())
-    assert '<span class="verdict refuted">refuted</span> At least one claim is refuted' in page
+    assert '<span class="verdict refuted">refuted</span> 1 of ' in page
     for claim in summary["claims"]:
         assert f'<span class="verdict {claim["verdict"]}">' in page
         assert claim["id"] in text
