@@ -6,6 +6,7 @@
 help:
 	@echo 'make setup   install what is missing; leaves .venv/bin/orchestrator'
 	@echo 'make run     run scenarios/paper.yaml in network namespaces (root, or sudo)'
+	@echo 'make setup-tests   the same, with the tools that test it'
 	@echo 'make test    lint, types and every layer of tests (root, or sudo)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make bench   what the hedger itself costs (root, or sudo)'

@@ -37,12 +37,18 @@ def test_the_published_experiment_has_its_own_two() -> None:
         ({"manifest": {**QUIET, "host": {"hypervisor": True}}}, "A virtual machine"),
         ({"manifest": {**QUIET, "git": {"commit": "c0ffee", "dirty": True}}}, "Sources not pinned"),
         ({"manifest": {**QUIET, "git": None}}, "Sources not pinned"),
+        ({"manifest": {**QUIET, "noise": {"late_1ms": 0.08, "lateness_us": {"p99": 4093.0}}}}, "A noisy host"),
         ({"summary": {"delay_line": "htb"}}, "Another delay line than published"),
     ],
 )
 def test_what_the_host_adds(changes: dict[str, Any], heading: str) -> None:
     assert heading in headings(**changes)
     assert heading not in headings()
+
+
+def test_a_quiet_host_is_no_noisy_one() -> None:
+    quiet = {**QUIET, "noise": {"late_1ms": 0.001, "lateness_us": {"p99": 200.0}}}
+    assert "A noisy host" not in headings(manifest=quiet)
 
 
 @pytest.mark.parametrize(
