@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -285,3 +286,8 @@ def test_quick_commands_import_nothing_heavy(arguments: list[str], tmp_path: Pat
     command = [sys.executable, "-c", program, *arguments]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"hedgerow {version('hedgerow')}\n"
