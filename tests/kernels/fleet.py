@@ -21,7 +21,7 @@ from kernels.guest import OUTCOME, Guest
 from kernels.machine import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ALLOWED_S = 1_500
+ALLOWED_S = 3_000
 """Seconds of the host's time that the machines may take, counted from their start."""
 _FETCHING_S = 180
 
