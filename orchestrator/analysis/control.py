@@ -1,8 +1,9 @@
 """The A/A control: the baseline against itself, which must show no effect, and how large an effect noise alone makes.
 
-The baseline's requests are dealt into two halves, in every block anew. Both get as many of those that the scenario
-troubles (stalled ones, those due while a fault is on, of each replica), since every strategy meets these alike; who
-gets which is drawn. What the halves differ by is noise: a comparison with the baseline that has less to spare decides
+The baseline's requests are dealt into two halves, in every block anew. Every strategy meets the same stalls, faults
+and service times at the same requests, so the halves have to meet alike ones: two requests of one replica that both
+stall, or were due in the same fault one after the other, or drew neighbouring service times, are parted by the toss
+of a coin. What the halves then differ by is noise: a comparison with the baseline that has less to spare decides
 nothing, however narrow its own interval.
 """
 
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hedgerow_node.draws import standard_normal
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.replicas import asked_replica
 from orchestrator.analysis.faults import FaultRecord
 from orchestrator.analysis.measures import Ints, Measures
 from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.paired import Paired, paired
-from orchestrator.analysis.quantiles import Weights
+from orchestrator.analysis.quantiles import Floats, Weights
 from orchestrator.analysis.run_data import ArmData
 from orchestrator.analysis.windows import due_meanwhile
 from orchestrator.plan.sample_size import TAIL
@@ -35,11 +37,11 @@ def halves(arm: ArmData, rounds: Ints, seed: int) -> Halves | None:
     samples = arm.samples.get(CONTROL)
     if samples is None or not len(samples["block"]):
         return None
-    draws = np.random.default_rng(seed)
-    # In each block: requests of one kind beside each other, in drawn order, dealt to one half and the other in turn.
-    order = np.lexsort((draws.random(len(samples["block"])), _kinds(arm), samples["block"]))
+    kinds, places = _likeness(arm)
+    order = np.lexsort((places, kinds, samples["block"]))
+    coins = np.random.default_rng(seed).integers(0, 2, (len(order) + 1) // 2).astype(bool)
     first = np.zeros(len(order), bool)
-    first[order[::2]] = True
+    first[order] = np.column_stack([coins, ~coins]).reshape(-1)[: len(order)]
 
     def half(chosen: NDArray[np.bool_]) -> Measures:
         return Measures({name: values[chosen] for name, values in samples.items()}, None, None, rounds)
@@ -47,23 +49,24 @@ def halves(arm: ArmData, rounds: Ints, seed: int) -> Halves | None:
     return half(first), half(~first)
 
 
-def _kinds(arm: ArmData) -> Ints:
-    """A number for each baseline request: alike for those that the scenario treats alike."""
-    ids = arm.samples[CONTROL]["request_id"]
-    stall, topology = arm.scenario.service.stall, arm.scenario.topology
+def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
+    """For each baseline request its kind, and its place among these: the nearer, the more alike is what they met."""
+    samples = arm.samples[CONTROL]
+    ids, stall, workload = samples["request_id"], arm.scenario.service.stall, arm.scenario.workload
+    asked = [asked_replica(workload.spread, int(id_), arm.scenario.topology.replicas) for id_ in ids]
     by_occurrence: dict[str, list[FaultRecord]] = {}
     for record in arm.faults:
         by_occurrence.setdefault(record.key, []).append(record)
     troubles = [due_meanwhile(arm, CONTROL, records) for records in by_occurrence.values()]
+    in_a_fault = np.any(troubles, axis=0) if troubles else np.zeros(len(ids), bool)
     if stall is not None:
         condition = parse_when(stall.when)
         troubles.append(np.array([condition.evaluate(int(id_)) for id_ in ids], bool))
-    kinds = np.array(
-        [asked_replica(arm.scenario.workload.spread, int(id_), topology.replicas) for id_ in ids], np.int64
-    )
+    kinds = np.array(asked, np.int64)
     for trouble in troubles:
         kinds = np.unique(2 * kinds + trouble, return_inverse=True)[1]
-    return kinds
+    draws = [standard_normal(workload.seed, int(id_), 1, replica) for id_, replica in zip(ids, asked, strict=True)]
+    return kinds, np.where(in_a_fault, samples["intended_ns"].astype(np.float64), draws)
 
 
 def control(pair: Halves, resamples: Weights | None) -> dict[str, Any]:

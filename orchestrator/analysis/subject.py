@@ -11,10 +11,13 @@ _NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "share": 1.0, "count": 1.0}
 
 
 def subject_of(claim: Comparison) -> tuple[Expression, str]:
-    """What the claim observes (the ratio of its sides if both have figures) and its unit: see `Finding`."""
+    """What the claim observes, and its unit (see `Finding`): of figures on both sides their ratio, or difference."""
     left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
     if left_calls and right_calls:
         other = _without_factor(claim.right)
+        if _is_sum(claim.left) or _is_sum(other):  # which may be zero or negative: a ratio of such says nothing
+            apart = Operation("-", claim.left, claim.right, claim.left.dimension, claim.right.column)
+            return apart, _unit(apart)
         return Operation("/", claim.left, other, Dimension.RATIO, other.column), "ratio"
     subject = claim.left if left_calls else claim.right
     return subject, _unit(subject)
@@ -41,6 +44,10 @@ def _without_factor(expression: Expression) -> Expression:
         if isinstance(expression.right, Number):
             return expression.left
     return expression
+
+
+def _is_sum(expression: Expression) -> bool:
+    return isinstance(expression, Operation) and expression.operator in ("+", "-")
 
 
 def _unit(expression: Expression) -> str:

@@ -33,10 +33,11 @@ class Finding:
     """The verdict on one claim.
 
     `observed` and `ci95` are the ratio of both sides where the claim compares two figures (`p99(a) <= 0.04 * p99(b)`:
-    p99(a) / p99(b)), else the figure itself, in `unit` ("ms", "us", "ratio", "share", "count"). None stands for what
-    does not exist or, in an interval, lies beyond the time-out. `p_value` and `p_adjusted` are None for what was
-    counted or cannot be judged. `reason` says why nothing could be told, `requests_needed` how many requests of each
-    strategy would tell, if all stays as observed and one can say.
+    p99(a) / p99(b)), their difference where one is itself a sum or difference, else the figure itself, in `unit`
+    ("ms", "us", "ratio", "share", "count"). None stands for what does not exist or, in an interval, lies beyond the
+    time-out. `p_value` and `p_adjusted` are None for what was counted or cannot be judged. `reason` says why nothing
+    could be told, `requests_needed` how many requests of each strategy would tell, if all stays as observed and one
+    can say.
     """
 
     verdict: Verdict
