@@ -1,0 +1,165 @@
+"""Run folders of this version and of all before it give the figures that they gave when they were made.
+
+Whoever changes a figure of an old run changes what somebody has published. tests/golden/make.py adds the folders of a
+new version; none is ever taken away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli import run
+from orchestrator.collect.folder import RUN_NAME, RunFolder
+from orchestrator.report.plot_names import file_endings
+from unit.run_folder_factory import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+FOLDERS = sorted(path for path in GOLDEN.glob("*/*") if RUN_NAME.fullmatch(path.name))
+#: What the first version left; later ones may leave more.
+NAMES = {
+    *("manifest.json", "scenario.yaml", "samples.parquet", "hedges.parquet", "server.parquet"),
+    *("journal.jsonl", "summary.json", "SHA256SUMS"),
+}
+OF_EACH_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
+MEASURED = (0, 1, 3)
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A copy of a golden folder, analysed by this version: `printed` is what `analyze --json` said."""
+
+    golden: RunFolder
+    folder: RunFolder
+    printed: str
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What its summary.json said when it was made."""
+        content: dict[str, Any] = json.loads(self.golden.summary.read_text())
+        return content
+
+
+@pytest.fixture(scope="module", params=FOLDERS, ids=lambda path: path.name)
+def analysed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Analysed:
+    golden: Path = request.param
+    copy = Path(shutil.copytree(golden, tmp_path_factory.mktemp("results") / golden.name))
+    code, printed = orchestrator("analyze", str(copy), "--json")
+    assert code in MEASURED, printed
+    return Analysed(RunFolder(golden), RunFolder(copy), printed)
+
+
+def orchestrator(*arguments: str) -> tuple[int, str]:
+    """Exit code and stdout of a command."""
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        code = run([*arguments])
+    return code, output.getvalue()
+
+
+def departures(stored: Any, now: Any, key: str = "") -> Iterator[str]:
+    """Where `now` says otherwise than `stored`; what it says beside that is no departure."""
+    if isinstance(stored, dict) and isinstance(now, dict):
+        for name, value in stored.items():
+            yield from departures(value, now.get(name, "nothing"), f"{key}.{name}")
+    elif isinstance(stored, list) and isinstance(now, list) and len(stored) == len(now):
+        for index, (was, is_) in enumerate(zip(stored, now, strict=True)):
+            yield from departures(was, is_, f"{key}[{index}]")
+    elif stored != now:
+        yield f"{key}: {stored} became {now}"
+
+
+def contents(folder: RunFolder) -> dict[str, bytes]:
+    """Every file by its path in the folder."""
+    return {
+        str(path.relative_to(folder.path)): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()
+    }
+
+
+def test_there_is_a_golden_folder_of_each_scenario() -> None:
+    wanted = {path.stem for path in GOLDEN.glob("*.yaml")}
+    assert {match["scenario"] for path in FOLDERS if (match := RUN_NAME.fullmatch(path.name))} >= wanted
+
+
+def test_departures_are_found_and_additions_are_none() -> None:
+    stored = {"a": 1, "b": [{"c": None}]}
+    assert list(departures(stored, {"a": 1, "b": [{"c": None, "d": 2}], "e": 3})) == []
+    assert list(departures(stored, {"b": [{"c": 0}]})) == [".a: 1 became nothing", ".b[0].c: None became 0"]
+    assert list(departures(stored, {"a": 1, "b": []})) == [".b: [{'c': None}] became []"]
+
+
+def test_every_figure_is_what_it_was(analysed: Analysed) -> None:
+    assert list(departures(analysed.stored, json.loads(analysed.printed))) == []
+    assert analysed.folder.summary.read_text() == analysed.printed
+
+
+def test_every_plot_is_drawn(analysed: Analysed) -> None:
+    stored = analysed.stored
+    arms = [arm["name"] for arm in stored.get("arms", [])] or [None]
+    wanted = {f"{kind}{ending}" for ending in file_endings(arms).values() for kind in OF_EACH_ARM}
+    wanted |= {"extra-load-p99"} | ({"sweep"} if "matrix" in stored else set())
+    for kind in (".svg", ".png"):
+        drawn = {path.stem for path in analysed.folder.plots.glob(f"*{kind}") if path.stat().st_size > 1_000}
+        assert drawn >= wanted
+
+
+def test_its_page_shows_every_claim_and_picture(analysed: Analysed) -> None:
+    page, stored = analysed.folder.report.read_text(), analysed.stored
+    claims = [claim for part in (stored, *stored.get("arms", [])) for claim in part["claims"]]
+    assert claims
+    for words in (analysed.folder.name, *(claim["id"] for claim in claims)):
+        assert words in page
+    assert page.count("<svg") >= len(list(analysed.folder.plots.glob("*.svg")))
+
+
+def test_show_and_ls_tell_of_it_as_of_any_other(analysed: Analysed) -> None:
+    results, verdict = str(analysed.folder.path.parent), analysed.stored["verdict"]
+    assert orchestrator("show", "last", "--results", results, "--json") == (0, analysed.printed)
+    code, shown = orchestrator("show", "last", "--results", results)
+    assert (code, f"Verdict: {verdict}" in shown) == (0, True)
+    code, listed = orchestrator("ls", "--results", results, "--json")
+    entry = {"run": analysed.folder.name, "verdict": verdict}
+    assert (code, entry.items() <= json.loads(listed)["runs"][0].items()) == (0, True)
+
+
+def test_before_it_is_analysed_show_tells_of_it_too(analysed: Analysed) -> None:
+    code, shown = orchestrator("show", str(analysed.golden.path))
+    assert (code, f"Verdict: {analysed.stored['verdict']}" in shown) == (0, True)
+
+
+def test_it_can_be_compared_with_what_is_made_of_it_now(analysed: Analysed) -> None:
+    results = str(analysed.folder.path.parent.parent / "compared")
+    code, told = orchestrator(
+        "compare", str(analysed.golden.path), str(analysed.folder.path), "--results", results, "--json"
+    )
+    assert code == 0
+    assert Path(json.loads(told)["report"]).stat().st_size > 1_000
+
+
+def test_analysed_again_every_file_is_the_same_to_the_byte(analysed: Analysed) -> None:
+    before = contents(analysed.folder)
+    assert orchestrator("analyze", str(analysed.folder.path), "--json")[1] == analysed.printed
+    assert contents(analysed.folder) == before
+
+
+def test_golden_folders_are_whole(analysed: Analysed) -> None:
+    sums = dict(line.split("  ")[::-1] for line in analysed.golden.checksums.read_text().splitlines())
+    files = contents(analysed.golden)
+    assert set(files) >= NAMES
+    assert {name: hashlib.sha256(files[name]).hexdigest() for name in set(files) - {"SHA256SUMS"}} == sums
+
+
+def test_golden_folders_are_small_and_name_no_place_on_their_machine(analysed: Analysed) -> None:
+    files = contents(analysed.golden)
+    assert sum(map(len, files.values())) < 150_000
+    for name, content in files.items():
+        assert not re.search(rb"/(home|root|tmp|work|srv|mnt|Users)/", content), name
