@@ -1,0 +1,42 @@
+"""Every scenario can be told as a page, a table and in JUnit: with arms or none, with a baseline or none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.report.html import write_report
+from orchestrator.report.junit import as_junit
+from orchestrator.report.markdown import as_markdown
+from orchestrator.report.terminal import as_text
+from orchestrator.run.environment import environment
+from orchestrator.scenario.load import load_experiment
+from unit.run_folder_factory import ROOT, finished_run
+
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def surroundings() -> dict[str, object]:
+    return environment()
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_the_quick_variant_can_be_told_in_every_way(
+    scenario: Path, tmp_path: Path, surroundings: dict[str, object]
+) -> None:
+    experiment = load_experiment(scenario, smoke=True)
+    folder = finished_run(tmp_path, experiment)
+    manifest = json.loads(folder.manifest.read_text())
+    ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
+    folder.manifest.write_text(json.dumps({**manifest, **surroundings, **ran}))
+    write_report(folder)
+    page = folder.report.read_text()
+    summary = json.loads(folder.summary.read_text())
+    for arm in experiment.arms:
+        for strategy in arm.scenario.strategies:
+            assert strategy in page
+    for told in (as_text(summary), as_markdown(summary), as_junit(folder.name, summary)):
+        assert experiment.name in told
