@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -54,7 +55,11 @@ def write_scenario(directory: Path, **changes: object) -> Path:
 def start_run(
     scenario: Path, results: Path, *options: str, backend: str = "netns", **environment: str
 ) -> subprocess.Popen[str]:
-    """`orchestrator run`, in a session of its own, as a terminal's job would be."""
+    """`orchestrator run`, in a session of its own, as a terminal's job would be.
+
+    It heeds Ctrl-C from its first moment on, also where these tests run in the background of a shell that has told
+    its jobs to ignore that.
+    """
     return subprocess.Popen(
         [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options],
         env={**os.environ, **environment},
@@ -63,7 +68,12 @@ def start_run(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def orchestrate(*arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
