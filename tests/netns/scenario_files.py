@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -60,20 +59,16 @@ def start_run(
     It heeds Ctrl-C from its first moment on, also where these tests run in the background of a shell that has told
     its jobs to ignore that.
     """
+    heeding = ["env", "--default-signal=INT"]
     return subprocess.Popen(
-        [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options],
+        [*heeding, str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_interrupts,
     )
-
-
-def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def orchestrate(*arguments: str, patience_s: float = PATIENCE_S) -> subprocess.CompletedProcess[str]:
