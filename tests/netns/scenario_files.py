@@ -59,9 +59,9 @@ def start_run(
     It heeds Ctrl-C from its first moment on, also where these tests run in the background of a shell that has told
     its jobs to ignore that.
     """
-    heeding = ["env", "--default-signal=INT"]
+    command = [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options]
     return subprocess.Popen(
-        [*heeding, str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options],
+        ["env", "--default-signal=INT", *command],
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
