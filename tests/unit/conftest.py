@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from native_runs import build
+from node_programs import Server, running_server
 from unit.fault_stage import Clock
 
 settings.register_profile("hedgerow", deadline=None, derandomize=True, database=None)
@@ -27,3 +30,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(time, "monotonic_ns", lambda: made.now_ns)
     return made
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """The server's program, at work."""
+    with running_server(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, int]]:
+    """Where a server listens that never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        yield deaf.getsockname()

@@ -36,23 +36,9 @@ STALLED_IDS = {3, 13}  #: of the 20 requests of a block
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     with running_client(tmp_path) as started:
         yield started
-
-
-@pytest.fixture
-def silent() -> Iterator[tuple[str, int]]:
-    """Where a server listens that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        yield deaf.getsockname()
 
 
 def measured(rows: list[ServedCopy]) -> list[ServedCopy]:

@@ -19,17 +19,11 @@ import pytest
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import NO_TIME, Action
-from node_programs import MS, PATIENCE_S, Server, running_server, wait_until_gone
+from node_programs import MS, PATIENCE_S, Server, wait_until_gone
 from processes import children, eventually, ran_ns, state
 
 HOUR_NS = 3_600_000 * MS
 A_MOMENT_S = 0.2  #: how long a test listens for what must not come; longer would only be slower
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path) as started:
-        yield started
 
 
 @pytest.fixture

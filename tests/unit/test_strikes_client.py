@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome, Sample, read_rows
-from node_programs import MS, PATIENCE_S, Client, Server, running_client, running_server, wait_until_gone
+from node_programs import MS, PATIENCE_S, Client, Server, running_client, wait_until_gone
 from processes import children, eventually, ran_ns, state
 
 HOUR_NS = 3_600_000 * MS
@@ -24,23 +23,9 @@ REQUESTS = {"first_id": 0, "count": 200}
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     with running_client(tmp_path) as started:
         yield started
-
-
-@pytest.fixture
-def silent() -> Iterator[tuple[str, int]]:
-    """Where a server listens that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        yield deaf.getsockname()
 
 
 def strike(client: Client, *strikes: dict[str, Any]) -> None:
