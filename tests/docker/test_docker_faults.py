@@ -27,7 +27,8 @@ pytestmark = pytest.mark.root
 FAULTS = (
     "fault: freeze, target: server-0, at: 500ms, duration: 1500ms",
     "fault: freeze, target: client, at: 2500ms, duration: 1500ms",
-    "fault: cpu-quota, target: server-1, at: 700ms, duration: 1s, percent: 2",
+    "fault: cpu-stress, target: server-1, at: 700ms, duration: 1s",
+    "fault: cpu-quota, target: server-1, at: 700ms, duration: 1s, percent: 20",
     "fault: pause, target: server-2, at: 4300ms, duration: 200ms",
     "fault: kill, target: server-0, at: 4300ms, duration: 200ms",
     "fault: cpu-stress, target: client, at: 4800ms, duration: 300ms",
@@ -81,7 +82,7 @@ def test_faults_reach_containers_and_leave_them(tmp_path: Path) -> None:
     frozen = {node for node, states in watch.seen.items() if any(state == "paused" for state, _ in states)}
     assert frozen == {"server-0", "client"}
     quotas = {node: {quota for _, quota in states} - {0, -1} for node, states in watch.seen.items()}
-    assert {node: quota for node, quota in quotas.items() if quota} == {"server-1": {2000}}
+    assert {node: quota for node, quota in quotas.items() if quota} == {"server-1": {20_000}}
     record = faulty.record("freeze", "client")
     held_up = [row for row in faulty.samples if record["applied_ns"] < row["intended_ns"] < record["undone_ns"]]
     assert held_up

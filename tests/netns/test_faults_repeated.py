@@ -9,6 +9,7 @@ import pytest
 
 from netns.fault_run import FaultRun, run_with_faults, write_fault_scenario
 from netns.scenario_files import start_run
+from orchestrator.run.faults.cpu import UNUSED
 
 pytestmark = pytest.mark.root
 
@@ -76,7 +77,7 @@ def test_a_fault_that_cannot_be_proven_discards_the_block_twice_and_then_fails_t
     assert process.returncode == 5, errors
     error = json.loads(output)["error"]
     assert error["code"] == 5
-    reason = "cpu-quota of server-0 (0.0) is not proven: the node never used up its share"
+    reason = f"cpu-quota of server-0 (0.0) is not proven: {UNUSED}; lower percent, or add cpu-stress to the same node"
     assert f"block 0 (baseline): {reason}, in 3 attempts" in error["message"]
     assert "nr_throttled_after" in error["message"]
     for number in (1, 2, 3):

@@ -14,6 +14,8 @@ from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
 #: small because a host that is busy with something else leaves them little, and is no less short of time for that.
 LEAST_BURNT = 0.05
 
+UNUSED = "the node never used up its share"
+
 
 def cores() -> int:
     """The processors that nodes have: those of this process, since nodes are started by it or share the host."""
@@ -94,5 +96,6 @@ class Quota:
         if problem is not None:
             return Proof(False, problem, act.evidence)
         periods = act.evidence["nr_throttled_after"] - act.evidence["nr_throttled_before"]
-        words = f"throttled in {periods} periods"
-        return Proof(periods > 0, words if periods else "the node never used up its share", act.evidence)
+        if periods == 0:
+            return Proof(False, f"{UNUSED}; lower percent, or add cpu-stress to the same node", act.evidence)
+        return Proof(True, f"throttled in {periods} periods", act.evidence)

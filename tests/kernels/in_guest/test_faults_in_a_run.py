@@ -14,7 +14,8 @@ pytestmark = pytest.mark.root
 #: With an instruction a nanosecond everything that the orchestrator does at a fault's time takes long.
 FAULTS = (
     "fault: freeze, target: server-0, at: 200ms, duration: 200ms",
-    "fault: cpu-quota, target: server-1, at: 500ms, duration: 500ms, percent: 1",
+    "fault: cpu-stress, target: server-1, at: 500ms, duration: 500ms",
+    "fault: cpu-quota, target: server-1, at: 500ms, duration: 500ms, percent: 20",
     "fault: partition, target: server-0, at: 1s, duration: 1s, model: netem",
     "fault: rate, target: server-1, at: 1s, duration: 1s, rate: 1mbit",
     "fault: reorder, target: server-2, at: 1s, duration: 1s, percent: 20%, delay: 20ms",
@@ -29,6 +30,7 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     faulty = run_with_faults(write_fault_scenario(tmp_path, *FAULTS, requests=500), tmp_path / "results")
     assert {record["fault"]: record["proven"] for record in faulty.records()} == {
         "freeze": True,
+        "cpu-stress": True,
         "cpu-quota": True,
         "partition": True,
         "rate": True,
