@@ -1,8 +1,8 @@
 """Live runs under /run/hedgerow: a directory each with control sockets, a link to the journal and a lock.
 
 The lock is held by the run's process and freed by the kernel however that ends: a directory whose lock is free
-belongs to a run that died, and what its journal says can be undone. Directories are made and seized under a lock on
-/run/hedgerow itself, so that nobody takes a run that is just starting for a dead one.
+belongs to a run that died, and what its journal says can be undone. Directories are made, seized and removed under a
+lock on /run/hedgerow itself, so that nobody takes a run that is just starting or ending for a dead one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class LiveRun:
 
     def close(self) -> None:
         """Removes the directory and frees the lock."""
-        carry_out(remove_directory(self.path))
+        if self.path.exists():
+            with _root_lock():
+                carry_out(remove_directory(self.path))
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
@@ -84,8 +86,11 @@ class LiveRun:
         return True
 
     def owner(self) -> int | None:
-        """The process that holds the lock, as it wrote it there; None where it did not get that far."""
-        text = (self.path / _LOCK).read_text().strip() if (self.path / _LOCK).exists() else ""
+        """The process that holds the lock, as it wrote it there; None where it did not get that far, or is gone."""
+        try:
+            text = (self.path / _LOCK).read_text().strip()
+        except FileNotFoundError:
+            return None
         return int(text) if text.isdigit() else None
 
     def undo(self) -> None:

@@ -109,7 +109,7 @@ def run_with_faults(scenario: Path, results: Path, watched: bool = False, backen
     process = start_run(scenario, results, "--no-report", "--json", backend=backend)
     observer = None
     if watched:
-        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder")
+        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
         (folder,) = results.iterdir()
         observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
         observer.start()

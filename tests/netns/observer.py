@@ -51,7 +51,7 @@ class Observer(threading.Thread):
         self._over = threading.Event()
         self.sights: list[Sight] = []
         self.groups: list[GroupSight] = []
-        self.checksum_errors: dict[str, int] = {}  #: by node: datagrams that its kernel refused, at the last look
+        self.datagrams: dict[str, dict[str, int]] = {}  #: by node: its kernel's counters of UDP, at the last look
 
     def run(self) -> None:
         """The thread's work."""
@@ -99,7 +99,8 @@ class Observer(threading.Thread):
                 self.sights.append(Sight(from_ns, time.monotonic_ns(), node, pid, depth, stat[0], ticks))
         lines = [line.split() for line in _read(Path(f"/proc/{supervisor}/net/snmp")).splitlines() if "Udp:" in line]
         if len(lines) >= 2:
-            self.checksum_errors[node] = int(dict(zip(lines[0], lines[1], strict=True))["InCsumErrors"])
+            named = zip(lines[0][1:], lines[1][1:], strict=True)
+            self.datagrams[node] = {name: int(number) for name, number in named}
 
     def _look_at_groups(self, node: str) -> None:
         frozen, quota, from_ns = False, "", time.monotonic_ns()

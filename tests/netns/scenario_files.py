@@ -104,9 +104,10 @@ def finish(process: subprocess.Popen[str]) -> Finished:
     return Finished(Path(errors.splitlines()[-1]), json.loads(output), process.returncode, errors)
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Until `condition` holds."""
+def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None) -> None:
+    """Until `condition` holds, which nobody can expect once `process` has ended."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
+        assert process is None or process.poll() is None, f"never: {what}; {process.communicate()}"
         assert time.monotonic() < deadline_s, f"never: {what}"
         time.sleep(0.02)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from netns.fault_run import NODES, write_fault_scenario
+from netns.in_force import FAULTS
 from netns.observer import Observer
 from netns.scenario_files import orchestrate, start_run, wait_for
 from orchestrator.host.audit import leftovers
@@ -21,34 +22,8 @@ from orchestrator.host.marks import processes_of
 pytestmark = pytest.mark.root
 
 
-def is_stopped(observer: Observer) -> bool:
-    return any((sight.node, sight.depth, sight.state) == ("server-0", 1, "T") for sight in observer.sights[-20:])
-
-
-def is_frozen(observer: Observer) -> bool:
-    return any(look.node == "server-0" and look.frozen for look in observer.groups[-20:])
-
-
-def is_burning(observer: Observer) -> bool:
-    ticks: dict[int, set[int]] = {}
-    workers = [sight for sight in observer.sights if (sight.node, sight.depth) == ("server-0", 1)]
-    stopped = {sight.pid for sight in workers if sight.state == "T"}
-    for sight in workers:
-        ticks.setdefault(sight.pid, set()).add(sight.cpu_ticks)
-    return any(len(ticks[pid]) > 5 for pid in stopped)
-
-
-def is_limited(observer: Observer) -> bool:
-    return any(look.node == "server-0" and look.quota.startswith("2000") for look in observer.groups[-20:])
-
-
-#: Each begins soon and lasts longer than anybody waits; and how its effect is seen from outside.
-FAULTS: dict[str, tuple[str, Callable[[Observer], bool]]] = {
-    "pause": ("fault: pause, target: server-0, at: 300ms, duration: 40s", is_stopped),
-    "freeze": ("fault: freeze, target: server-0, at: 300ms, duration: 40s", is_frozen),
-    "cpu-stress": ("fault: cpu-stress, target: server-0, at: 300ms, duration: 40s", is_burning),
-    "cpu-quota": ("fault: cpu-quota, target: server-0, at: 300ms, duration: 40s, percent: 2", is_limited),
-}
+#: What must be undone on the host, and not only end with a process or a namespace, and one of those as well.
+ENDED_OTHERWISE = ("pause", "freeze", "cpu-stress", "cpu-quota", "loss")
 
 
 @dataclass
@@ -61,18 +36,19 @@ class Struck:
     results: Path
 
 
-@pytest.fixture(params=sorted(FAULTS))
+@pytest.fixture
 def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
-    fault, in_force = FAULTS[request.param]
+    name: str = request.param
+    fault, in_force = FAULTS[name]
     results = tmp_path / "results"
     # What is undone by removing the control group is of no use to one who cannot tell that there was one.
     everything = [fault, "fault: freeze, target: server-2, at: 45s, duration: 1s"]
     process = start_run(write_fault_scenario(tmp_path, *everything, requests=10_000), results)
-    wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder")
+    wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
     (folder,) = results.iterdir()
     observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
     observer.start()
-    wait_for(lambda: in_force(observer), f"{request.param} in force")
+    wait_for(lambda: in_force(observer), f"{name} in force", process)
 
     def end(number: signal.Signals) -> int:
         observer.finish()
@@ -90,6 +66,7 @@ def alive(pids: list[int], token: str) -> list[int]:
     return sorted(set(pids) & set(processes_of(token)))
 
 
+@pytest.mark.parametrize("struck", FAULTS, indirect=True)
 def test_after_minus_nine_down_leaves_nobody_under_a_fault(struck: Struck) -> None:
     assert groups_of(struck.token)
     struck.end(signal.SIGKILL)
@@ -100,6 +77,7 @@ def test_after_minus_nine_down_leaves_nobody_under_a_fault(struck: Struck) -> No
     assert alive(struck.processes, struck.token) == []
 
 
+@pytest.mark.parametrize("struck", ENDED_OTHERWISE, indirect=True)
 def test_after_minus_nine_and_without_its_journal_down_leaves_nobody_under_a_fault(struck: Struck) -> None:
     struck.end(signal.SIGKILL)
     (folder,) = struck.results.iterdir()
@@ -109,6 +87,7 @@ def test_after_minus_nine_and_without_its_journal_down_leaves_nobody_under_a_fau
     assert alive(struck.processes, struck.token) == []
 
 
+@pytest.mark.parametrize("struck", ENDED_OTHERWISE, indirect=True)
 def test_an_interrupt_undoes_the_fault_and_the_run_at_once(struck: Struck) -> None:
     begun_s = time.monotonic()
     assert struck.end(signal.SIGINT) == 130

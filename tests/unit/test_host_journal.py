@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +71,38 @@ def test_a_run_at_work_keeps_its_lock(live_root: Path, tmp_path: Path) -> None:
     assert clear_dead_runs() == []
     run.close()
     assert list(live_runs()) == []
+
+
+def test_nobody_seizes_a_run_while_its_directory_goes(
+    live_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock's file may go before the directory, and a new one must not take its place."""
+    run = LiveRun(RUN_ID)
+    run.open(tmp_path / "journal.jsonl")
+    seized: list[bool] = []
+    other = threading.Thread(target=lambda: seized.append(LiveRun(RUN_ID).seize()))
+
+    def slowly(undo: dict[str, Any]) -> None:
+        (run.path / "lock").unlink()
+        other.start()
+        other.join(timeout=0.2)
+        assert seized == []
+        carry_out(undo)
+
+    monkeypatch.setattr(live_module, "carry_out", slowly)
+    run.close()
+    other.join()
+    assert seized == [False]
+    assert not run.path.exists()
+
+
+def test_a_run_that_is_gone_has_no_owner(live_root: Path, tmp_path: Path) -> None:
+    run = LiveRun(RUN_ID)
+    run.open(tmp_path / "journal.jsonl")
+    assert LiveRun(RUN_ID).owner() == os.getpid()
+    run.close()
+    assert LiveRun(RUN_ID).owner() is None
+    run.close()
 
 
 def test_a_dead_run_is_undone_by_its_journal(live_root: Path, tmp_path: Path) -> None:
