@@ -23,10 +23,12 @@ DROP = '{fault: drop-requests, target: server-1, at: 200ms, duration: 500ms, whe
 
 def serve(stage: Stage, hits: int, actions: list[Action]) -> None:
     """Lets the server end the block with these hits and rows."""
-    stage.scene.served["server-1"] = {"fault_hits": {"0.0": hits}}
-    first = stage.act.struck[0]
-    rows = [ServedCopy(first + n, 1, 4000, 1, START_NS, START_NS, -1, action) for n, action in enumerate(actions)]
-    write_rows(stage.folder.raw_copies(stage.scene.block, 1), rows, ServedCopy)
+    stage.scene.served[stage.act.node] = {"fault_hits": {"0.0": hits}}
+    first, replica = stage.act.struck[0], stage.act.replica
+    rows = [
+        ServedCopy(first + n, 1, 4000, replica, START_NS, START_NS, -1, action) for n, action in enumerate(actions)
+    ]
+    write_rows(stage.folder.raw_copies(stage.scene.block, replica), rows, ServedCopy)
 
 
 def test_service_faults_are_told_by_id_and_need_no_time_to_prepare(tmp_path: Path) -> None:
@@ -74,6 +76,39 @@ def test_nothing_to_strike_is_said_and_is_no_failure(tmp_path: Path) -> None:
     stage.begin()
     serve(stage, 0, [])
     assert (stage.proof().proven, stage.proof().finding) == (True, "there was no request to strike")
+
+
+SLOW = "{fault: slow, target: server-0, factor: 20, at: 200ms, duration: 500ms}"
+
+
+@pytest.mark.parametrize(
+    ("slowed", "stalled", "healed", "served", "hits", "proven"),
+    [
+        (80, 20, 0, 0, 100, True),
+        (60, 20, 20, 0, 100, True),
+        (0, 100, 0, 0, 100, True),
+        # What stalled without being slowed is in the log just the same, but not among the hits.
+        (0, 100, 0, 0, 0, False),
+        (80, 20, 0, 0, 80, False),
+        (80, 0, 0, 20, 100, False),
+    ],
+)
+def test_a_slowed_copy_that_stalls_as_well_or_is_healed_of_it_was_slowed(
+    tmp_path: Path, slowed: int, stalled: int, healed: int, served: int, hits: int, proven: bool
+) -> None:
+    """Percentages, of the requests that the fault is meant for."""
+    stage = Stage(tmp_path, SLOW, overrides=("service.stall.when=id % 5 == 0", "service.stall.duration=50ms"))
+    stage.begin()
+    meant = len(stage.act.struck)
+    shares = {
+        Action.SLOWED: slowed,
+        Action.STALLED: stalled,
+        Action.HEALED: healed,
+        Action.SERVED: served,
+    }
+    actions = [action for action, percent in shares.items() for _ in range(round(percent * meant / 100))]
+    serve(stage, round(hits * meant / 100), actions[:meant])
+    assert (stage.proof().proven, stage.proof().evidence["expected_primaries"]) == (proven, meant)
 
 
 # --- network --------------------------------------------------------------------------------------------------------

@@ -199,6 +199,7 @@ def test_a_healed_copy_is_still_slow_and_a_stall_by_a_fault_does_not_heal() -> N
     )
     assert [serving.admit(SOURCE, 0, 0) for _ in range(2)] == [(7000, 1, Action.STALLED), (2000, 2, Action.HEALED)]
     assert [serving.admit(SOURCE, 1, 0) for _ in range(2)] == [(6070, 1, Action.STALLED), (1070, 2, Action.STALLED)]
+    assert list(serving.hits) == [2, 2], "whatever else happened to them"
 
 
 def test_warm_up_requests_are_struck_by_no_fault() -> None:

@@ -14,8 +14,13 @@ from orchestrator.run.faults.acts import Act, Proof, asked_of, least_strikes
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import DropRequests, ServiceStall, Slow
 
-#: What the server writes into its log of a copy that it has struck.
-_ACTIONS = {"slow": Action.SLOWED, "stall": Action.STALLED, "drop-requests": Action.DROPPED}
+#: What the server may write into its log of a copy that it has struck. A row has room for one word, and a slowed copy
+#: that also stalls, or is healed of that, is called so; how many were slowed, its count of hits tells.
+_ACTIONS = {
+    "slow": {Action.SLOWED, Action.STALLED, Action.HEALED},
+    "stall": {Action.STALLED},
+    "drop-requests": {Action.DROPPED},
+}
 
 
 class Service:
@@ -39,7 +44,7 @@ class Service:
     def proof(self, act: Act, scene: Scene) -> Proof:
         """The server counted copies that it struck, and its log has them."""
         hits = int(scene.served[act.node]["fault_hits"].get(act.key, 0)) if act.struck else 0
-        logged = [row for row in scene.copies(act) if row.action == _ACTIONS[act.fault.fault]]
+        logged = [row for row in scene.copies(act) if row.action in _ACTIONS[act.fault.fault]]
         if hits:
             act.applied_ns, act.undone_ns = act.planned_ns(scene.start_ns)
         expected = sum(1 for _ in self._meant(act, scene))
