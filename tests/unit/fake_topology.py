@@ -27,6 +27,8 @@ class FakeControl:
 class FakeTopology:
     """Nodes that do as they are told, unless `stubborn`."""
 
+    backend = "netns"
+
     def __init__(self, stubborn: bool = False) -> None:
         self.stubborn = stubborn
         self.controls: dict[str, FakeControl] = {}

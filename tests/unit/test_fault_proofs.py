@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from orchestrator.run.faults.registry import HANDLERS, handler
 from orchestrator.run.faults.scene import LEAD_NS, Scene, carefully
 from orchestrator.scenario import faults as models
 from unit.experiments import faulty
+from unit.fake_topology import FakeTopology
 from unit.fault_stage import PAUSE, START_NS, Clock, Stage, at_ms
 
 
@@ -210,11 +212,17 @@ def test_a_quota_for_the_whole_block_is_there_before_its_first_send(tmp_path: Pa
 STRESS = "{fault: cpu-stress, target: %s, at: 200ms, duration: 100ms}"
 
 
+def host_with(monkeypatch: pytest.MonkeyPatch, processors: int, quota: float | None = None) -> None:
+    """Has this host so many processors, and our control groups such a quota of them, in percent of one."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    monkeypatch.setattr(cpu, "cpu_quota_percent", lambda _: quota)
+
+
 @pytest.mark.parametrize(("cpu_ms", "proven"), [(200, True), (11, True), (9, False), (0, False)])
 def test_burners_must_have_burnt_some_of_what_they_could(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu_ms: int, proven: bool
 ) -> None:
-    monkeypatch.setattr(cpu, "cores", lambda: 2)
+    host_with(monkeypatch, processors=2)
     stage = Stage(tmp_path, STRESS % "server-0")
     stage.begin()
     ((_, fields),) = stage.topology.control("server-0").asked
@@ -224,8 +232,40 @@ def test_burners_must_have_burnt_some_of_what_they_could(
     assert stage.proof().proven == proven
 
 
+@pytest.mark.parametrize(
+    ("quota", "backend", "burners", "at_most_ms", "proven"),
+    [
+        (200, "netns", 2, 200, True),
+        (150, "netns", 2, 150, True),
+        (50, "netns", 1, 50, True),
+        (20_000, "netns", 64, 6400, False),
+        (None, "netns", 64, 6400, False),
+        (200, "docker", 64, 6400, False),
+    ],
+)
+def test_of_a_quota_that_holds_for_the_nodes_burners_can_have_no_more(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    quota: float | None,
+    backend: str,
+    burners: int,
+    at_most_ms: int,
+    proven: bool,
+) -> None:
+    """45 ms are little of what a host of 64 processors has, and much of what is left of them."""
+    host_with(monkeypatch, 64, quota)
+    monkeypatch.setattr(FakeTopology, "backend", backend)
+    stage = Stage(tmp_path, STRESS % "server-0")
+    stage.begin()
+    ((_, fields),) = stage.topology.control("server-0").asked
+    assert fields["strikes"][0]["burners"] == burners
+    stage.told("server-0", **at_ms(200, 300), proof={"burners": burners, "cpu_ns": 45 * NS_PER_MS})
+    stage.undo()
+    assert (stage.proof().proven, stage.proof().evidence["at_most_ns"]) == (proven, at_most_ms * NS_PER_MS)
+
+
 def test_burners_of_other_nodes_and_quotas_take_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "cores", lambda: 2)
+    host_with(monkeypatch, processors=2)
     quota = "{fault: cpu-quota, target: client, percent: 10%}"
     stage = Stage(tmp_path, STRESS % "everything", quota)
     stresses = [act for act in stage.scene.acts if act.fault.fault == "cpu-stress"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import Any
 
+from orchestrator.host.facts.tree import Tree
+from orchestrator.host.facts.virtualisation import cpu_quota_percent
 from orchestrator.run.faults.acts import Act, Proof, overlap
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
@@ -17,14 +20,24 @@ LEAST_BURNT = 0.05
 UNUSED = "the node never used up its share"
 
 
-def cores() -> int:
-    """The processors that nodes have: those of this process, since nodes are started by it or share the host."""
-    return len(os.sched_getaffinity(0))
+def processors(backend: str) -> float:
+    """The processors that nodes have: those that this process may use, or as much of them as a quota leaves.
+
+    A quota of our control groups holds for the nodes in network namespaces too, which this process starts; but not
+    for containers, which an engine starts, and whose own host's quota nobody inside can see.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    quota = cpu_quota_percent(Tree()) if backend == "netns" else None
+    return allowed if quota is None else min(allowed, quota / 100)
 
 
-def burners_of(stress: Fault) -> int:
-    """How many processes burn on each node that `stress` strikes; none for other faults."""
-    return stress.per_core * cores() if isinstance(stress, CpuStress) else 0
+def burners_of(stress: Fault, available: float) -> int:
+    """How many processes burn on each node that `stress` strikes, given the processors; none for other faults.
+
+    Under a quota they are as many as on a host with so many cores. One on each core that the quota spreads over would
+    use it up in a moment, and then everybody would stand still for the rest of each period, which is another fault.
+    """
+    return stress.per_core * max(1, math.ceil(available)) if isinstance(stress, CpuStress) else 0
 
 
 class Stress:
@@ -32,7 +45,7 @@ class Stress:
 
     def apply(self, act: Act, scene: Scene) -> None:
         """Arranges it."""
-        scene.strike(act, burners=burners_of(act.fault))
+        scene.strike(act, burners=burners_of(act.fault, processors(scene.topology.backend)))
 
     def undo(self, act: Act, scene: Scene) -> None:
         """Ends them."""
@@ -55,15 +68,18 @@ class Stress:
     @staticmethod
     def at_most_ns(act: Act, scene: Scene) -> int:
         """The processor time that the act's burners can have got beside those of other acts of the block."""
-        others = sum(burners_of(other.fault) for other in scene.acts if other is not act and overlap(act, other))
-        burners, processors = burners_of(act.fault), float(cores())
-        share = min(burners, processors * burners / (burners + others))
+        available = processors(scene.topology.backend)
+        burners = burners_of(act.fault, available)
+        others = sum(
+            burners_of(other.fault, available) for other in scene.acts if other is not act and overlap(act, other)
+        )
+        share = min(burners, available * burners / (burners + others))
         quotas = [
             other.fault.percent / 100
             for other in scene.acts
             if isinstance(other.fault, CpuQuota) and other.node == act.node and overlap(act, other)
         ]
-        return max(1, round(min(share, *quotas, processors) * ((act.undone_ns or 0) - (act.applied_ns or 0))))
+        return max(1, round(min(share, *quotas, available) * ((act.undone_ns or 0) - (act.applied_ns or 0))))
 
 
 class Quota:
