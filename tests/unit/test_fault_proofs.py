@@ -190,6 +190,39 @@ def test_a_freeze_in_force_is_undone_at_once(tmp_path: Path, clock: Clock) -> No
     assert stage.proof().proven  # the end of the block cut it off
 
 
+class Interrupted(BaseException):
+    """Somebody pressed Ctrl-C."""
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "undo"),
+    [
+        ("{fault: freeze, target: server-0, at: 5ms, duration: 500ms}", "thaw"),
+        ("{fault: cpu-quota, target: server-0, at: 5ms, duration: 500ms, percent: 50%}", "limit_cpu"),
+    ],
+)
+def test_an_undo_that_is_interrupted_is_done_when_asked_for_again(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, fault: str, undo: str, before: bool
+) -> None:
+    stage = clock.live(Stage(tmp_path, fault))
+    undone = getattr(FakeTopology, undo)
+
+    def interrupted(*arguments: object) -> None:
+        if not before:
+            undone(*arguments)
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeTopology, undo, interrupted)
+        with pytest.raises(Interrupted):
+            stage.undo()
+    assert stage.act.is_on
+    stage.undo()
+    assert not stage.act.is_on
+    assert (stage.topology.frozen_nodes, stage.topology.limits.get("server-0")) == (set(), None)
+
+
 def test_a_quota_that_nobody_used_up_is_no_proof(tmp_path: Path, clock: Clock) -> None:
     quota = "{fault: cpu-quota, target: client, at: 5ms, duration: 30ms, percent: 50%}"
     assert clock.live(Stage(tmp_path, quota)).proof().finding == "throttled in 3 periods"

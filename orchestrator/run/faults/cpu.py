@@ -102,8 +102,10 @@ class Quota:
     def undo(self, act: Act, scene: Scene) -> None:
         """Lifts it where it is on."""
         if act.is_on:
-            act.undone_ns = time.monotonic_ns()
+            undone_ns = time.monotonic_ns()
             scene.topology.limit_cpu(act.node, None)
+            # Noted after it is done: an interrupt in between must find something to undo.
+            act.undone_ns = undone_ns
             act.evidence["nr_throttled_after"] = scene.topology.throttled(act.node)
 
     def proof(self, act: Act, scene: Scene) -> Proof:

@@ -64,8 +64,10 @@ class Freeze:
         if not act.is_on:
             return
         act.evidence["frozen_at_the_end"] = scene.topology.frozen(act.node)
-        act.undone_ns = time.monotonic_ns()
+        undone_ns = time.monotonic_ns()
         scene.topology.thaw(act.node)
+        # Noted after it is done: an interrupt in between must find something to undo.
+        act.undone_ns = undone_ns
         act.evidence["frozen_afterwards"] = scene.topology.frozen(act.node)
 
     def proof(self, act: Act, scene: Scene) -> Proof:
