@@ -32,7 +32,8 @@ def locate(name: str) -> Path:
     sources = sorted(
         [*_SOURCES.glob("*.c"), *_SOURCES.glob("*.h"), _SOURCES / "Makefile"], key=lambda path: path.name
     )
-    if hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest() != stamp.read_text().strip():
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    if digest != stamp.read_text(encoding="utf-8").strip():
         raise ControlError(f"{program} was compiled from other sources than these; {_REMEDY}")
     return program
 

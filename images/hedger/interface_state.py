@@ -43,8 +43,8 @@ def interface_state(interface: str) -> Message:
         "name": interface,
         "offloads": offloads(interface),
         "qdiscs": qdiscs(interface),
-        "statistics": device_statistics(Path("/proc/net/dev").read_text(), interface),
-        "udp": udp_counters(Path("/proc/net/snmp").read_text()),
+        "statistics": device_statistics(Path("/proc/net/dev").read_text(encoding="utf-8"), interface),
+        "udp": udp_counters(Path("/proc/net/snmp").read_text(encoding="utf-8")),
     }
 
 

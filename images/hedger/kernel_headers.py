@@ -84,7 +84,7 @@ def _write_tree(root: Path) -> None:
         (root / empty).mkdir(parents=True)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
     for header in (_USR_INCLUDE / "linux").iterdir():
         link = root / "include/uapi/linux" / header.name
         if not link.exists():

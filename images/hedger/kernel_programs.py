@@ -118,14 +118,17 @@ class Settings:
 def inline_sources(path: Path) -> str:
     """`path` with its own headers (`#include "…"`) put in place: bcc rewrites map accesses in one text only."""
     return re.sub(
-        r'^#include "([^"]+)"$', lambda match: inline_sources(path.parent / match[1]), path.read_text(), flags=re.M
+        r'^#include "([^"]+)"$',
+        lambda match: inline_sources(path.parent / match[1]),
+        path.read_text(encoding="utf-8"),
+        flags=re.M,
     )
 
 
 @cache
 def counter_names() -> tuple[str, ...]:
     """The counters in the kernel's order, as bpf/counters.h lists them."""
-    text = (BPF_SOURCES / "counters.h").read_text()
+    text = (BPF_SOURCES / "counters.h").read_text(encoding="utf-8")
     lists = dict(re.findall(r"#define (PARSE_REASONS|COUNTERS)\(X\)((?:.*\\\n)+.*)", text))
     reasons, counters = (re.findall(r"X\((\w+),", lists[name]) for name in ("PARSE_REASONS", "COUNTERS"))
     return (*counters, *(f"out_{name}" for name in reasons), *(f"in_{name}" for name in reasons))

@@ -97,7 +97,7 @@ def _records(journal: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each record with its line number; a last line that the run was killed in the middle of is none."""
     if not journal.exists():
         return
-    lines = journal.read_text().splitlines()
+    lines = journal.read_text(encoding="utf-8").splitlines()
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)

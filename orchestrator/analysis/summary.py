@@ -68,7 +68,9 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
 
 def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
     """Write `summary` as summary.json, and give it to the owner of the results folder."""
-    folder.summary.write_text(json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    folder.summary.write_text(
+        json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    )
     folder.give_to_owner()
 
 

@@ -51,7 +51,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     Raises RunError where it cannot be read, for which `remedy` is good, and where its format came later.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}", remedy) from error
     if not isinstance(content, dict):

@@ -129,7 +129,7 @@ def write_checksums(folder: RunFolder) -> None:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             lines.append(f"{digest}  {path.relative_to(folder.path)}\n")
-    folder.checksums.write_text("".join(lines))
+    folder.checksums.write_text("".join(lines), encoding="utf-8")
     folder.give_to_owner()
 
 

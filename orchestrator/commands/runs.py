@@ -88,7 +88,7 @@ def show(
         summary = read_json(folder.summary, f"orchestrator analyze {folder.path} makes it anew")
         publication.summary = summary
         if as_json:
-            typer.echo(folder.summary.read_text(), nl=False)
+            typer.echo(folder.summary.read_text(encoding="utf-8"), nl=False)
         else:
             print_summary(summary)
 

@@ -46,7 +46,7 @@ def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
 
     Every group of the second version can be frozen, whichever controllers there are.
     """
-    text = Path("/proc/self/mountinfo").read_text() if mountinfo is None else mountinfo
+    text = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if mountinfo is None else mountinfo
     found: dict[tuple[int, frozenset[str]], Hierarchy] = {}
     for line in text.splitlines():
         mount, _, kind = line.partition(" - ")
@@ -221,7 +221,7 @@ def _write_frozen(directory: Path, frozen: bool) -> None:
 
 def _is_frozen(directory: Path) -> bool:
     if (directory / "freezer.state").exists():
-        return (directory / "freezer.state").read_text().strip() == "FROZEN"
+        return (directory / "freezer.state").read_text(encoding="utf-8").strip() == "FROZEN"
     return _pairs(directory / "cgroup.events").get("frozen") == "1"
 
 
@@ -253,11 +253,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def _words(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
+    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    lines = (line.split(maxsplit=1) for line in path.read_text().splitlines())
+    lines = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())
     return {words[0]: words[1] for words in lines if len(words) == 2}
 
 

@@ -21,7 +21,7 @@ class Journal:
     """Appends records to `path`; `monotonic_ns` of each is CLOCK_MONOTONIC."""
 
     def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("a", buffering=1)
+        self._file: TextIO = path.open("a", buffering=1, encoding="utf-8")
         if not self._file.tell():
             self._write({"event": "begin", "schema": SCHEMAS[path.name]})
 
@@ -47,7 +47,7 @@ def undos(path: Path) -> Iterator[dict[str, Any]]:
     Raises RunError, before there is anything undone, where a later version wrote it in a format of its own.
     """
     records = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:

@@ -88,7 +88,7 @@ class LiveRun:
     def owner(self) -> int | None:
         """The process that holds the lock, as it wrote it there; None where it did not get that far, or is gone."""
         try:
-            text = (self.path / _LOCK).read_text().strip()
+            text = (self.path / _LOCK).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return None
         return int(text) if text.isdigit() else None

@@ -18,7 +18,7 @@ from orchestrator.report.page import LATENCIES, Page, gather
 
 def write_report(folder: RunFolder) -> None:
     """Write report.html of the run in `folder`; RunError where the folder lacks what it shows."""
-    folder.report.write_text(render(gather(folder)))
+    folder.report.write_text(render(gather(folder)), encoding="utf-8")
     folder.give_to_owner()
 
 

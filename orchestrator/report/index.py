@@ -12,6 +12,8 @@ from orchestrator.report.html import environment
 def write_index(results: Path) -> Path:
     """Write index.html into `results` and return its path."""
     path = results / "index.html"
-    path.write_text(environment().get_template("index.html.j2").render(entries=entries(results)[::-1]))
+    path.write_text(
+        environment().get_template("index.html.j2").render(entries=entries(results)[::-1]), encoding="utf-8"
+    )
     take_owner(path, results)
     return path

@@ -130,7 +130,7 @@ def gather(folder: RunFolder) -> Page:
         strikes=list(_strikes(folder)),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
         command=command(manifest),
-        scenario_text=folder.scenario.read_text(),
+        scenario_text=folder.scenario.read_text(encoding="utf-8"),
         environment=list(_environment(manifest)),
         meanwhile=meanwhile(manifest),
     )
@@ -181,7 +181,7 @@ def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Pictu
         path = folder.plots / f"{stem}.svg"
         if path.exists():
             about = title if arm is None else f"{title}: {arm}"
-            yield Picture(stem, about, caption, inline(path.read_text(), stem, f"{about}. {caption}"))
+            yield Picture(stem, about, caption, inline(path.read_text(encoding="utf-8"), stem, f"{about}. {caption}"))
 
 
 def _strikes(folder: RunFolder) -> Iterator[Strike]:

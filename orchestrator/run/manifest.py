@@ -90,7 +90,9 @@ class Manifest:
         self.set(status=status, finished_at=_now())
 
     def _write(self) -> None:
-        self._folder.manifest.write_text(json.dumps(self._content, indent=1, ensure_ascii=False) + "\n")
+        self._folder.manifest.write_text(
+            json.dumps(self._content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 def _place(block: Block) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Run:
         cleared = clear_dead_runs()
         if cleared:
             self._watcher.say(f"cleaned up after runs that died: {', '.join(cleared)}")
-        self.folder.scenario.write_text(self._experiment.dump())
+        self.folder.scenario.write_text(self._experiment.dump(), encoding="utf-8")
         self.folder.log.touch()
         manifest = Manifest(self.folder, self._experiment, backend)
         journal = Journal(self.folder.journal)

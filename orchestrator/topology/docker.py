@@ -244,7 +244,7 @@ class DockerTopology:
         return "; ".join(text.decode(errors="replace").splitlines())
 
     def _keep_logs(self) -> None:
-        with self._folder.log.open("a") as log:
+        with self._folder.log.open("a", encoding="utf-8") as log:
             for node, container in self._containers.items():
                 try:
                     text: bytes = container.logs(since=self._since_s)

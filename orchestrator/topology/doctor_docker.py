@@ -89,7 +89,7 @@ def _mtu(client: DockerClient) -> Check:
     device = _uplink()
     if device is None:
         return Check("bridge MTU", State.OK, f"{bridge}, no uplink")
-    uplink = int((Path("/sys/class/net") / device / "mtu").read_text())
+    uplink = int((Path("/sys/class/net") / device / "mtu").read_text(encoding="utf-8"))
     remedy = f'"mtu": {uplink} in /etc/docker/daemon.json, or dockerd --mtu {uplink}'
     return _verdict("bridge MTU", bridge <= uplink, f"{bridge}, uplink {device} {uplink}", remedy)
 

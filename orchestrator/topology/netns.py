@@ -214,7 +214,7 @@ class NetnsTopology:
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
     def _words(self, node: str) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()
+        lines = self._log.read_text(errors="replace", encoding="utf-8").splitlines()
         return "; ".join(line for line in lines if line.startswith(f"{node.partition('-')[0]}: "))
 
     @staticmethod

@@ -55,7 +55,7 @@ def cpu_pressure_us() -> int | None:
     account of it.
     """
     try:
-        lines = _CPU_PRESSURE.read_text().splitlines()
+        lines = _CPU_PRESSURE.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     some = next((line for line in lines if line.startswith("some ")), None)

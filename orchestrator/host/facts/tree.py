@@ -15,7 +15,7 @@ class Tree:
     def text(self, path: str) -> str | None:
         """What the file at `path` (without a leading slash) says, stripped; None where it says nothing."""
         try:
-            return (self.root / path).read_text(errors="replace").strip() or None
+            return (self.root / path).read_text(errors="replace", encoding="utf-8").strip() or None
         except OSError:
             return None
 

@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     make_folder(folder)
     tails = list(_tails(comparison, runs, folder))
     page = folder / PAGE
-    page.write_text(render(comparison, tails))
+    page.write_text(render(comparison, tails), encoding="utf-8")
     for path in (page, *(folder / f"{tail.name}.{kind}" for tail in tails for kind in ("png", "svg"))):
         take_owner(path, folder)
     return page
@@ -63,7 +63,7 @@ def _tails(comparison: Comparison, runs: Sequence[RunData], folder: Path) -> Ite
         figure = compared_ccdf(runs, [_arm(run, arm) for run in runs], comparison.strategies(arm), names)
         save(folder, name, figure)
         title = f"The tails{'' if arm is None else f' of {arm}'}. {_CAPTION}"
-        yield Tail(arm, name, inline((folder / f"{name}.svg").read_text(), name, title))
+        yield Tail(arm, name, inline((folder / f"{name}.svg").read_text(encoding="utf-8"), name, title))
 
 
 def _arm(run: RunData, name: str | None) -> ArmData:

@@ -52,7 +52,7 @@ def read_source(folder: RunFolder) -> Source:
 
 def _scenario(folder: RunFolder) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(folder.scenario.read_text())
+        content = yaml.safe_load(folder.scenario.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise RunError(f"{folder.scenario} cannot be read: {error}", "is this the folder of a run?") from error
     return content if isinstance(content, dict) else {}
