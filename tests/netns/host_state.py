@@ -1,23 +1,28 @@
-"""A picture of what runs and hedgers may change on a host, to compare before and after."""
+"""A picture of what runs and hedgers may change on a host, to compare before and after.
+
+Only what bears their names and marks is in it: others on the host come and go as they please.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
-import struct
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from delay_link import LINK_PREFIX, QDISC_HANDLE
+from netem_faults import HANDLE as NETEM_HANDLE
+from netns.bpf_objects import Kind, objects
 from orchestrator.host.cgroups import hierarchies
 
-_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
-_BPF_PROG_GET_NEXT_ID, _BPF_MAP_GET_NEXT_ID = 11, 12
-_SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later, other users of the host in their time
+_SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later
 _POLL_S = 0.05
+#: Of our qdiscs: the delay line's, and netem's root with the qdiscs of its fifteen classes.
+_HANDLES = {QDISC_HANDLE, *range(NETEM_HANDLE, NETEM_HANDLE + 16)}
 
 
 @dataclass(frozen=True)
@@ -42,14 +47,11 @@ class HostState:
 def host_state() -> HostState:
     """What there is now."""
     return HostState(
-        namespaces=_names("/run/netns"),
-        links=_names("/sys/class/net"),
-        qdiscs=frozenset(
-            f"{qdisc['dev']} {qdisc['kind']} {qdisc.get('handle')}"
-            for qdisc in json.loads(subprocess.check_output(["tc", "-json", "qdisc", "show"]))
-        ),
-        programs=_bpf_ids(_BPF_PROG_GET_NEXT_ID),
-        maps=_bpf_ids(_BPF_MAP_GET_NEXT_ID),
+        namespaces=_marked(_names("/run/netns")),
+        links=_marked(_names("/sys/class/net")),
+        qdiscs=frozenset(_qdiscs()),
+        programs=objects(Kind.PROGRAM),
+        maps=objects(Kind.MAP),
         live_runs=_names("/run/hedgerow"),
         processes=_hedgerow_processes(),
         control_groups=frozenset(
@@ -88,6 +90,18 @@ def _names(directory: str) -> frozenset[str]:
     return frozenset(entry.name for entry in path.iterdir()) if path.is_dir() else frozenset()
 
 
+def _marked(names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith(LINK_PREFIX))
+
+
+def _qdiscs() -> Iterator[str]:
+    """Those on our links, those with our handles, and wherever programs can be attached: that has no name."""
+    for qdisc in json.loads(subprocess.check_output(["tc", "-json", "qdisc", "show"])):
+        handle = int(qdisc["handle"].rstrip(":") or "0", 16)
+        if qdisc["kind"] == "clsact" or handle in _HANDLES or qdisc["dev"].startswith(LINK_PREFIX):
+            yield f"{qdisc['dev']} {qdisc['kind']} {qdisc['handle']}"
+
+
 def _hedgerow_processes() -> frozenset[int]:
     found = set()
     for entry in Path("/proc").iterdir():
@@ -101,18 +115,3 @@ def _hedgerow_processes() -> frozenset[int]:
             ):
                 found.add(int(entry.name))
     return frozenset(found)
-
-
-def _bpf_ids(command: int) -> frozenset[int]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = _BPF_SYSCALL[os.uname().machine]
-    ids: set[int] = set()
-    attributes = bytearray(16)
-    buffer = (ctypes.c_char * 16).from_buffer(attributes)
-    current = 0
-    while True:
-        struct.pack_into("II", attributes, 0, current, 0)
-        if libc.syscall(number, command, buffer, 16) != 0:
-            return frozenset(ids)
-        current = struct.unpack_from("I", attributes, 4)[0]
-        ids.add(current)

@@ -1,0 +1,88 @@
+"""Programs and maps in the kernel that bear the names of the hedger's, whoever loaded them and whoever holds them.
+
+What others on the host load meanwhile, as systemd does for its units, is none of ours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import struct
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+
+from kernel_programs import BPF_SOURCES
+
+_BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
+_BPF_OBJ_GET_INFO_BY_FD = 15
+_TOLD_SIZE = 256  #: of information about an object: more than is asked for
+NAME_SIZE = 16  #: with the zero at its end
+_PROGRAM = re.compile(r"^int (\w+)\(struct __sk_buff \*skb\)", re.M)
+_MAP = re.compile(r'^BPF_\w+\((?:"\w+", [^,]+, [^,]+, )?(\w+)', re.M)
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class Kind(Enum):
+    """A kind of object: its commands of bpf(2), and where its name stands in what the kernel tells (linux/bpf.h)."""
+
+    PROGRAM = (11, 13, 64)
+    MAP = (12, 14, 24)
+
+    def __init__(self, get_next_id: int, open_by_id: int, name_offset: int) -> None:
+        self.get_next_id, self.open_by_id, self.name_offset = get_next_id, open_by_id, name_offset
+
+
+@cache
+def names(kind: Kind) -> frozenset[str]:
+    """What those of the hedger are called in the kernel, which keeps fifteen characters, by the C sources."""
+    if kind is Kind.PROGRAM:
+        found = _PROGRAM.findall((BPF_SOURCES / "hedger.c").read_text())
+    else:
+        found = _MAP.findall((BPF_SOURCES / "maps.h").read_text())
+    return frozenset(name[: NAME_SIZE - 1] for name in found)
+
+
+def objects(kind: Kind) -> frozenset[int]:
+    """The ids of those that bear one of these names."""
+    return frozenset(id_ for id_ in _all_ids(kind) if _name(kind, id_) in names(kind))
+
+
+def bpf(command: int, attributes: bytes) -> int:
+    """bpf(2): a descriptor or 0; OSError where the kernel refuses it."""
+    return _bpf(command, bytearray(attributes))
+
+
+def _all_ids(kind: Kind) -> Iterator[int]:
+    current = 0
+    while True:
+        attributes = bytearray(struct.pack("III4x", current, 0, 0))
+        try:
+            _bpf(kind.get_next_id, attributes)
+        except FileNotFoundError:
+            return
+        current = struct.unpack_from("I", attributes, 4)[0]
+        yield current
+
+
+def _name(kind: Kind, id_: int) -> str | None:
+    try:
+        descriptor = bpf(kind.open_by_id, struct.pack("III4x", id_, 0, 0))
+    except FileNotFoundError:  # gone meanwhile
+        return None
+    try:
+        told = ctypes.create_string_buffer(_TOLD_SIZE)
+        bpf(_BPF_OBJ_GET_INFO_BY_FD, struct.pack("IIQ", descriptor, _TOLD_SIZE, ctypes.addressof(told)))
+    finally:
+        os.close(descriptor)
+    return told.raw[kind.name_offset :][:NAME_SIZE].partition(b"\0")[0].decode()
+
+
+def _bpf(command: int, attributes: bytearray) -> int:
+    buffer = (ctypes.c_char * len(attributes)).from_buffer(attributes)
+    answer = int(_LIBC.syscall(_BPF_SYSCALL[os.uname().machine], command, buffer, len(attributes)))
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"bpf command {command}: {os.strerror(number)}")
+    return answer
