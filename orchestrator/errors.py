@@ -35,7 +35,7 @@ class HedgerowError(Exception):
         if exit_code is not None:
             self.exit_code = exit_code
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, dict[str, object]]:
         """The object that `--json` prints; `code` is the command's exit code."""
         return {"error": {"code": int(self.exit_code), "message": self.message, "remedy": self.remedy}}
 
@@ -51,17 +51,23 @@ class Problem:
     """One thing wrong with a scenario.
 
     `where` is "FILE:LINE" (or the `--set` option that brought the value), `key` the dotted path, empty where the
-    problem is the file itself.
+    problem is the file itself; `about` is the id of what the key belongs to, where that has one.
     """
 
     where: str
     key: str
     message: str
     remedy: str = ""
+    about: str = ""
 
     def __str__(self) -> str:
-        text = ": ".join(part for part in (self.where, self.key, self.message) if part)
+        key = f"{self.key} ({self.about})" if self.about else self.key
+        text = ": ".join(part for part in (self.where, key, self.message) if part)
         return f"{text}; {self.remedy}" if self.remedy else text
+
+    def as_json(self) -> dict[str, str]:
+        """The problem as one of `problems` in an error."""
+        return {"where": self.where, "key": self.key, "message": self.message, "remedy": self.remedy}
 
 
 class ScenarioError(HedgerowError):
@@ -72,6 +78,10 @@ class ScenarioError(HedgerowError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def as_json(self) -> dict[str, dict[str, object]]:
+        """As of any error, with the problems one by one beside the message that holds them all."""
+        return {"error": {**super().as_json()["error"], "problems": [problem.as_json() for problem in self.problems]}}
 
 
 class PrerequisiteError(HedgerowError):

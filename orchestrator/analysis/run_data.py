@@ -69,7 +69,7 @@ class RunData:
 
 def read_run(folder: RunFolder) -> RunData:
     """All that `folder` tells; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
-    experiment = load_experiment(folder.scenario)
+    experiment = load_experiment(folder.scenario, recorded=True)
     samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
     blocks = [columns["block"] for strategies in samples.values() for columns in strategies.values()]
     if not blocks:

@@ -28,7 +28,7 @@ def evaluate(folder: RunFolder, report: bool) -> dict[str, Any]:
     from orchestrator.collect.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():
-        experiment = load_experiment(folder.scenario)
+        experiment = load_experiment(folder.scenario, recorded=True)
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
     summary = summarise(folder)

@@ -14,6 +14,7 @@ from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.plan.exposure import concerned_ids
 from orchestrator.plan.sample_size import Judgement, judgeable
 from orchestrator.plan.timeline import Occurrence, timeline
+from orchestrator.scenario.checks import needs_netem
 from orchestrator.scenario.experiment import Arm, Experiment
 
 #: Occurrences of one fault that are listed for people; the rest are counted.
@@ -46,6 +47,11 @@ def as_json(experiment: Experiment, plan: Plan) -> dict[str, Any]:
             }
             for judgement in judgeable(experiment, plan)
         ],
+        "needs_netem": [
+            {"arm": arm.name, "key": ".".join(map(str, path)), "message": message, "remedy": remedy}
+            for arm in experiment.arms
+            for path, message, remedy in needs_netem(arm.scenario)
+        ],
     }
 
 
@@ -73,6 +79,10 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
     if judgements:
         yield from ("", "claims: is the sample large enough to judge them?")
         yield from _claims(judgements)
+    warnings = list(_warnings(experiment))
+    if warnings:
+        yield from ("", "needs netem: more than HTB lanes carry, so that a host without netem refuses to run it")
+        yield from warnings
 
 
 def _size(name: str, arm: Arm) -> str:
@@ -164,6 +174,13 @@ def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, Any]:
         "until_ns": occurrence.until_ns,
         "requests": _counts(arm, plan, occurrence),
     }
+
+
+def _warnings(experiment: Experiment) -> Iterator[str]:
+    for arm in experiment.arms:
+        for _, message, remedy in needs_netem(arm.scenario):
+            of_arm = "" if arm.name is None else f"{arm.name}: "
+            yield f"  {of_arm}{message}; {remedy}"
 
 
 def _seconds(duration_ns: int) -> str:

@@ -116,7 +116,7 @@ def gather(folder: RunFolder) -> Page:
     """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
     remedy = f"orchestrator analyze {folder.path} makes it anew"
     summary, manifest = read_json(folder.summary, remedy), read_json(folder.manifest, remedy)
-    experiment = load_experiment(folder.scenario)
+    experiment = load_experiment(folder.scenario, recorded=True)
     parts = list(_parts(folder, summary))
     drawn = {picture.name for part in parts for picture in part.pictures}
     return Page(

@@ -23,15 +23,18 @@ from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
 Complaint = tuple[tuple[str | int, ...], str, str]
 
 
-def complaints(scenario: Scenario) -> list[Complaint]:
-    """Everything about the relations between `scenario`'s keys that keeps it from being run or judged."""
+def complaints(scenario: Scenario, *, recorded: bool = False) -> list[Complaint]:
+    """Everything about the relations between `scenario`'s keys that keeps it from being run or judged.
+
+    `recorded`: it has been run; its claims may be ones that this version would not begin with.
+    """
     return [
         *_strategies(scenario),
         *_blocks(scenario),
         *_times(scenario),
         *_payload(scenario),
         *_stalls(scenario),
-        *claim_complaints(scenario),
+        *claim_complaints(scenario, recorded=recorded),
         *fault_complaints(scenario),
         *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
     ]
@@ -41,13 +44,19 @@ def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
     """Refuse a run whose highest request rate the chosen `delay_line` ("netem", "htb"), or the fault `delay`, which
     has one of its own of that kind, cannot carry.
 
-    `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means.
+    `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means, which
+    `plan` warns of (`needs_netem`).
     Raises ScenarioError (exit code 2) with the numbers and the remedy.
     """
     if delay_line == "htb":
         problems = [Problem("", ".".join(map(str, path)), text, remedy) for path, text, remedy in _lanes(scenario)]
         if problems:
             raise ScenarioError(problems)
+
+
+def needs_netem(scenario: Scenario) -> list[Complaint]:
+    """What a run will be refused for where `delay_line: auto` comes to mean htb, which only the host can tell."""
+    return list(_lanes(scenario)) if scenario.hedging.delay_line == "auto" else []
 
 
 def highest_rate_per_s(scenario: Scenario) -> float:

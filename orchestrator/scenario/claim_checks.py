@@ -1,4 +1,8 @@
-"""Whether a scenario's claims speak of what it has: its strategies, its arms, figures that can have a value."""
+"""Whether a scenario's claims speak of what it has: its strategies, its arms, figures that can have a value.
+
+Of a run that is over (`recorded`) only the names are checked: it began under a version that had nothing against its
+claims, and a figure without a value is one that its summary has as null.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ _NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged
 _NEEDS_SCHEDULE = ("send_lateness_p50", "send_lateness_p99")
 
 
-def claim_complaints(scenario: Scenario) -> Iterator[Complaint]:
+def claim_complaints(scenario: Scenario, *, recorded: bool = False) -> Iterator[Complaint]:
     """What keeps the claims that `scenario` makes within itself, and its published figures, from being judged."""
     seen: set[str] = set()
     for index, claim in enumerate(scenario.claims):
@@ -23,7 +27,7 @@ def claim_complaints(scenario: Scenario) -> Iterator[Complaint]:
             yield ("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own"
         seen.add(claim.id)
         if not claim.names_arms:
-            yield from _about(index, claim, {None: scenario})
+            yield from _about(index, claim, {None: scenario}, recorded)
     for strategy in scenario.published:
         if strategy not in scenario.strategies:
             known = ", ".join(scenario.strategies)
@@ -45,21 +49,26 @@ def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Complai
                 yield ("claims", index, "id"), f"{claim.id} is also a claim across arms", "give it another id"
 
 
-def claims_across_arms(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Complaint]:
+def claims_across_arms(
+    base: Scenario, arms: Mapping[str, Scenario], *, recorded: bool = False
+) -> Iterator[Complaint]:
     """What keeps the claims of `base` that name arms from being judged."""
     for index, claim in enumerate(base.claims):
         if claim.names_arms:
-            yield from _about(index, claim, arms)
+            yield from _about(index, claim, arms, recorded)
 
 
-def _about(index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None, Scenario]) -> Iterator[Complaint]:
+def _about(
+    index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None, Scenario], recorded: bool
+) -> Iterator[Complaint]:
     path = ("claims", index, "expect")
     scenarios: dict[str | None, Scenario] = dict(arms.items())
     for call in parse_claim(claim.expect).calls():
         where = f"column {call.column}: "
         scenario = scenarios.get(call.arm)
         if scenario is not None:
-            yield from ((path, where + message, remedy) for message, remedy in _about_call(call, scenario))
+            found = [*_about_strategy(call, scenario), *(() if recorded else _about_value(call, scenario))]
+            yield from ((path, where + message, remedy) for message, remedy in found)
         elif call.arm is None:
             remedy = f"write e.g. {call.function}({call.strategy}@{next(iter(arms))})"
             yield path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
@@ -67,16 +76,23 @@ def _about(index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None
             yield path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
 
 
-def _about_call(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _about_strategy(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
     place = "this scenario" if call.arm is None else f"arm {call.arm}"
     if call.strategy not in scenario.strategies:
         yield f"{call.strategy} is not a strategy of {place}", f"listed here: {', '.join(scenario.strategies)}"
-    elif call.strategy == "baseline" and call.function in _NEEDS_HEDGES:
+
+
+def _about_value(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
+    if call.strategy == "baseline" and call.strategy in scenario.strategies and call.function in _NEEDS_HEDGES:
         yield f"{call.text} never has a value, baseline sends no hedges", "name another strategy"
     if call.function == "stalled_hedged" and not _stalls(scenario):
         yield f"{call.text} never has a value, nothing stalls", "add service.stall"
     if call.function in _NEEDS_SCHEDULE and not scenario.is_open:
         yield f"{call.text} never has a value, closed arrivals have no schedule", "use open arrivals"
+    if call.function == "win_rate" and scenario.hedging.copy_id is None and scenario.hedging.target == "same":
+        mark = scenario.hedging.request_id.response
+        remedy = f"add hedging.copy_id: {{offset: {mark.offset + mark.length}}}, or use hedging.target: other"
+        yield f"{call.text} never has a value, nothing tells which copy a response answers", remedy
 
 
 def _stalls(scenario: Scenario) -> bool:

@@ -20,6 +20,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from hedgerow_node.units import parse_duration_ns
+from orchestrator.scenario.spelling import meant
 
 MAX_LENGTH = 500
 MAX_DEPTH = 32
@@ -296,7 +297,11 @@ class _Parser:
                 return _Token("end", "", column)
             match = _TOKEN.match(self._text, self._position)
             if match is None:
-                raise ClaimError(column, f"{self._text[self._position]!r} means nothing here")
+                message, remedy = (
+                    f"{self._text[self._position]!r} means nothing here",
+                    meant(self._text[self._position :]),
+                )
+                raise ClaimError(column, f"{message}; {remedy}" if remedy else message)
             self._position = match.end()
             if match["space"]:
                 continue

@@ -147,8 +147,7 @@ def put(document: Document, keys: Sequence[str], value: Any, place: str, written
         part: str | int = key
         if isinstance(parent, list):
             if not key.isdecimal() or int(key) >= len(parent):
-                remedy = f"write a number from 0 to {len(parent) - 1}" if parent else "it is empty"
-                raise NoPlaceError(path, f"has no item {key}", remedy)
+                raise NoPlaceError(path, f"has no item {key}", _items(path, len(parent)))
             part = int(key)
         elif not isinstance(parent, dict):
             raise NoPlaceError(path, "is a single value, it has no keys", "write the whole mapping instead")
@@ -165,6 +164,13 @@ def put(document: Document, keys: Sequence[str], value: Any, place: str, written
     if written is not None:
         document.written[path] = written
     return path
+
+
+def _items(path: KeyPath, count: int) -> str:
+    """Which items the list at `path` has."""
+    if count > 1:
+        return f"write a number from 0 to {count - 1}"
+    return f"the only item is {'.'.join(map(str, path))}.0" if count else "it is empty"
 
 
 class _Reader:

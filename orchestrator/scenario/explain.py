@@ -50,6 +50,9 @@ _EXAMPLES = {
 _DISCRIMINATORS = ("fault", "mode")
 
 
+Complaint = tuple[KeyPath, str, str]
+
+
 class _Location(NamedTuple):
     """Where an error is: its path in the file, the section that holds its last key, and what stands there.
 
@@ -62,7 +65,21 @@ class _Location(NamedTuple):
     annotation: Any
 
 
-def explain(details: ErrorDetails, document: Document) -> tuple[KeyPath, str, str]:
+def explain_all(findings: Sequence[ErrorDetails], document: Document) -> list[Complaint]:
+    """Path, message and remedy of each of pydantic's `findings` in `document`.
+
+    A key that is missing because it is misspelt is one mistake, and what to write is told with the misspelt one.
+    """
+    complaints = [(details["type"], explain(details, document)) for details in findings]
+    misspelt = {(path[:-1], remedy) for kind, (path, _, remedy) in complaints if kind == "extra_forbidden"}
+    return [
+        complaint
+        for kind, complaint in complaints
+        if kind != "missing" or (complaint[0][:-1], _suggestion(str(complaint[0][-1]))) not in misspelt
+    ]
+
+
+def explain(details: ErrorDetails, document: Document) -> Complaint:
     """Path, message and remedy of one of pydantic's findings in `document`."""
     location, kind = _locate(details["loc"]), details["type"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -159,6 +176,8 @@ def _explain(details: ErrorDetails, location: _Location, path: KeyPath) -> tuple
     if kind == "value_error":
         message, _, remedy = str(context["error"]).partition("; ")
         return message, remedy
+    if kind == "tuple_type" and isinstance(value, str) and not _models(_element(location.annotation)):
+        return f"{_shown(value)} is not a list", f"write [{value}]"
     return _explain_value(details)
 
 
@@ -201,7 +220,11 @@ def _choice(value: Any, expected: str) -> tuple[str, str]:
 
 def _nearest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+    return _suggestion(close[0]) if close else f"known here: {', '.join(known)}"
+
+
+def _suggestion(word: str) -> str:
+    return f"did you mean {word}?"
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,19 @@ from orchestrator.scenario.checks import complaints, warmup_complaints
 from orchestrator.scenario.claim_checks import claims_across_arms, claims_of_arm
 from orchestrator.scenario.document import Document, KeyPath, dotted, override, read_document
 from orchestrator.scenario.experiment import Arm, Experiment
-from orchestrator.scenario.explain import explain
+from orchestrator.scenario.explain import explain_all
 from orchestrator.scenario.models import Scenario
 
 Complaint = tuple[KeyPath, str, str]
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = (), smoke: bool = False) -> Experiment:
+def load_experiment(
+    path: Path, overrides: Sequence[str] = (), smoke: bool = False, *, recorded: bool = False
+) -> Experiment:
     """The experiment in the YAML file `path`: its `smoke` variant if asked for, `overrides` applied last of all.
 
-    An override reads like "workload.requests=500". Raises ScenarioError (exit code 2) with every problem found in any
+    An override reads like "workload.requests=500". `recorded`: the file is a run folder's, and its claims may be ones
+    that no new run could begin with. Raises ScenarioError (exit code 2) with every problem found in any
     of the arms, one line each: "FILE:LINE: key: message; remedy".
     """
     document = read_document(path)
@@ -45,7 +49,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), smoke: bool = Fal
     problems += [_located(variants.base, complaint) for complaint in complaints_of_base]
     arms: list[Arm] = []
     if base is not None:
-        arms, problems_of_arms = _arms(base, variants, known=problems)
+        arms, problems_of_arms = _arms(base, variants, problems, recorded)
         problems += problems_of_arms
     if problems or base is None:
         raise ScenarioError(sorted(dict.fromkeys(problems), key=_reading_order))
@@ -74,7 +78,9 @@ def _is_for_smoke(assignment: str) -> bool:
     return assignment.partition("=")[0].strip().split(".")[0] == "smoke"
 
 
-def _arms(base: Scenario, variants: Variants, known: list[Problem]) -> tuple[list[Arm], list[Problem]]:
+def _arms(
+    base: Scenario, variants: Variants, known: list[Problem], recorded: bool
+) -> tuple[list[Arm], list[Problem]]:
     """The arms, or the single unnamed one, and the problems that are not `known` from the base."""
     documents: list[tuple[str | None, dict[str, Any], Document]] = [*variants.arms] or [(None, {}, variants.base)]
     arms: list[Arm] = []
@@ -82,7 +88,7 @@ def _arms(base: Scenario, variants: Variants, known: list[Problem]) -> tuple[lis
     for name, own, document in documents:
         scenario, found = _validated(document)
         if scenario is not None:
-            found += complaints(scenario)
+            found += complaints(scenario, recorded=recorded)
             found += claims_of_arm(scenario, base if name is not None else None)
             arms.append(Arm(name, own, scenario.without_claims_across() if name is not None else scenario))
         for complaint in found:
@@ -91,7 +97,8 @@ def _arms(base: Scenario, variants: Variants, known: list[Problem]) -> tuple[lis
     if len(arms) == len(documents):
         across = list(warmup_complaints(arm.scenario for arm in arms))
         if variants.keys:
-            across += claims_across_arms(base, {str(arm.name): arm.scenario for arm in arms})
+            by_name = {str(arm.name): arm.scenario for arm in arms}
+            across += claims_across_arms(base, by_name, recorded=recorded)
         problems += [_located(variants.base, complaint) for complaint in across]
     return arms, problems
 
@@ -101,7 +108,7 @@ def _in_arms(problem: Problem, names: list[str | None], arms: int) -> Problem:
     if len(names) == arms or problem.key.startswith(("arms.", "matrix.")):
         return problem
     where = f"in arm {', '.join(map(str, names))}: "
-    return Problem(problem.where, problem.key, where + problem.message, problem.remedy)
+    return replace(problem, message=where + problem.message)
 
 
 def _validated(document: Document) -> tuple[Scenario | None, list[Complaint]]:
@@ -111,8 +118,7 @@ def _validated(document: Document) -> tuple[Scenario | None, list[Complaint]]:
     try:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
-        for details in error.errors():
-            complaint = explain(details, document)
+        for complaint in explain_all(error.errors(), document):
             if not any(complaint[0][: len(other)] == other[: len(complaint[0])] for other in later):
                 problems.append(complaint)
         return None, problems
@@ -121,7 +127,18 @@ def _validated(document: Document) -> tuple[Scenario | None, list[Complaint]]:
 
 def _located(document: Document, complaint: Complaint) -> Problem:
     path, message, remedy = complaint
-    return Problem(document.where(path), dotted(document.key(path)), message, remedy)
+    about = _claim_id(document.data, path)
+    return Problem(document.where(path), dotted(document.key(path)), message, remedy, about)
+
+
+def _claim_id(data: dict[Any, Any], path: KeyPath) -> str:
+    """The id of the claim that `path` leads into, empty where it leads elsewhere, or is about that very id."""
+    if len(path) < 2 or path[0] != "claims" or path[-1] == "id":
+        return ""
+    listed, index = data.get("claims"), path[1]
+    claim = listed[index] if isinstance(listed, list) and isinstance(index, int) else None
+    identity = claim.get("id") if isinstance(claim, dict) else None
+    return identity if isinstance(identity, str) else ""
 
 
 def _reading_order(problem: Problem) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -9,8 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.units import NS_PER_S
+from orchestrator.scenario.spelling import meant
 
 MINUTE_NS = 60 * NS_PER_S
+_UNKNOWN_SIGN = re.compile(r"column (\d+): '.' has no meaning here")
 
 
 class Section(BaseModel):
@@ -23,7 +26,9 @@ def _when(text: str) -> str:
     try:
         parse_when(text)
     except ExpressionError as error:
-        raise ValueError(f"{text!r}: {error}") from error
+        unknown = _UNKNOWN_SIGN.match(str(error))
+        remedy = meant(text[int(unknown[1]) - 1 :]) if unknown else ""
+        raise ValueError(f"{text!r}: {error}; {remedy}" if remedy else f"{text!r}: {error}") from error
     return text
 
 

@@ -51,9 +51,20 @@ def test_with_json_errors_are_an_object_on_stdout(bad: str, capsys: pytest.Captu
     assert run(["validate", bad, "--json"]) == 2
     output = capsys.readouterr()
     error = json.loads(output.out)["error"]
-    assert set(error) == {"code", "message", "remedy"}
+    assert set(error) == {"code", "message", "remedy", "problems"}
     assert error["code"] == 2
     assert "hedging.dely: unknown key" in error["message"]
+    assert [(problem["where"], problem["key"]) for problem in error["problems"]] == [
+        (f"{bad}:1", "strategies"),
+        (f"{bad}:3", "workload.requests"),
+        (f"{bad}:4", "hedging.dely"),
+    ]
+    assert error["problems"][-1] == {
+        "where": f"{bad}:4",
+        "key": "hedging.dely",
+        "message": "unknown key",
+        "remedy": "did you mean delay?",
+    }
     assert output.err == ""
 
 
@@ -162,6 +173,29 @@ def test_plan_says_perhaps_where_only_the_run_can_tell(capsys: pytest.CaptureFix
     assert run(["plan", SMOKE, "--set", "service.stall.duration=1ms", "--set", "service.concurrency=1"]) == 0
     output = capsys.readouterr().out
     assert "  perhaps: lateness_p50(kernel) needs 6 hedges, which depends on queueing; " in output
+
+
+def test_plan_warns_of_what_only_netem_carries(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rate = ["--set", "workload.arrivals.rate=20000/s", "--set", "workload.requests=60000"]
+    assert run(["plan", arms]) == 0
+    assert "needs netem" not in capsys.readouterr().out
+    assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "needs netem: more than HTB lanes carry, so that a host without netem refuses to run it",
+        "  one: 256 HTB lanes hold 12800 requests per second for 10ms, the workload can reach 20000 per second; "
+        "use a lower rate, a shorter hedge delay, or a host with netem",
+        "  all: 256 HTB lanes hold 6400 requests per second for 20ms, the workload can reach 20000 per second; "
+        "use a lower rate, a shorter hedge delay, or a host with netem",
+    ]
+    assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]", "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["needs_netem"]
+    assert [(warning["arm"], warning["key"]) for warning in warnings] == [
+        ("one", "hedging.delay_line"),
+        ("all", "hedging.delay_line"),
+    ]
+    assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]", "--set", "hedging.delay_line=netem"]) == 0
+    assert "needs netem" not in capsys.readouterr().out
 
 
 def test_plan_of_the_smoke_variant(arms: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from orchestrator.cli import run
 from orchestrator.collect.folder import RUN_NAME, RunFolder
@@ -149,6 +150,19 @@ def test_analysed_again_every_file_is_the_same_to_the_byte(analysed: Analysed) -
     before = contents(analysed.folder)
     assert orchestrator("analyze", str(analysed.folder.path), "--json")[1] == analysed.printed
     assert contents(analysed.folder) == before
+
+
+def test_a_claim_that_no_new_run_could_make_is_read_of_one_that_is_over(tmp_path: Path) -> None:
+    (golden,) = (path for path in FOLDERS if path.name.startswith("closed-"))
+    folder = RunFolder(Path(shutil.copytree(golden, tmp_path / golden.name)))
+    scenario = yaml.safe_load(folder.scenario.read_text())
+    del scenario["hedging"]["copy_id"]
+    scenario["claims"] = [{"id": "won", "expect": "win_rate(kernel) >= 90%"}]
+    folder.scenario.write_text(yaml.safe_dump(scenario))
+    with contextlib.redirect_stderr(io.StringIO()):
+        assert run(["validate", str(folder.scenario)]) == 2
+    assert orchestrator("analyze", str(folder.path))[0] in MEASURED
+    assert "win_rate(kernel)" in folder.report.read_text()
 
 
 def test_golden_folders_are_whole(analysed: Analysed) -> None:

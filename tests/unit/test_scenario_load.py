@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import ScenarioError
 from orchestrator.scenario.checks import check_delay_line_capacity, highest_rate_per_s
-from orchestrator.scenario.load import dump_scenario, load_scenario
+from orchestrator.scenario.load import dump_scenario, load_experiment, load_scenario
 from orchestrator.scenario.models import Scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -83,7 +83,13 @@ def test_overrides_replace_and_add_keys(smallest: Path) -> None:
         ("workload.requests", "--set workload.requests: is not KEY=VALUE; write e.g. --set workload.requests=500"),
         ("workload.requests=many", "--set workload.requests=many: workload.requests: 'many' is not a whole number; "),
         ("name.first=x", "--set name.first=x: name: is a single value, it has no keys; write the whole mapping"),
-        ("strategies.7=kernel", "--set strategies.7=kernel: strategies: has no item 7; write a number from 0 to 0"),
+        (
+            "strategies.7=kernel",
+            "--set strategies.7=kernel: strategies: has no item 7; the only item is strategies.0",
+        ),
+        ("claims=[{id: a, expect: rate(kernel) => 2%}]", "column 14: '=' means nothing here; write >="),
+        ("claims=[{id: a, expect: rate(kernel) = 2%}]", "column 14: '=' means nothing here; write =="),
+        ("strategies=baseline, kernel", "strategies: 'baseline, kernel' is not a list; write [baseline, kernel]"),
         ("design.block=5", "--set design.block=5: design.block: unknown key; did you mean blocks?"),
         ("name=[", "--set name=[: name: '[' is not a YAML value; quote it"),
         ("hedging.engine=wheel", "hedging.engine: wheel is not available in this version; use clone or auto"),
@@ -141,3 +147,19 @@ def test_what_the_lanes_of_the_fault_delay_hold_is_not(smallest: Path, faults: s
 def test_other_lines_and_other_strategies_carry_any_rate(smallest: Path) -> None:
     check_delay_line_capacity(crowded(smallest), "netem")
     check_delay_line_capacity(crowded(smallest, "strategies=[baseline, app-deadline]"), "htb")
+
+
+WON = "claims=[{id: won, expect: win_rate(kernel) >= 90%}]"
+
+
+def test_a_claim_about_winners_needs_something_that_tells_them(smallest: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"win_rate\(kernel\) never has a value.*copy_id: \{offset: 4\}, or use"):
+        load_scenario(smallest, [WON])
+    load_scenario(smallest, [WON, "hedging.copy_id={offset: 4}"])
+    load_scenario(smallest, [WON, "hedging.target=other", "topology.replicas=2"])
+
+
+def test_what_no_new_run_could_claim_is_read_of_one_that_is_over(smallest: Path) -> None:
+    assert load_experiment(smallest, [WON], recorded=True).scenario.claims[0].id == "won"
+    with pytest.raises(ScenarioError, match="app-seed is not a strategy of this scenario"):
+        load_experiment(smallest, ["claims=[{id: won, expect: win_rate(app-seed) >= 90%}]"], recorded=True)
