@@ -8,7 +8,7 @@ claim about them look as it does only by lengthening the side that it favours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,14 +16,13 @@ from orchestrator.analysis.control import CONTROL
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.trials import differences
+from orchestrator.analysis.what_if import figures_of, with_figure
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.scenario.claim_grammar import (
     FUNCTIONS,
     Call,
     Comparison,
     Dimension,
-    Expression,
-    Negation,
     Number,
     Operation,
 )
@@ -84,10 +83,10 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     once = evidence.once(difference, "timeout")
     height = 0.0
     blamed: list[float | None] = []
-    for call in (call for call in claim.calls() if _is_latency(call)):
+    for call in (call for call in figures_of(claim) if _is_latency(call)):
         quantile = _quantile(call)
         by_ns = min(evidence.noise.floor_ns(quantile), evidence.once(call, "timeout"))
-        shorter = _with(difference, call, Operation("-", call, _time(by_ns), *_AS_TIME))
+        shorter = with_figure(difference, call, Operation("-", call, _time(by_ns), *_AS_TIME))
         shift = evidence.once(shorter, "timeout") - once
         if shift * once < 0:  # towards the bound
             height += abs(shift)
@@ -100,16 +99,6 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
         f"the claim by {_told(height, claim)}, and it has {_told(abs(once), claim)} to spare"
     )
     return Floor(height, abs(once), False, reason)
-
-
-def _with(expression: Expression, call: Call, replacement: Expression) -> Expression:
-    """`expression` with `replacement` in the place of `call`."""
-    if isinstance(expression, Negation):
-        return replace(expression, operand=_with(expression.operand, call, replacement))
-    if isinstance(expression, Operation):
-        left, right = (_with(side, call, replacement) for side in (expression.left, expression.right))
-        return replace(expression, left=left, right=right)
-    return replacement if expression is call else expression
 
 
 def _time(time_ns: float) -> Number:

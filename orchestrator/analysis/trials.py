@@ -1,8 +1,10 @@
 """One claim tried on a run's evidence: which way it leans, and how surely, before other claims are looked at.
 
-The statistic is left side minus right side over the resampled rounds; for times that are positive on both sides the
-difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims that only count
-what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one is one.
+The statistic is left side minus right side over the resampled rounds, what is subtracted having been moved to the
+other side (`sums`), so that a claim is judged alike however it is spelled; for times that are then positive on both
+sides the difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims that
+only count what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one is
+one.
 
 A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tried
 for both ends of what it may be, the time-out and infinity; where the two disagree the run cannot tell.
@@ -22,8 +24,10 @@ from hedgerow_node.units import format_duration
 from orchestrator.analysis.evidence import Evidence, Unanswered
 from orchestrator.analysis.intervals import p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.analysis.sums import Sum, sums_of
+from orchestrator.analysis.what_if import figures_of, with_figure
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS, Comparison, Dimension
+from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, Comparison, Dimension, Number, Operation
 
 Leaning = Literal["supported", "refuted"]
 
@@ -35,6 +39,7 @@ _HOLDS: dict[str, Callable[[Any], Any]] = {
     "==": lambda difference: difference == 0,
 }
 _ROUNDING = 1e-12
+_STEP = 1e-6  #: by which a share is moved to see what that does to the claim
 _ENDS: tuple[Unanswered, Unanswered] = ("forever", "timeout")
 
 
@@ -47,14 +52,19 @@ class Counted:
 
 @dataclass(frozen=True)
 class Tested:
-    """Which way a claim leans, how surprising that would be if it were not so, and by how much.
+    """Which way a claim leans, and how surprising that would be if it were not so.
 
-    `distance` is how many standard errors the observation is from the bound, inf where all resamples agree.
+    `by_rounds` says so by how the rounds differ, `by_number` of shares that are 0 or 1 in every round, by the number
+    of requests; that one may exceed 1.
     """
 
     leaning: Leaning
-    p_value: float
-    distance: float
+    by_rounds: float
+    by_number: float = 0.0
+
+    @property
+    def p_value(self) -> float:
+        return max(self.by_rounds, self.by_number)
 
 
 @dataclass(frozen=True)
@@ -90,14 +100,11 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
         if np.isnan(resampled).any() or np.isnan(once):
             return Untold(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
         leaning, against = _leaning(claim.operator, resampled, once)
-        surprise = p_value(against, evidence.rounds, distance, time=_heavy(claim))
-        found.append(Tested(leaning, surprise, distance))
+        found.append(Tested(leaning, p_value(against, evidence.rounds, distance, time=_heavy(claim))))
     if found[0].leaning != found[1].leaning:
         return Untold(_undefined(claim, evidence))
-    surprise = max(tested.p_value for tested in found)
-    if claim.operator != "==":
-        surprise = max(surprise, _unseen(claim, evidence, weights))
-    return Tested(found[0].leaning, surprise, distance)
+    by_number = 0.0 if claim.operator == "==" else _unseen(claim, evidence, weights)
+    return Tested(found[0].leaning, max(tested.by_rounds for tested in found), by_number)
 
 
 def _count(claim: Comparison, evidence: Evidence) -> Counted | Untold:
@@ -115,18 +122,30 @@ def _count(claim: Comparison, evidence: Evidence) -> Counted | Untold:
 def _unseen(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
     """The p-value of a share that is 0 or 1 in every block, which no resample knows to be anything else.
 
-    Were it as far from that end as the bound is, so many requests would still all turn out alike with the probability
-    (1 - gap)^n. Twice that may exceed 1, and then still tells how many requests would do.
+    Were it as far from that end as it takes to reach the bound, so many requests would still all turn out alike with
+    the probability (1 - gap)^n, if they turn out independently of each other. Twice that may exceed 1, and then still
+    tells how many requests would do.
     """
-    gap = min(1.0, abs(evidence.once(claim.left) - evidence.once(claim.right)))
     chances = [0.0]
-    for call in claim.calls():
+    for call in figures_of(claim):
         if call.dimension is Dimension.RATIO:
             measures = evidence.measured(call)
             values = measures.evaluate(call.function, weights)
             if (values == values[0]).all() and values[0] in (0, 1):
+                gap = _gap(claim, evidence, call)
                 chances.append(2 * (1 - gap) ** measures.trials(call.function))
     return max(chances)
+
+
+def _gap(claim: Comparison, evidence: Evidence, call: Call) -> float:
+    """How far the share `call`, which stands at 0 or 1, is from where the claim's sides would be equal; at most 1."""
+    once = [evidence.once(side, "timeout") for side in (claim.left, claim.right)]
+    inwards = Number(_STEP if evidence.once(call) == 0 else -_STEP, Dimension.RATIO, f"{_STEP:g}", call.column)
+    shifted = Operation("+", call, inwards, call.dimension, call.column)
+    moved = [evidence.once(with_figure(side, call, shifted), "timeout") for side in (claim.left, claim.right)]
+    by_step = abs((moved[0] - moved[1]) - (once[0] - once[1]))
+    apart = abs(float(_apart(*once)))
+    return min(1.0, apart * _STEP / by_step) if by_step else 1.0
 
 
 def differences(
@@ -157,14 +176,21 @@ def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, ND
 
 def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
     """From the bound, in standard errors; with unanswered requests as long as the time-out, which is a number."""
-    left, right = (evidence.evaluate(side, weights, "timeout") for side in (claim.left, claim.right))
-    once = [evidence.once(side, "timeout") for side in (claim.left, claim.right)]
-    logarithmic = _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all()
-    if logarithmic:
+    sums = sums_of(claim)
+    left, right = (_added_up(side, evidence, weights) for side in sums)
+    once = [float(_added_up(side, evidence, plain(evidence.rounds))[0]) for side in sums]
+    if _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all():
         left, right, once = np.log(left), np.log(right), [float(np.log(value)) for value in once]
     error = spread(left - right, evidence.rounds)
     # What rounding makes of equal rounds is no spread.
-    return math.inf if error <= _ROUNDING * max(1.0, abs(once[0])) else abs(once[0] - once[1]) / error
+    return math.inf if error <= _ROUNDING * max(1.0, *map(abs, once)) else abs(once[0] - once[1]) / error
+
+
+def _added_up(side: Sum, evidence: Evidence, weights: Weights) -> Floats:
+    total: Floats = np.zeros(len(weights))
+    for factor, figure in side:
+        total = total + factor * evidence.evaluate(figure, weights, "timeout")
+    return total
 
 
 def _heavy(claim: Comparison) -> bool:

@@ -104,17 +104,23 @@ def _decided(
                 f"alone it would be {trial.leaning} (p = {trial.p_value:.2g}), but {tested} claims were judged "
                 f"together (Holm: p = {adjusted:.2g})"
             )
-        if math.isinf(trial.distance):  # all alike: p falls as a power of the number of requests
-            times = math.log(level / 2) / math.log(trial.p_value / 2) if trial.p_value < 2 else math.inf
-            needed = _requests(claim, evidence, times)
-        else:
-            needed = _requests(claim, evidence, _square(critical(level, evidence.rounds), trial.distance))
+        needed = _requests(claim, evidence, _times(trial, level, evidence.rounds))
         return replace(seen, reason=_with_cure(reason, needed), requests_needed=needed)
     floor = floor_of(claim, evidence)
     if floor is not None:
         needed = _requests(claim, evidence, _square(floor.height, floor.margin)) if floor.shrinks else None
         return replace(seen, reason=_with_cure(floor.reason, needed), requests_needed=needed)
     return replace(seen, verdict=trial.leaning)
+
+
+def _times(trial: Tested, level: float, rounds: int) -> float:
+    """How many times as many requests make both p-values of `trial` as small as `level`, if all stays as observed."""
+    by_rounds = _square(critical(level, rounds), critical(min(1.0, trial.by_rounds), rounds))
+    if trial.by_number <= level:
+        return by_rounds
+    # of what is all alike p falls as a power of the number of requests
+    by_number = math.log(level / 2) / math.log(trial.by_number / 2) if trial.by_number < 2 else math.inf
+    return max(by_rounds, by_number)
 
 
 def _square(wanted: float, found: float) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.intervals import critical
 from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, overall
@@ -143,6 +144,55 @@ def test_a_share_without_a_single_event_is_as_sure_as_so_many_requests_make_it(t
     assert found("answered(kernel) == 100%", evidence).verdict == "supported"
     never = found("answered(kernel) >= 100%", evidence)
     assert (never.verdict, never.requests_needed) == ("inconclusive", None)
+
+
+@pytest.mark.parametrize(
+    ("spellings", "verdict"),
+    [
+        (
+            ("answered(kernel) >= 99.5%", "1000 * answered(kernel) >= 995", "1 - answered(kernel) <= 0.5%"),
+            "inconclusive",
+        ),
+        (("rate(baseline) <= 0.5%", "100 * rate(baseline) <= 0.5", "rate(baseline) / 4 <= 0.125%"), "inconclusive"),
+        (("rate(baseline) + rate(baseline) <= 1%", "2 * rate(baseline) <= 1%"), "inconclusive"),
+        (("rate(baseline) <= 1%", "100 * rate(baseline) <= 1", "-rate(baseline) >= -1%"), "supported"),
+        (("rate(kernel) <= 10 * rate(baseline)", "0.1 * rate(kernel) <= rate(baseline)"), "inconclusive"),
+        (("rate(kernel) <= rate(baseline)", "1000 * rate(kernel) <= 1000 * rate(baseline)"), "refuted"),
+    ],
+)
+def test_a_share_without_an_event_is_judged_alike_in_any_multiple(
+    quiet: Evidence, spellings: tuple[str, ...], verdict: str
+) -> None:
+    """500 requests each; what counts is by how much the share itself would have to be another one."""
+    findings = [found(claim, quiet) for claim in spellings]
+    assert {finding.verdict for finding in findings} == {verdict}
+    first, *others = [finding.p_value for finding in findings]
+    assert others == [pytest.approx(first, rel=1e-3)] * len(others)
+
+
+@pytest.mark.parametrize("milliseconds", [7.5, 7.8, 7.9])
+def test_one_claim_in_five_spellings_has_one_verdict_and_one_p(quiet: Evidence, milliseconds: float) -> None:
+    findings = [
+        found(claim, quiet)
+        for claim in (
+            f"mean(kernel) - mean(baseline) <= -{milliseconds}ms",
+            f"mean(baseline) - mean(kernel) >= {milliseconds}ms",
+            f"mean(kernel) + {milliseconds}ms <= mean(baseline)",
+            f"mean(kernel) <= mean(baseline) - {milliseconds}ms",
+            f"2 * (mean(baseline) - mean(kernel)) >= {2 * milliseconds}ms",
+        )
+    ]
+    assert len({(finding.verdict, finding.p_value) for finding in findings}) == 1
+
+
+@pytest.mark.parametrize("claim", ["p50(app-deadline) < p50(app-seed)", "p50(kernel) < p50(app-seed)"])
+def test_how_many_requests_would_do_follows_from_p_itself(quiet: Evidence, claim: str) -> None:
+    """Here more resamples lie on the other side than the standard error alone lets expect."""
+    finding = found(claim, quiet)
+    assert finding.p_value is not None
+    assert finding.requests_needed is not None
+    times = (critical(0.05, 5) / critical(finding.p_value, 5)) ** 2
+    assert 500 * times <= finding.requests_needed <= 1.1 * 500 * times
 
 
 def test_an_answer_may_be_taken_later_than_the_time_out(tmp_path: Path) -> None:
