@@ -36,6 +36,11 @@ def test_what_the_kernel_cannot_draw_goes_to_netem() -> None:
 STOPPED = {"state": "T", "state_after": "S", "cpu_ns_before": 500, "cpu_ns_after": 500}
 
 
+def computed(cpu_ns: int) -> dict[str, Any]:
+    """What is told of a worker that used so much processor time after it was seen stopped."""
+    return {**STOPPED, "cpu_ns_after": 500 + cpu_ns}
+
+
 def test_a_strike_is_handed_over_with_absolute_times_and_taken_back_once(tmp_path: Path) -> None:
     stage = Stage(tmp_path, PAUSE)
     assert stage.scene.lead_ns == LEAD_NS
@@ -63,8 +68,10 @@ def test_a_strike_is_handed_over_with_absolute_times_and_taken_back_once(tmp_pat
         ({**at_ms(245, 340), "proof": STOPPED}, True, "stood still"),
         ({**at_ms(255, 350), "proof": STOPPED}, False, "began 55.0 ms late, of 100.0 ms"),
         ({**at_ms(200, 300), "proof": {**STOPPED, "state": "S"}}, False, "never seen stopped"),
-        ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_after": 900}}, False, "computed for 400 ns"),
-        ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_before": None}}, False, "never seen stopped"),
+        ({**at_ms(200, 300), "proof": computed(1_000_000)}, True, "stood still"),
+        ({**at_ms(200, 300), "proof": computed(1_000_001)}, False, "computed for 1000001 ns"),
+        ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_before": None}}, False, "too late to be timed"),
+        ({**at_ms(200, 300), "proof": {**STOPPED, "cpu_ns_after": None}}, False, "never seen stopped"),
         ({**at_ms(200, 300), "proof": {**STOPPED, "state_after": "T"}}, False, "still stopped"),
         ({"proof": STOPPED}, False, "never applied"),
         ({"applied_ns": START_NS, "proof": STOPPED}, False, "never undone"),
@@ -81,6 +88,15 @@ def test_a_pause_is_seen_stopped_idle_and_long_enough(
     assert proof.proven == proven
     assert words in proof.finding
     assert proof.as_record()["finding"] == proof.finding
+
+
+@pytest.mark.parametrize(("cpu_ns", "proven"), [(200_000, True), (200_001, False)])
+def test_of_a_short_pause_a_worker_may_compute_for_a_tenth(tmp_path: Path, cpu_ns: int, proven: bool) -> None:
+    stage = Stage(tmp_path, PAUSE.replace("100ms", "2ms"))
+    stage.begin()
+    stage.told("server-0", **at_ms(200, 202), proof=computed(cpu_ns))
+    stage.undo()
+    assert stage.proof().proven == proven
 
 
 def test_what_the_end_of_the_block_cut_off_is_not_missing(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from hedgerow_node.clock import now_ns
 from hedgerow_node.process_state import STOPPED, cpu_ns, cpu_pressure_us, process_state
 from hedgerow_node.processes import Worker
 from hedgerow_node.supervisor import Alarm, Supervisor
-from hedgerow_node.units import NS_PER_US
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
 
 _LOOK_AGAIN_NS = 100 * NS_PER_US  #: how soon at first; each time twice as long
+_LOOK_AT_LEAST_EVERY_NS = 5 * NS_PER_MS  #: a look takes some ten microseconds, of a processor that is measured on
 
 
 class Lifeline(Protocol):
@@ -137,7 +138,8 @@ class Pause(Strike):
         if process_state(struck.pid) == STOPPED:
             self._cpu_before_ns = cpu_ns(struck.pid)
         else:
-            self._look_again = self._supervisor.at(now_ns() + again_ns, lambda: self._look(struck, 2 * again_ns))
+            next_ns = min(2 * again_ns, _LOOK_AT_LEAST_EVERY_NS)
+            self._look_again = self._supervisor.at(now_ns() + again_ns, lambda: self._look(struck, next_ns))
 
     def finish(self, wait: bool = False) -> None:  # noqa: ARG002 (SIGCONT takes effect at once)
         if self._struck is None:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.run.faults.acts import Act, Proof
+from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof
 from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import CLIENT
 
@@ -31,16 +31,28 @@ class Pause:
     def proof(self, act: Act, scene: Scene) -> Proof:
         """The process was seen stopped (state T), its CPU time stood still meanwhile, and it was continued."""
         evidence = _told(act, scene)
-        before_ns, after_ns = evidence.get("cpu_ns_before"), evidence.get("cpu_ns_after")
-        computed_ns = None if before_ns is None or after_ns is None else after_ns - before_ns
-        problem = act.shortfall(scene.start_ns, scene.finished_ns)
-        if problem is None and (evidence.get("state") != _STOPPED or computed_ns is None):
-            problem = f"the worker was never seen stopped (its state was {evidence.get('state')})"
-        elif problem is None and computed_ns:
-            problem = f"the worker computed for {computed_ns} ns while it was stopped"
-        elif problem is None and evidence.get("state_after") == _STOPPED:
-            problem = "the worker is still stopped"
+        problem = act.shortfall(scene.start_ns, scene.finished_ns) or self._missing(act, evidence)
         return Proof(problem is None, problem or "seen stopped, CPU time stood still, continued", evidence)
+
+    @staticmethod
+    def _missing(act: Act, evidence: dict[str, Any]) -> str | None:
+        """What the evidence lacks, None where it lacks nothing."""
+        before_ns, after_ns = evidence.get("cpu_ns_before"), evidence.get("cpu_ns_after")
+        if evidence.get("state") != _STOPPED or after_ns is None:
+            return f"the worker was never seen stopped (its state was {evidence.get('state')})"
+        if before_ns is None:
+            return "the worker stopped too late to be timed: it was first seen so when the pause was over"
+        if after_ns - before_ns > _may_compute_ns(act):
+            return f"the worker computed for {after_ns - before_ns} ns while it was stopped"
+        return "the worker is still stopped" if evidence.get("state_after") == _STOPPED else None
+
+
+def _may_compute_ns(act: Act) -> int:
+    """The processor time that a worker may yet use after it was seen stopped: it is called so (T) a moment before it
+    leaves its processor, and a hypervisor may stop that very processor in between.
+    """
+    lasted_ns = (act.undone_ns or 0) - (act.applied_ns or 0)
+    return min(NS_PER_MS, round((1 - LEAST_SHARE) * lasted_ns))
 
 
 class Freeze:
