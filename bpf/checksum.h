@@ -48,7 +48,7 @@ static inline u64 checksum_add(struct __sk_buff *skb, u32 offset, u32 length, u6
 }
 
 /* Sent on this host, or on one whose driver has looked, a datagram costs next to nothing; others are added up. Without
- * a sum there is nothing to find wrong. */
+ * a sum there is nothing to find wrong: IPv6 takes such a datagram only where its socket was told to. */
 static inline bool checksum_right(struct __sk_buff *skb, struct packet *packet)
 {
 	struct pseudo_header pseudo = {};

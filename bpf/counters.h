@@ -5,7 +5,7 @@
  *   out_seen = sum(out_<parse reason>) + out_not_service + out_no_id + out_struck
  *              + requests + resent + hedges_sent + hedges_untracked
  *   requests = armed + reused_early + lane_busy + clone_failed + clone_congested   (mode hedge)
- *   armed    = rescued + cancelled + budget_denied + lost + too_early + disarmed + rescue_failed + still waiting
+ *   armed    = rescued + cancelled + budget_denied + lost + outdated + disarmed + rescue_failed + still waiting
  *   rescued  = hedges_sent + hedges_untracked + those that found no way out (no neighbour, link down)
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
  *              + in_bad_checksum + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
@@ -44,7 +44,7 @@
 	X(cancelled, "clones dropped at their deadline: the request was answered")             \
 	X(budget_denied, "clones dropped at their deadline: no token left")                    \
 	X(lost, "clones dropped: the scoreboard entry had expired or been evicted")            \
-	X(too_early, "clones of an earlier request with the same id, dropped")                 \
+	X(outdated, "clones of an earlier request with the same id, dropped")                 \
 	X(disarmed, "clones dropped: hedging was switched off meanwhile")                      \
 	X(rescue_failed, "clones dropped: not parsed or not rewritten")                        \
 	X(rescued, "clones sent on as hedges")                                                 \

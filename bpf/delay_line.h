@@ -10,8 +10,10 @@
 
 /* A lane whose clone has left gets this much beyond the delay it owes, since the qdisc's clock started a little later. */
 #define LANE_MARGIN_NS 100000ULL
-/* A claimed lane whose clone never comes back is free again after this many delays. */
+/* A claimed lane whose clone never comes back is free again after this many delays, and not while a busy host may
+ * still let it come. */
 #define LANE_CLAIM_DELAYS 4
+#define LANE_CLAIM_LEAST_NS 100000000ULL
 
 #define LANE_TRIES 4
 #define NO_LANE 0xffffffff
@@ -23,11 +25,13 @@ enum held { HELD_FAILED = -1, HELD = 0, HELD_CONGESTED = 1, HELD_LANES_BUSY = 2 
 static inline u32 lane_claim(struct line *line, u64 now_ns)
 {
 	struct lanes *lanes = lanes_get(line->lanes);
-	u64 claimed_until_ns = now_ns + LANE_CLAIM_DELAYS * line->delay_ns;
+	u64 claim_ns = LANE_CLAIM_DELAYS * line->delay_ns;
 	u32 claimed = NO_LANE;
 
 	if (!lanes)
 		return NO_LANE;
+	if (claim_ns < LANE_CLAIM_LEAST_NS)
+		claim_ns = LANE_CLAIM_LEAST_NS;
 	bpf_spin_lock(&lanes->lock);
 #pragma unroll
 	for (int i = 0; i < LANE_TRIES; i++) {
@@ -35,7 +39,7 @@ static inline u32 lane_claim(struct line *line, u64 now_ns)
 
 		lanes->next = lane + 1;
 		if (lanes->free_ns[lane] <= now_ns) {
-			lanes->free_ns[lane] = claimed_until_ns;
+			lanes->free_ns[lane] = now_ns + claim_ns;
 			claimed = lane;
 			break;
 		}
@@ -64,21 +68,27 @@ static inline long send_clone(struct __sk_buff *skb, struct line *line, u32 mark
 	return bpf_clone_redirect(skb, line->ifindex, 0);
 }
 
-/* Puts a clone of the packet on the line, marked as `kind` with its lane or, on netem, its parcel number. The packet
- * itself is left as it was. */
-static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 kind, u64 now_ns)
+/* A number that no other packet of that kind on the line has: a lane, or a running one. NO_LANE where all that were
+ * tried are busy. */
+static inline u32 line_number(struct line *line, u32 kind, u64 now_ns)
 {
-	u32 mark = skb->mark, priority = skb->priority, number = 0;
+	if (line->kind == LINE_HTB)
+		return lane_claim(line, now_ns);
+	return kind == MARK_CLONE ? running_number(NUMBER_CLONES, MARK_VALUE + 1) : parcel_number();
+}
+
+/* Puts a clone of the packet on the line, marked as `kind` with its number there. The packet itself is left as it
+ * was. */
+static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 kind, u32 number, u64 now_ns)
+{
+	u32 mark = skb->mark, priority = skb->priority;
 	long error = 0;
 
+	if (number == NO_LANE)
+		return HELD_LANES_BUSY;
 	if (line->kind == LINE_HTB) {
-		number = lane_claim(line, now_ns);
-		if (number == NO_LANE)
-			return HELD_LANES_BUSY;
 		skb->priority = line->lane_handle + number;
 		error = send_clone(skb, line, MARK_PRIMER | number);
-	} else if (kind != MARK_CLONE) {
-		number = parcel_number();
 	}
 	if (kind != MARK_CLONE) /* the scoreboard knows a request's own mark */
 		parcel_note(number, mark, priority);
@@ -94,9 +104,9 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 }
 
 /* Arms the hedge of the request that the packet is; the counter that tells how it went. */
-static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u64 now_ns)
+static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u32 number, u64 now_ns)
 {
-	switch (line_hold(skb, &config->line, MARK_CLONE, now_ns)) {
+	switch (line_hold(skb, &config->line, MARK_CLONE, number, now_ns)) {
 	case HELD:
 		return COUNT_armed;
 	case HELD_LANES_BUSY:

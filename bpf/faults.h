@@ -36,7 +36,7 @@ static inline long fault_send(struct __sk_buff *skb, u32 ifindex, u64 flags, u32
 
 /* Does to the packet what the fault does. Where a clone is needed and cannot be had the packet passes, counted. */
 static inline int fault_apply(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 fault,
-			      u32 direction, u32 rule)
+			      struct request *request, u32 direction, u32 rule)
 {
 	u32 kind = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
 	int action = TC_ACT_STOLEN;
@@ -48,64 +48,37 @@ static inline int fault_apply(struct __sk_buff *skb, struct config *config, stru
 	} else if (fault == FAULT_CORRUPT) {
 		error = fault_send(skb, faults->corrupt_ifindex, 0, kind);
 	} else if (fault == FAULT_DELAY) {
-		error = line_hold(skb, &faults->line, kind, bpf_ktime_get_ns());
+		u64 now_ns = bpf_ktime_get_ns();
+
+		error = line_hold(skb, &faults->line, kind, line_number(&faults->line, kind, now_ns), now_ns);
 	}
 	if (error) {
 		count(COUNT_fault_failed);
 		return TC_ACT_UNSPEC;
 	}
+	if (direction == DIRECTION_REQUESTS && (fault == FAULT_DELAY || fault == FAULT_DUPLICATE))
+		request->disordered = true;
 	fault_hit(rule);
 	return action;
 }
 
 /* The first rule that strikes decides. */
-static inline int fault_strike(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 direction,
-			       u32 replica, u64 id, u32 copy)
+static inline int fault_strike(struct __sk_buff *skb, struct config *config, struct faults *faults,
+			       struct request *request, u32 direction, struct subject *subject, u32 copy)
 {
-	u64 of_copy = chance_of_copy(faults->seed, id, copy, replica);
+	u64 id = subject->key.id, of_copy = chance_of_copy(faults->seed, id, copy, subject->replica);
 
 	for (u32 i = 0; i < MAX_FAULT_RULES; i++) {
 		struct fault_rule *rule = &faults->rules[i];
 
 		if (i >= faults->count)
 			break;
-		if (rule->direction != direction || rule->replica != replica || id < rule->first_id ||
+		if (rule->direction != direction || rule->replica != subject->replica || id < rule->first_id ||
 		    id > rule->last_id || !chance_strikes(chance_of_rule(of_copy, rule->salt), rule->threshold))
 			continue;
-		return fault_apply(skb, config, faults, rule->fault, direction, i);
+		return fault_apply(skb, config, faults, rule->fault, request, direction, i);
 	}
 	return TC_ACT_UNSPEC;
-}
-
-/* The request that a packet belongs to, with its replica and id; NULL where it belongs to none. */
-static inline struct request *fault_request(struct __sk_buff *skb, struct config *config, u32 direction, u32 *replica,
-					    u64 *id)
-{
-	struct packet packet = {};
-	struct request_key key;
-	struct endpoint *endpoint;
-	struct service *service;
-
-	if (parse(skb, &packet))
-		return NULL;
-	if (direction == DIRECTION_REQUESTS)
-		endpoint = endpoint_get(packet.destination, packet.destination_port);
-	else
-		endpoint = endpoint_get(packet.source, packet.source_port);
-	service = endpoint ? service_get(endpoint->service) : NULL;
-	if (!service)
-		return NULL;
-	if (direction == DIRECTION_REQUESTS) {
-		if (!read_field(skb, &packet, &service->request_id, id))
-			return NULL;
-		request_key_fill(&key, config, packet.source, packet.source_port, endpoint->service, *id);
-	} else {
-		if (!read_field(skb, &packet, &service->response_id, id))
-			return NULL;
-		request_key_fill(&key, config, packet.destination, packet.destination_port, endpoint->service, *id);
-	}
-	*replica = endpoint->replica;
-	return scoreboard_live(&key, config, bpf_ktime_get_ns());
 }
 
 /* One direction's traffic at the client's interface. */
@@ -114,9 +87,10 @@ static inline int fault_meet(struct __sk_buff *skb, u32 direction)
 	u32 struck = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
 	struct config *config = config_get();
 	struct faults *faults = faults_get();
+	struct packet packet = {};
+	struct subject subject = {};
 	struct request *request;
-	u32 replica, copy;
-	u64 id;
+	u32 copy;
 
 	if (mark_kind(skb->mark) == struck) {
 		parcel_restore(skb);
@@ -124,11 +98,13 @@ static inline int fault_meet(struct __sk_buff *skb, u32 direction)
 	}
 	if (!config || config->mode == MODE_OFF || !faults || !faults->count)
 		return TC_ACT_UNSPEC;
-	request = fault_request(skb, config, direction, &replica, &id);
+	if (parse(skb, &packet) || identify(skb, &packet, config, direction, &subject))
+		return TC_ACT_UNSPEC;
+	request = scoreboard_live(&subject.key, config, bpf_ktime_get_ns());
 	if (!request)
 		return TC_ACT_UNSPEC;
-	copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, replica);
-	return fault_strike(skb, config, faults, direction, replica, id, copy);
+	copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, subject.replica);
+	return fault_strike(skb, config, faults, request, direction, &subject, copy);
 }
 
 /* From the far end of a fault link back to where the packet was going. */
@@ -159,10 +135,7 @@ static inline bool fault_flip(struct __sk_buff *skb)
 
 	if (parse(skb, &packet) || !packet.payload_length)
 		return false;
-	if (request)
-		endpoint = endpoint_get(packet.destination, packet.destination_port);
-	else
-		endpoint = endpoint_get(packet.source, packet.source_port);
+	endpoint = endpoint_of(&packet, request ? DIRECTION_REQUESTS : DIRECTION_RESPONSES);
 	service = endpoint ? service_get(endpoint->service) : NULL;
 	if (!service)
 		return false;

@@ -31,6 +31,7 @@
 #include "marks.h"
 #include "parse.h"
 #include "checksum.h"
+#include "identify.h"
 #include "scoreboard.h"
 #include "budget.h"
 #include "parcels.h"
@@ -40,12 +41,13 @@
 #include "chance.h"
 #include "faults.h"
 
-/* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark. */
+/* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark and priority. */
 static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, struct request *request, u32 replica,
 			       u64 now_ns)
 {
 	if (request) {
 		skb->mark = request->mark;
+		skb->priority = request->priority;
 		if (request->copies < 255)
 			request->copies++;
 		request->hedges++;
@@ -57,16 +59,44 @@ static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, s
 	return TC_ACT_UNSPEC;
 }
 
+/* Records a new request and, in mode hedge, arms its hedge. `known` is an answered one with the same id, if any. */
+static inline void request_leaves(struct __sk_buff *skb, struct config *config, struct subject *subject,
+				  struct request *known, u64 now_ns)
+{
+	struct request request = {};
+	u32 number = NO_LANE;
+
+	request.request_ns = now_ns;
+	request.deadline_ns = now_ns + config->line.delay_ns;
+	request.mark = skb->mark;
+	request.priority = skb->priority;
+	request.copies = 1;
+	request.asked = subject->replica;
+	request.replica = subject->replica;
+	request.disordered = netem_class_of(subject->replica) != 0;
+	if (known)
+		scoreboard_inherit(&request, known, config, now_ns);
+	if (config->mode == MODE_HEDGE && !request.owed) {
+		number = line_number(&config->line, MARK_CLONE, now_ns);
+		if (number != NO_LANE)
+			request.clone = MARK_CLONE | number;
+	}
+	scoreboard_put(&subject->key, &request);
+	count(COUNT_requests);
+	if (config->mode == MODE_HEDGE) {
+		budget_earn(subject->key.service);
+		count(request.owed ? COUNT_reused_early : delay_line_arm(skb, config, number, now_ns));
+	}
+}
+
 int splitter(struct __sk_buff *skb)
 {
 	struct config *config = config_get();
 	struct packet packet = {};
-	struct request_key key;
-	struct request *known, request = {};
-	struct endpoint *endpoint;
-	struct service *service;
+	struct subject subject = {};
+	struct request *known;
 	bool hedge = mark_kind(skb->mark) == MARK_HEDGE;
-	u64 id, now_ns;
+	u64 now_ns;
 	int reason;
 
 	if (!config || config->mode == MODE_OFF)
@@ -82,90 +112,62 @@ int splitter(struct __sk_buff *skb)
 		count(COUNT_REASON(COUNT_out_truncated, reason));
 		return TC_ACT_UNSPEC;
 	}
-	endpoint = endpoint_get(packet.destination, packet.destination_port);
-	service = endpoint ? service_get(endpoint->service) : NULL;
-	if (!service) {
-		count(COUNT_out_not_service);
+	reason = identify(skb, &packet, config, DIRECTION_REQUESTS, &subject);
+	if (reason) {
+		count(reason == NOT_SERVICE ? COUNT_out_not_service : COUNT_out_no_id);
 		return TC_ACT_UNSPEC;
 	}
-	if (!read_field(skb, &packet, &service->request_id, &id)) {
-		count(COUNT_out_no_id);
-		return TC_ACT_UNSPEC;
-	}
-	request_key_fill(&key, config, packet.source, packet.source_port, endpoint->service, id);
-	known = scoreboard_live(&key, config, now_ns);
+	known = scoreboard_live(&subject.key, config, now_ns);
 	if (hedge)
-		return hedge_leaves(skb, &key, known, endpoint->replica, now_ns);
+		return hedge_leaves(skb, &subject.key, known, subject.replica, now_ns);
 	/* A flow may use an answered id again; within a block of the testbed ids are used once. */
-	if (known && (!known->first_response_ns || config->identity == IDENTITY_BLOCK)) {
-		if (known->copies < 255)
-			known->copies++;
-		if (config->mode == MODE_TAP && known->copies == 2)
-			tap_hedge(&key, known, endpoint->replica, now_ns);
-		else
-			count(COUNT_resent);
+	if (!known || (known->first_response_ns && config->identity != IDENTITY_BLOCK)) {
+		request_leaves(skb, config, &subject, known, now_ns);
 		return TC_ACT_UNSPEC;
 	}
-	request.request_ns = now_ns;
-	request.deadline_ns = now_ns + config->line.delay_ns;
-	request.mark = skb->mark;
-	request.copies = 1;
-	request.asked = endpoint->replica;
-	request.replica = endpoint->replica;
-	if (known && scoreboard_awaits_more(known)) {
-		request.ambiguous = true;
-		request.replica = known->replica; /* its hedge's response still needs the address that was asked */
-	}
-	scoreboard_put(&key, &request);
-	count(COUNT_requests);
-	if (config->mode == MODE_HEDGE) {
-		budget_earn(key.service);
-		count(request.ambiguous ? COUNT_reused_early : delay_line_arm(skb, config, now_ns));
-	}
+	if (known->copies < 255)
+		known->copies++;
+	if (config->mode == MODE_TAP && known->copies == 2)
+		tap_hedge(&subject.key, known, subject.replica, now_ns);
+	else
+		count(COUNT_resent);
 	return TC_ACT_UNSPEC;
 }
 
-/* The counter that says why the clone goes no further, or COUNT_rescued; then `*elsewhere` says whether it goes to
- * another replica than the one asked. */
-static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns,
+/* The counter that says why the clone that bears `mark` goes no further, or COUNT_rescued; then `*elsewhere` says
+ * whether it goes to another replica than the one asked. */
+static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u32 mark, u64 now_ns,
 			 bool *elsewhere)
 {
-	struct endpoint *endpoint;
-	struct service *service;
-	struct request_key key;
+	struct subject subject = {};
+	struct endpoint_key *to = NULL;
 	struct request *request;
 	u32 replica;
-	u64 id;
 
-	if (parse(skb, packet))
-		return COUNT_rescue_failed;
-	endpoint = endpoint_get(packet->destination, packet->destination_port);
-	service = endpoint ? service_get(endpoint->service) : NULL;
-	if (!service || !read_field(skb, packet, &service->request_id, &id))
+	if (parse(skb, packet) || identify(skb, packet, config, DIRECTION_REQUESTS, &subject))
 		return COUNT_rescue_failed;
 	if (config->mode != MODE_HEDGE)
 		return COUNT_disarmed;
-	request_key_fill(&key, config, packet->source, packet->source_port, endpoint->service, id);
-	request = scoreboard_live(&key, config, now_ns);
+	request = scoreboard_live(&subject.key, config, now_ns);
 	if (!request)
 		return COUNT_lost;
-	/* No clone crosses before its own deadline: an early one was made for an earlier request with this id. */
-	if (now_ns < request->deadline_ns)
-		return COUNT_too_early;
+	if (request->clone != mark)
+		return COUNT_outdated;
 	if (request->first_response_ns)
 		return COUNT_cancelled;
-	if (!budget_spend(key.service))
-		return COUNT_budget_denied;
-	skb->mark = MARK_HEDGE | (request->mark & MARK_VALUE);
-	replica = scoreboard_hedge_replica(service, endpoint->replica, id);
-	*elsewhere = replica != endpoint->replica;
+	replica = scoreboard_hedge_replica(subject.service, subject.replica, subject.key.id);
+	*elsewhere = replica != subject.replica;
 	if (*elsewhere) {
-		struct endpoint_key *to = replica_get(key.service, replica);
-
+		to = replica_get(subject.key.service, replica);
 		/* The tag and link address belong to the path to the replica that was asked. */
-		if (!to || packet->tagged || !rewrite(skb, packet, REWRITE_DESTINATION, to))
+		if (!to || packet->tagged)
 			return COUNT_rescue_failed;
 	}
+	if (!budget_spend(subject.key.service))
+		return COUNT_budget_denied;
+	skb->mark = MARK_HEDGE | (request->mark & MARK_VALUE);
+	if (to && !rewrite(skb, packet, REWRITE_DESTINATION, to))
+		return COUNT_rescue_failed;
 	return COUNT_rescued;
 }
 
@@ -173,7 +175,7 @@ int rescuer(struct __sk_buff *skb)
 {
 	struct config *config = config_get();
 	struct packet packet = {};
-	u32 kind = mark_kind(skb->mark), lane = skb->mark & MARK_VALUE, verdict;
+	u32 mark = skb->mark, kind = mark_kind(mark), verdict;
 	bool elsewhere = false;
 	u64 now_ns = bpf_ktime_get_ns();
 
@@ -184,8 +186,8 @@ int rescuer(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	if (config->line.kind == LINE_HTB)
-		lane_release(&config->line, lane, now_ns);
-	verdict = rescue(skb, config, &packet, now_ns, &elsewhere);
+		lane_release(&config->line, mark & MARK_VALUE, now_ns);
+	verdict = rescue(skb, config, &packet, mark, now_ns, &elsewhere);
 	count(verdict);
 	if (verdict != COUNT_rescued)
 		return TC_ACT_SHOT;
@@ -199,36 +201,42 @@ int rescuer(struct __sk_buff *skb)
  * Nothing is dropped or rewritten, since the other fragments could not be. */
 static inline void fragment_answers(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns)
 {
-	struct endpoint *endpoint = endpoint_get(packet->source, packet->source_port);
-	struct service *service = endpoint ? service_get(endpoint->service) : NULL;
-	struct request_key key;
+	struct subject subject = {};
 	struct request *request;
-	u64 id;
 
-	if (!service || !read_field(skb, packet, &service->response_id, &id))
+	if (identify(skb, packet, config, DIRECTION_RESPONSES, &subject))
 		return;
-	request_key_fill(&key, config, packet->destination, packet->destination_port, endpoint->service, id);
-	request = scoreboard_live(&key, config, now_ns);
-	if (!request || !scoreboard_expects(request, config, endpoint->replica))
+	request = scoreboard_live(&subject.key, config, now_ns);
+	if (!request || !scoreboard_expects(request, config, subject.replica))
 		return;
 	request->responses++;
 	/* The fragments that follow could not be given the address that was asked: such an answer cannot be delivered. */
-	if (config->mode == MODE_HEDGE && endpoint->replica != request->asked)
+	if (config->mode == MODE_HEDGE && subject.replica != request->asked)
 		return;
-	if (scoreboard_first_response(&key, request, now_ns))
+	if (scoreboard_first_response(&subject.key, request, now_ns))
 		count(COUNT_answered_by_fragment);
+}
+
+/* Drops the response where a hedge of ours was sent for it; more than that is the service's own business. */
+static inline int response_too_many(struct request *request, u32 hedges)
+{
+	if (request->dropped >= hedges) {
+		count(COUNT_duplicates_passed);
+		return TC_ACT_UNSPEC;
+	}
+	request->dropped++;
+	count(COUNT_duplicates_dropped);
+	return TC_ACT_SHOT;
 }
 
 int responder(struct __sk_buff *skb)
 {
 	struct config *config = config_get();
 	struct packet packet = {};
-	struct request_key key;
+	struct subject subject = {};
 	struct request *request;
-	struct endpoint *endpoint;
 	struct endpoint_key *asked;
-	struct service *service;
-	u64 id, ordinal = 0, now_ns;
+	u64 ordinal = 0, now_ns;
 	int reason;
 
 	if (!config || config->mode == MODE_OFF)
@@ -242,19 +250,13 @@ int responder(struct __sk_buff *skb)
 			fragment_answers(skb, config, &packet, now_ns);
 		return TC_ACT_UNSPEC;
 	}
-	endpoint = endpoint_get(packet.source, packet.source_port);
-	service = endpoint ? service_get(endpoint->service) : NULL;
-	if (!service) {
-		count(COUNT_in_not_service);
+	reason = identify(skb, &packet, config, DIRECTION_RESPONSES, &subject);
+	if (reason) {
+		count(reason == NOT_SERVICE ? COUNT_in_not_service : COUNT_in_no_id);
 		return TC_ACT_UNSPEC;
 	}
-	if (!read_field(skb, &packet, &service->response_id, &id)) {
-		count(COUNT_in_no_id);
-		return TC_ACT_UNSPEC;
-	}
-	request_key_fill(&key, config, packet.destination, packet.destination_port, endpoint->service, id);
-	request = scoreboard_live(&key, config, now_ns);
-	if (!request || !scoreboard_expects(request, config, endpoint->replica)) {
+	request = scoreboard_live(&subject.key, config, now_ns);
+	if (!request || !scoreboard_expects(request, config, subject.replica)) {
 		count(COUNT_in_unmatched);
 		return TC_ACT_UNSPEC;
 	}
@@ -262,30 +264,27 @@ int responder(struct __sk_buff *skb)
 		count(COUNT_in_bad_checksum);
 		return TC_ACT_UNSPEC;
 	}
-	if (service->copy_ordinal.length)
-		read_field(skb, &packet, &service->copy_ordinal, &ordinal);
+	if (scoreboard_outdated(request, config, subject.replica)) {
+		request->responses++;
+		return response_too_many(request, request->owed);
+	}
+	if (subject.service->copy_ordinal.length)
+		read_field(skb, &packet, &subject.service->copy_ordinal, &ordinal);
 	/* Before anything is claimed: a response that cannot be delivered must not keep another from being. */
-	if (config->mode == MODE_HEDGE && endpoint->replica != request->asked) {
-		asked = replica_get(key.service, request->asked);
+	if (config->mode == MODE_HEDGE && subject.replica != request->asked) {
+		asked = replica_get(subject.key.service, request->asked);
 		if (!asked || !rewrite(skb, &packet, REWRITE_SOURCE, asked)) {
 			count(COUNT_in_rewrite_failed);
 			return TC_ACT_SHOT;
 		}
 	}
 	request->responses++;
-	if (scoreboard_first_response(&key, request, now_ns)) {
-		tap_answer(&key, request, endpoint->replica, ordinal, now_ns);
+	if (scoreboard_first_response(&subject.key, request, now_ns)) {
+		tap_answer(&subject.key, request, subject.replica, ordinal, now_ns);
 		return TC_ACT_UNSPEC;
 	}
-	tap_later_answer(&key, request, ordinal);
-	/* For each hedge of ours one response too many comes; more than that is the service's own business. */
-	if (request->dropped >= request->hedges) {
-		count(COUNT_duplicates_passed);
-		return TC_ACT_UNSPEC;
-	}
-	request->dropped++;
-	count(COUNT_duplicates_dropped);
-	return TC_ACT_SHOT;
+	tap_later_answer(&subject.key, request, ordinal);
+	return response_too_many(request, request->hedges);
 }
 
 int fault_egress(struct __sk_buff *skb)
@@ -322,11 +321,9 @@ int netem_class(struct __sk_buff *skb)
 {
 	struct packet packet = {};
 	struct endpoint *endpoint;
-	u32 *class;
 
 	if (parse(skb, &packet))
 		return 0;
-	endpoint = endpoint_get(packet.destination, packet.destination_port);
-	class = endpoint ? netem_class_get(endpoint->replica) : NULL;
-	return class ? *class : 0;
+	endpoint = endpoint_of(&packet, DIRECTION_REQUESTS);
+	return endpoint ? netem_class_of(endpoint->replica) : 0;
 }

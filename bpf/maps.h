@@ -34,7 +34,8 @@ BPF_ARRAY(fault_hit_map, u64, MAX_FAULT_RULES);
 /* The class that netem's faults have for each replica's requests at the client's interface; 0: none. */
 BPF_ARRAY(netem_map, u32, MAX_REPLICAS);
 BPF_ARRAY(parcel_map, struct parcel, PARCELS);
-BPF_ARRAY(parcel_number_map, struct parcels, 1);
+/* The next number of each enum numbering. */
+BPF_ARRAY(number_map, struct numbers, 2);
 BPF_PERCPU_ARRAY(scratch_map, struct scratch, 1);
 BPF_PERCPU_ARRAY(counter_map, struct counters, 1);
 /* Latency of first responses in ns, log-linear: 8 buckets a power of two. */
@@ -117,9 +118,10 @@ static inline void fault_hit(int rule)
 		__sync_fetch_and_add(hits, 1);
 }
 
-static inline u32 *netem_class_get(int replica)
+static inline u32 netem_class_of(int replica)
 {
-	return netem_map.lookup(&replica);
+	u32 *class = netem_map.lookup(&replica);
+	return class ? *class : 0;
 }
 
 static inline struct parcel *parcel_get(int number)
@@ -127,10 +129,9 @@ static inline struct parcel *parcel_get(int number)
 	return parcel_map.lookup(&number);
 }
 
-static inline struct parcels *parcels_get(void)
+static inline struct numbers *numbers_get(int which)
 {
-	int zero = 0;
-	return parcel_number_map.lookup(&zero);
+	return number_map.lookup(&which);
 }
 
 static inline struct scratch *scratch_get(void)

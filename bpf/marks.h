@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* How our own packets are told from others: a magic number in the high bits of skb->mark, masked, the low 16 bits left
- * to whoever else marks packets (a hedge keeps them; on our own links a clone carries its lane there, and a struck packet its number). */
+ * to whoever else marks packets. A hedge keeps them; on our own links packets carry their number there. */
 #ifndef HEDGEROW_MARKS_H
 #define HEDGEROW_MARKS_H
 

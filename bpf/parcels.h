@@ -4,20 +4,26 @@
 #ifndef HEDGEROW_PARCELS_H
 #define HEDGEROW_PARCELS_H
 
+/* The next of the numbers below `end`, after the last of which they begin again. */
+static inline u32 running_number(int which, u32 end)
+{
+	struct numbers *numbers = numbers_get(which);
+	u32 number;
+
+	if (!numbers)
+		return 0;
+	bpf_spin_lock(&numbers->lock);
+	number = numbers->next;
+	numbers->next = number + 1 < end ? number + 1 : 0;
+	bpf_spin_unlock(&numbers->lock);
+	return number;
+}
+
 /* A number that is free, or whose packet has long arrived. The first LANES numbers are the lanes', which are their
  * packets' own while they hold them. */
 static inline u32 parcel_number(void)
 {
-	struct parcels *parcels = parcels_get();
-	u32 number;
-
-	if (!parcels)
-		return LANES;
-	bpf_spin_lock(&parcels->lock);
-	number = parcels->next;
-	parcels->next = number + 1 < PARCELS - LANES ? number + 1 : 0;
-	bpf_spin_unlock(&parcels->lock);
-	return LANES + number;
+	return LANES + running_number(NUMBER_PARCELS, PARCELS - LANES);
 }
 
 static inline void parcel_note(u32 number, u32 mark, u32 priority)

@@ -164,7 +164,7 @@ static inline int parse(struct __sk_buff *skb, struct packet *packet)
 		return REASON_not_ip;
 	if (reason)
 		return reason;
-	if (skb->gso_segs > 1)
+	if (skb->gso_size) /* not gso_segs, which a packet from a virtual machine may leave at 0 */
 		return REASON_gso;
 	if (available < sizeof(udp))
 		return REASON_bad_header;

@@ -3,22 +3,6 @@
 #ifndef HEDGEROW_SCOREBOARD_H
 #define HEDGEROW_SCOREBOARD_H
 
-static inline void request_key_fill(struct request_key *key, struct config *config, const u32 *client,
-				    u16 client_port, u16 service, u64 id)
-{
-	__builtin_memset(key, 0, sizeof(*key));
-	key->id = id;
-	key->block = config->block;
-	key->service = service;
-	if (config->identity == IDENTITY_FLOW) {
-		key->client[0] = client[0];
-		key->client[1] = client[1];
-		key->client[2] = client[2];
-		key->client[3] = client[3];
-		key->client_port = client_port;
-	}
-}
-
 /* The request of `key` unless there is none or it is older than the configured expiry. */
 static inline struct request *scoreboard_live(struct request_key *key, struct config *config, u64 now_ns)
 {
@@ -62,11 +46,29 @@ static inline bool scoreboard_first_response(struct request_key *key, struct req
 	return true;
 }
 
-/* Whether a response to an earlier request with the same id, hedged or sent twice by the client, may still come: it
- * could not be told from a response to the new one. */
-static inline bool scoreboard_awaits_more(struct request *request)
+/* Notes for `request` what is owed to the earlier one with its id, `known`: while responses to that, hedged or sent
+ * twice by the client, may still come, they could not be told from responses to the new one. A lost one is not waited
+ * for longer than the request that it was owed to counts. */
+static inline void scoreboard_inherit(struct request *request, struct request *known, struct config *config,
+				      u64 now_ns)
 {
-	return request->responses < request->copies;
+	u64 until_ns = known->copies > known->responses ? known->request_ns + config->expiry_ns : known->owed_until_ns;
+	s32 owed = known->copies + known->owed - known->responses;
+
+	if (owed <= 0 || until_ns <= now_ns)
+		return;
+	request->owed = owed < 255 ? owed : 255;
+	request->owed_until_ns = until_ns;
+	/* The loser of a hedge may come from there. */
+	if (known->hedges > known->dropped || (known->owed && known->replica != known->asked))
+		request->replica = known->replica;
+}
+
+/* Whether a response from `replica` belongs to an earlier request with the same id: this one was never sent there. The
+ * earlier one has been answered, or its id would not have been used again. */
+static inline bool scoreboard_outdated(struct request *request, struct config *config, u32 replica)
+{
+	return config->mode == MODE_HEDGE && replica != request->asked && !request->hedges;
 }
 
 #endif

@@ -47,7 +47,8 @@ static inline void tap_hedge(struct request_key *key, struct request *request, u
 
 /* Which copy the first response answers, as far as that is proven: its replica tells. With the same one the ordinal
  * that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
- * that was lost; the other copy's response decides later (tap_later_answer). */
+ * that was lost; the other copy's response decides later (tap_later_answer). Where a network fault may have let copies
+ * overtake each other, or come twice, the order of arrival proves nothing. */
 static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 {
 	if (request->copies < 2)
@@ -57,7 +58,7 @@ static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 			return WINNER_HEDGE;
 		return replica == request->asked ? WINNER_PRIMARY : WINNER_UNKNOWN;
 	}
-	return ordinal > 1 ? WINNER_HEDGE : WINNER_UNKNOWN;
+	return ordinal > 1 && !request->disordered ? WINNER_HEDGE : WINNER_UNKNOWN;
 }
 
 static inline void tap_histogram(u64 latency_ns)
@@ -99,7 +100,9 @@ static inline void tap_answer(struct request_key *key, struct request *request, 
 /* The second copy to reach the server has been answered too: then the first one was the primary. */
 static inline void tap_later_answer(struct request_key *key, struct request *request, u64 ordinal)
 {
-	if (request->copies < 2 || request->replica != request->asked || request->first_ordinal != 1 || ordinal != 2)
+	if (request->copies < 2 || request->replica != request->asked || request->disordered)
+		return;
+	if (request->first_ordinal != 1 || ordinal != 2)
 		return;
 	count(COUNT_primaries_confirmed);
 	tap_answer_event(key, request, WINNER_PRIMARY);

@@ -87,17 +87,21 @@ struct request {
 	u64 request_ns; /* when the first copy left; also the generation of a reused id */
 	u64 deadline_ns;
 	u64 first_response_ns; /* 0: unanswered */
-	u32 mark;              /* the client's own mark, restored on the hedge */
+	u64 owed_until_ns;     /* until when a response to an earlier request with this id may come, where one is owed */
+	u64 arrivals;          /* responses by replica, four bits each: counted where network faults look at them */
+	u32 mark;              /* the client's own mark and priority, restored on the hedge */
+	u32 priority;
+	u32 clone;             /* the mark that its clone bears in the delay line; 0: it has none */
 	u8 asked;              /* the replica that the first copy went to */
 	u8 replica;            /* the hedge's; until it leaves, the one that was asked */
 	u8 copies;             /* that have left, the kernel's hedge among them */
 	u8 hedges;             /* of these, the kernel's */
 	u8 responses;          /* that have arrived */
 	u8 dropped;            /* of these, never more than hedges */
-	u8 ambiguous;          /* an earlier request with this id still awaits a response */
+	u8 owed;               /* responses that earlier requests with this id still await */
 	u8 first_ordinal;      /* which copy the first response said it answers, 0 if it did not say */
-	u8 pad[4];
-	u64 arrivals;          /* responses by replica, four bits each: counted where network faults look at them */
+	u8 disordered;         /* a network fault may let its copies overtake each other, or come twice */
+	u8 pad[3];
 };
 
 struct answer_key {
@@ -144,7 +148,10 @@ struct parcel {
 	u32 priority;
 };
 
-struct parcels {
+/* Which running number a mark bears. */
+enum numbering { NUMBER_PARCELS = 0, NUMBER_CLONES = 1 };
+
+struct numbers {
 	struct bpf_spin_lock lock;
 	u32 next;
 };

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pyroute2 import IPRoute
@@ -24,6 +26,14 @@ _GONE = (errno.ENODEV, errno.ENOENT, errno.EINVAL)
 
 class AttachError(Exception):
     """A program cannot be attached, or the interface is another hedger's; the message says why and what to do."""
+
+
+@contextmanager
+def _refusal_in_words(name: str) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
 
 
 class InterfaceLock:
@@ -70,41 +80,31 @@ class Attachments:
 
         Filters run in the order of their preferences. Raises AttachError where the kernel refuses.
         """
-        try:
+        with _refusal_in_words(name):
             if not self.has_clsact(ifindex):
                 self._ip.tc("add", "clsact", ifindex)
-            self._ip.tc(
-                "add-filter",
-                "bpf",
-                ifindex,
-                handle=1,
-                fd=program_fd,
-                name=NAME_PREFIX + name,
-                parent=hook,
-                prio=preference,
-                protocol=_ETH_P_ALL,
-                direct_action=True,
-                classid=1,
-            )
-        except NetlinkError as error:
-            raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
+            self._add_filter(ifindex, hook, name, program_fd, preference, direct_action=True, classid=1)
 
     def classify(self, ifindex: int, parent: int, name: str, program_fd: int) -> None:
         """Lets the program choose the class below qdisc `parent`; AttachError where the kernel refuses."""
-        try:
-            self._ip.tc(
-                "add-filter",
-                "bpf",
-                ifindex,
-                handle=1,
-                fd=program_fd,
-                name=NAME_PREFIX + name,
-                parent=parent,
-                prio=PREFERENCE,
-                protocol=_ETH_P_ALL,
-            )
-        except NetlinkError as error:
-            raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
+        with _refusal_in_words(name):
+            self._add_filter(ifindex, parent, name, program_fd, PREFERENCE)
+
+    def _add_filter(
+        self, ifindex: int, parent: int, name: str, program_fd: int, preference: int, **options: Any
+    ) -> None:
+        self._ip.tc(
+            "add-filter",
+            "bpf",
+            ifindex,
+            handle=1,
+            fd=program_fd,
+            name=NAME_PREFIX + name,
+            parent=parent,
+            prio=preference,
+            protocol=_ETH_P_ALL,
+            **options,
+        )
 
     def detach(self, ifindex: int, *only: str) -> list[str]:
         """Removes our filters, or `only` those of these names, from both hooks; what was removed.
@@ -117,11 +117,21 @@ class Attachments:
             for handle, preference, name in self._ours(ifindex, hook):
                 if wanted and name not in wanted:
                     continue
-                self._ip.tc(
-                    "del-filter", "bpf", ifindex, handle=handle, prio=preference, protocol=_ETH_P_ALL, parent=hook
-                )
-                removed.append(name)
+                if self._remove_filter(ifindex, hook, handle, preference):
+                    removed.append(name)
         return removed
+
+    def _remove_filter(self, ifindex: int, hook: int, handle: int, preference: int) -> bool:
+        """False where it is gone, perhaps with its interface, since it was listed."""
+        try:
+            self._ip.tc(
+                "del-filter", "bpf", ifindex, handle=handle, prio=preference, protocol=_ETH_P_ALL, parent=hook
+            )
+        except NetlinkError as error:
+            if error.code not in _GONE:
+                raise
+            return False
+        return True
 
     def remove_clsact(self, ifindex: int) -> None:
         """Removes the clsact qdisc unless somebody has a filter there; harmless where there is none."""

@@ -42,6 +42,7 @@ CANNOT = (
     IprouteError,
     HeadersMissingError,
     ProgramsError,
+    NetlinkError,
 )
 
 

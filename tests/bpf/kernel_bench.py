@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import delay_link
 from hedge_log import HedgeLog
+from hedgerow_node.lanes import LANES
 from hedgerow_node.records import Hedge
 from hedgerow_node.wire import IdPlace
 from iproute import batch
@@ -61,13 +62,15 @@ class Verdict:
     priority: int
 
 
-def run(program_fd: int, frame: bytes, mark: int = 0, priority: int = 0, gso_segs: int = 0) -> Verdict:
+def run(
+    program_fd: int, frame: bytes, mark: int = 0, priority: int = 0, gso_segs: int = 0, gso_size: int = 0
+) -> Verdict:
     """Runs the program once over `frame`; OSError where the kernel refuses the frame (too short for it)."""
     context = ctypes.create_string_buffer(_CONTEXT_SIZE)
     struct.pack_into("I", context, _MARK_AT, mark)
     struct.pack_into("I", context, _PRIORITY_AT, priority)
     struct.pack_into("I", context, _GSO_SEGS_AT, gso_segs)
-    struct.pack_into("I", context, _GSO_SIZE_AT, 512 if gso_segs else 0)
+    struct.pack_into("I", context, _GSO_SIZE_AT, gso_size)
     data_in, data_out = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(len(frame) + 256)
     pointer = ctypes.addressof
     attributes = bytearray(
@@ -107,16 +110,20 @@ class KernelBench:
         self.programs, self.link, self.out_ifindex = programs, link, out_ifindex
         self._before: dict[str, int] = {}
         self._first_block = 0
+        self._hedging = False
+        self._clone_marks: dict[bytes, int] = {}
 
     def begin(self) -> None:
         """A new test: settings as they come, counters at zero, and nothing known of the requests of earlier tests."""
         self._first_block = next(_FIRST_BLOCKS)
+        self._clone_marks.clear()
         self.configure()
         self.counted()
         self.hedges()
 
     def switch(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
         """Switches what the programs do; requests of one block are none of another's."""
+        self._hedging = mode == Mode.HEDGE
         self.programs.set_mode(mode, identity, self._first_block + block)
 
     def configure(
@@ -160,11 +167,31 @@ class KernelBench:
 
     def split(self, frame: bytes, **context: int) -> Verdict:
         """A frame leaves."""
-        return run(self.programs.splitter.fd, frame, **context)
+        before = self._next_number()
+        verdict = run(self.programs.splitter.fd, frame, **context)
+        if before != self._next_number():
+            self._clone_marks[frame] = MARK_CLONE | (self._next_number() - 1) % self._numbers
+        return verdict
 
-    def rescue(self, frame: bytes, mark: int = MARK_CLONE) -> Verdict:
-        """A frame crosses the delay link."""
-        return run(self.programs.rescuer.fd, frame, mark=mark)
+    def clone_mark(self, frame: bytes) -> int:
+        """The mark of the clone of the frame that left last; of none where no clone was made of it."""
+        return self._clone_marks.get(frame, MARK_CLONE | 0xFFFF)
+
+    def rescue(self, frame: bytes, mark: int | None = None) -> Verdict:
+        """A frame crosses the delay link, with its clone's mark unless another is given."""
+        return run(self.programs.rescuer.fd, frame, mark=self.clone_mark(frame) if mark is None else mark)
+
+    def _next_number(self) -> int:
+        """That the next clone bears, where one is made. A lane that is busy is passed over."""
+        if not self._hedging:
+            return 0
+        if self.link.kind == DelayLineKind.NETEM:
+            return int(self.programs.table("number_map")[ctypes.c_int(1)].next)
+        return int(self.programs.table("lane_map")[ctypes.c_int(0)].next) % LANES
+
+    @property
+    def _numbers(self) -> int:
+        return 2**16 if self.link.kind == DelayLineKind.NETEM else LANES
 
     def respond(self, frame: bytes, **context: int) -> Verdict:
         """A frame arrives."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import random
 
 import pytest
@@ -26,6 +27,7 @@ from fault_maps import FaultMaps
 from fault_rules import FaultRule, FaultRules
 from hedgerow_node.chance import rule_salt, struck
 from hedgerow_node.lanes import LANES
+from hedgerow_node.records import Winner
 from hedgerow_node.wire import IdPlace
 from kernel_programs import Direction, Fault, Identity, Mode
 
@@ -150,12 +152,53 @@ def test_a_hedge_is_the_second_copy(faults: FaultBench) -> None:
             assert faults.leave(frame, mark=mark) == (STOLEN if lost else PASSED)
 
 
+def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> Winner:
+    """Of a hedged request whose copies, the primary struck, are answered in this order by the same replica."""
+    asked, _ = frames(request_id)
+    faults.leave(asked)
+    faults.bench.split(asked, mark=MARK_HEDGE)
+    for ordinal in ordinals:
+        reply = Datagram(REPLICAS4[0], CLIENT4, request_id.to_bytes(8, "big") + bytes([ordinal]) + bytes(7))
+        faults.bench.respond(reply.frame())
+    (record,) = faults.bench.hedges()
+    return record.winner
+
+
+@pytest.mark.parametrize(
+    ("fault", "early", "late"),
+    [
+        (Fault.LOSS, Winner.PRIMARY, Winner.HEDGE),
+        (Fault.DELAY, Winner.UNKNOWN, Winner.UNKNOWN),
+        (Fault.DUPLICATE, Winner.UNKNOWN, Winner.UNKNOWN),
+    ],
+)
+def test_the_order_of_arrival_tells_no_winner_where_a_fault_may_have_changed_it(
+    faults: FaultBench, fault: Fault, early: Winner, late: Winner
+) -> None:
+    faults.put(rule(fault, percent=0.001 if fault is Fault.LOSS else 100))
+    faults.bench.switch(Mode.HEDGE, Identity.FLOW, block=2)
+    assert winner_of(faults, 20, 1, 2) == early
+    assert winner_of(faults, 21, 2, 1) == late
+
+
+def test_the_order_of_arrival_tells_no_winner_where_netem_holds_a_replicas_requests(faults: FaultBench) -> None:
+    faults.maps.clear()
+    faults.bench.switch(Mode.HEDGE, Identity.FLOW, block=2)
+    classes = faults.bench.programs.table("netem_map")
+    classes[ctypes.c_int(0)] = ctypes.c_uint32(0x10001)
+    try:
+        assert winner_of(faults, 22, 1, 2) == Winner.UNKNOWN
+    finally:
+        classes[ctypes.c_int(0)] = ctypes.c_uint32(0)
+    assert winner_of(faults, 23, 1, 2) == Winner.PRIMARY
+
+
 @pytest.mark.parametrize("mark", [0, 0x12345678, 0x4ED30007])
 def test_a_duplicate_bears_its_own_mark_again_and_is_neither_counted_nor_struck(
     faults: FaultBench, mark: int
 ) -> None:
     faults.put(rule(Fault.DUPLICATE))
-    table = faults.bench.programs.table("parcel_number_map")
+    table = faults.bench.programs.table("number_map")
     number = LANES + next(iter(table.values())).next
     frame = frames(7)[0]
     verdict = faults.bench.split(frame, priority=6)

@@ -89,8 +89,10 @@ def test_what_is_not_understood_passes_untouched_and_counted(bench: KernelBench,
 
 
 @pytest.mark.parametrize("datagram", [V4, V6], ids=["IPv4", "IPv6"])
-def test_a_buffer_of_several_datagrams_passes_unhedged(bench: KernelBench, datagram: Datagram) -> None:
+@pytest.mark.parametrize("segments", [4, 0], ids=["counted", "not counted, as from a virtual machine"])
+def test_a_buffer_of_several_datagrams_passes_unhedged(bench: KernelBench, datagram: Datagram, segments: int) -> None:
     bench.switch(Mode.HEDGE)
-    assert bench.split(datagram.frame(), gso_segs=4).action == PASSED
-    assert bench.respond(datagram.reply(datagram.payload).frame(), gso_segs=4).action == PASSED
+    assert bench.split(datagram.frame(), gso_segs=segments, gso_size=512).action == PASSED
+    reply = datagram.reply(datagram.payload).frame()
+    assert bench.respond(reply, gso_segs=segments, gso_size=512).action == PASSED
     assert bench.counted() == {"out_seen": 1, "out_gso": 1, "in_seen": 1, "in_gso": 1}

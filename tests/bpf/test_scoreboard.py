@@ -73,35 +73,6 @@ def test_switched_off_nothing_is_even_counted(bench: KernelBench) -> None:
     assert bench.counted() == {}
 
 
-def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
-    bench.switch(Mode.HEDGE)
-    asked = request(4)
-    for _ in range(5):
-        bench.split(asked.frame())
-        bench.split(asked.frame(), mark=MARK_HEDGE)
-        assert bench.respond(response(asked).frame()).action == PASSED
-        assert bench.respond(response(asked).frame()).action == DROPPED
-    counted = bench.counted()
-    assert (counted["requests"], counted["armed"], counted["answered"], counted["duplicates_dropped"]) == (5, 5, 5, 5)
-
-
-def test_an_id_used_again_while_an_old_response_is_under_way_is_not_hedged_and_loses_nothing(
-    bench: KernelBench,
-) -> None:
-    """The old hedge's response could not be told from the new request's: all are let through."""
-    bench.switch(Mode.HEDGE)
-    asked = request(11)
-    bench.split(asked.frame())
-    bench.split(asked.frame(), mark=MARK_HEDGE)
-    bench.respond(response(asked).frame())
-    bench.counted()
-    bench.split(asked.frame())
-    assert [bench.respond(response(asked).frame()).action for _ in range(2)] == [PASSED, PASSED]
-    counted = bench.counted()
-    assert (counted["requests"], counted["reused_early"]) == (1, 1)
-    assert "armed" not in counted
-
-
 def test_a_clients_own_retry_is_neither_a_new_request_nor_hedged(bench: KernelBench) -> None:
     bench.switch(Mode.HEDGE)
     asked = request(5)

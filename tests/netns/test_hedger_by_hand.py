@@ -43,7 +43,7 @@ def assert_reconciled(counters: dict[str, int]) -> None:
     assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
     not_armed = ("reused_early", "lane_busy", "clone_failed", "clone_congested")
     assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
-    ends = ("rescued", "cancelled", "budget_denied", "lost", "too_early", "disarmed", "rescue_failed")
+    ends = ("rescued", "cancelled", "budget_denied", "lost", "outdated", "disarmed", "rescue_failed")
     assert counters["armed"] == sum(counters[name] for name in ends)
     assert counters["rescued"] == counters["hedges_sent"] + counters["hedges_untracked"]
 
