@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import get_args
 
 import yaml
+from typer.core import TyperGroup as Group
+from typer.main import get_command
 
+from orchestrator.cli import app
 from orchestrator.scenario.claim_grammar import FUNCTIONS
 from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import Strategy
+from orchestrator.scenario.schema import scenario_json_schema
 from unit.run_folder_factory import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -43,10 +47,28 @@ def test_arms_and_matrix_as_explained_can_be_added_to_it(tmp_path: Path) -> None
 def test_every_fault_function_strategy_and_scenario_is_listed() -> None:
     kinds = {get_args(model.model_fields["fault"].annotation)[0] for model in get_args(get_args(Fault)[0])}
     assert len(kinds) > 10
-    for name in [*kinds, *FUNCTIONS, *(strategy for strategy in get_args(Strategy) if strategy != "kernel-clone")]:
+    for name in [*kinds, *FUNCTIONS, *get_args(Strategy)]:
         assert re.search(rf"[`, ]{name}[`, ]", SCENARIOS), name
     for file in (ROOT / "scenarios").glob("*.yaml"):
         assert f"(../scenarios/{file.name})" in SCENARIOS
+
+
+def test_every_key_of_a_scenario_is_named() -> None:
+    schema = scenario_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    keys = {key for section in sections for key in section.get("properties", {})}
+    assert len(keys) > 50
+    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", SCENARIOS)) == []
+
+
+def test_every_command_and_every_option_of_run_is_in_the_table() -> None:
+    group = get_command(app)
+    assert isinstance(group, Group)
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("## The commands") : readme.index("## Your own scenario")]
+    options = {option for parameter in group.commands["run"].params for option in parameter.opts if "--" in option}
+    assert len(options) > 5
+    assert sorted(name for name in [*group.commands, *options] if not re.search(rf"[`\[ ]{name}\b", table)) == []
 
 
 def test_links_lead_somewhere() -> None:
