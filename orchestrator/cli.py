@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 from orchestrator.commands import analyze, bench, compare, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
 from orchestrator.errors import ExitCode, HedgerowError, UsageError
+from orchestrator.unforeseen import as_error
 
 #: Of what Typer raises for a wrong command line it names this one; unknown options and the like share its base.
 _WRONG_COMMAND_LINE: Any = typer.BadParameter.__base__
@@ -19,7 +22,8 @@ _WRONG_COMMAND_LINE: Any = typer.BadParameter.__base__
 app = typer.Typer(
     help="Measure hedged requests: in the kernel, in user space, and not at all.",
     epilog="Exit codes: 0 no claim refuted; 1 one refuted; 2 usage or invalid scenario; 3 inconclusive; 4 something "
-    "is missing here; 5 the run failed; 6 something was left behind; 130 interrupted. run, bench and down need root.",
+    "is missing here; 5 the run failed; 6 something was left behind; 130 interrupted. Root is needed by bench, by "
+    "run where it makes network namespaces, and by down where there is something to clean up.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -58,11 +62,17 @@ app.command()(bench.bench)
 
 def main() -> None:
     """Run the command line and exit with the code that design and documentation promise."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # told already; at its end Python would try once more, and exit with a code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command that `arguments` give and return its exit code; foreseen errors are printed, not raised."""
+    """Run the command that `arguments` give and return its exit code; errors are printed, not raised."""
     as_json = "--json" in arguments
     try:
         # Typer prints what is wrong with a command line, and exits, unless told to leave that to us
@@ -74,15 +84,26 @@ def run(arguments: list[str]) -> int:
         _print_error(UsageError(error.format_message(), "see orchestrator --help"), as_json)
         return int(ExitCode.USAGE)
     except SystemExit as ending:
+        # where the reader of stdout is gone, Typer and rich end with 1, which is another thing's code here
+        if isinstance(ending.__context__, BrokenPipeError):
+            return int(ExitCode.RUN_FAILED)
         # Typer ends every command this way, with 2 where the command line is wrong and 130 on Ctrl-C
         return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
+    except Exception as raised:
+        traceback.print_exc()
+        failure = as_error(raised)
+        _print_error(failure, as_json)
+        return int(failure.exit_code)
     return ended if isinstance(ended, int) else int(ExitCode.DONE)
 
 
 def _print_error(error: HedgerowError, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(error.as_json(), indent=1, ensure_ascii=False))
-        return
+        try:
+            typer.echo(json.dumps(error.as_json(), indent=1, ensure_ascii=False))
+            return
+        except OSError as failure:
+            typer.echo(f"stdout cannot be written: {failure.strerror}", err=True)
     typer.echo(error.message, err=True)
     if error.remedy:
         typer.echo(f"remedy: {error.remedy}", err=True)

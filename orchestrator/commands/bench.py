@@ -11,9 +11,10 @@ import typer
 
 from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.options import AsJson, print_json
-from orchestrator.errors import LeftoversError, PrerequisiteError
+from orchestrator.errors import PrerequisiteError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
+from orchestrator.run.ending import leftovers_told
 from orchestrator.run.messages import BARE
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
@@ -42,11 +43,10 @@ def bench(
             measured.measure(NetnsTopology, "netns")
         finally:
             watch.close()
-        costs = _evaluate(folder, scenario)
-    if not (measured.leftovers and as_json):  # then the error alone is what stdout holds
-        _print(costs, as_json)
-    if measured.leftovers:
-        raise LeftoversError(f"left behind on the host: {', '.join(measured.leftovers)}", "orchestrator down")
+        with leftovers_told(measured.leftovers):
+            costs = _evaluate(folder, scenario)
+            if not (measured.leftovers and as_json):  # then the error alone is what stdout holds
+                _print(costs, as_json)
 
 
 def _scenario(requests: int, blocks: int) -> Scenario:

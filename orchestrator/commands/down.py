@@ -11,8 +11,7 @@ import typer
 
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import LeftoversError, PrerequisiteError
-from orchestrator.host.audit import remaining
-from orchestrator.host.live import LiveRun, clear_dead_runs, live_runs
+from orchestrator.host.live import Cleared, LiveRun, clear_dead_runs, live_runs
 
 _END_TIMEOUT_S = 20.0
 _POLL_S = 0.05
@@ -28,23 +27,25 @@ def down(
         raise PrerequisiteError(f"open runs: {', '.join(runs)}; undoing them needs root", "sudo orchestrator down")
     cleared = clear_dead_runs()
     if everything:
-        cleared += [run.run_id for run in live_runs() if _end(run)]
-    working = [run.run_id for run in live_runs()]
-    left = [leftover for run_id in cleared for leftover in remaining(run_id)]
-    if left:
-        raise LeftoversError(f"still there: {', '.join(left)}", "see docs/architecture.md, Cleaning up")
+        for run in live_runs():
+            if run.run_id not in cleared.failed:
+                _end(run, cleared)
+    working = [run.run_id for run in live_runs() if run.run_id not in cleared.failed]
+    if not as_json:
+        for run_id in cleared.runs:
+            typer.echo(f"cleaned up after run {run_id}")
+        for run_id in working:
+            typer.echo(f"run {run_id} is at work: left alone (--all ends it)")
+        if not runs:
+            typer.echo("nothing to clean up")
+    if cleared.failed:
+        remedies = dict.fromkeys(error.remedy for error in cleared.failed.values() if error.remedy)
+        raise LeftoversError("\n".join(cleared.told()), "; ".join(remedies))
     if as_json:
-        print_json({"cleared": cleared, "working": working})
-        return
-    for run_id in cleared:
-        typer.echo(f"cleaned up after run {run_id}")
-    for run_id in working:
-        typer.echo(f"run {run_id} is at work: left alone (--all ends it)")
-    if not runs:
-        typer.echo("nothing to clean up")
+        print_json({"cleared": cleared.runs, "working": working})
 
 
-def _end(run: LiveRun) -> bool:
+def _end(run: LiveRun, cleared: Cleared) -> None:
     """Asks the run's process to end, which cleans up by itself; SIGKILL and the journal where it does not."""
     owner = run.owner()
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -53,12 +54,12 @@ def _end(run: LiveRun) -> bool:
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if not run.path.exists():
-                return True
+                cleared.runs.append(run.run_id)
+                return
             if run.seize():
-                run.undo()
-                return True
+                cleared.undo(run)
+                return
             time.sleep(_POLL_S)
-    return False
 
 
 def _send(pid: int, number: signal.Signals) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import typer
 
 from orchestrator.collect.folder import make_folder, take_owner
-from orchestrator.errors import HedgerowError, RunError
+from orchestrator.errors import HedgerowError
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown, error_as_markdown
+from orchestrator.unforeseen import as_error
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
 
@@ -41,7 +42,7 @@ class Publication(AbstractContextManager["Publication"]):
     ) -> None:
         error = raised if isinstance(raised, HedgerowError) else None
         if error is None and self.summary is None and isinstance(raised, Exception):
-            error = RunError(f"{type(raised).__name__}: {raised}", "this was not foreseen: please report it")
+            error = as_error(raised)
         if self.summary is not None or error is not None:
             self._publish(error)
         if self.last_line:

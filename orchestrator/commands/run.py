@@ -23,9 +23,10 @@ from orchestrator.commands.options import (
     print_json,
 )
 from orchestrator.commands.publish import Publication
-from orchestrator.errors import LeftoversError, PrerequisiteError, UsageError
+from orchestrator.errors import PrerequisiteError, UsageError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
+from orchestrator.run.ending import leftovers_told
 from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
@@ -62,15 +63,14 @@ def run(
         experiment = load_experiment(file, overrides or (), smoke)
         publication.subject = experiment.name
         measured = _measure(experiment, backend, smoke, results, file, publication)
-        leftovers = measured.leftovers
-        if not collect_only:
-            summary = publication.summary = evaluate(measured.folder, report=not no_report)
-            if not (leftovers and as_json):  # then the error alone is what stdout holds
-                print_result(summary, as_json)
-        elif as_json and not leftovers:
-            print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
-        if leftovers:
-            raise LeftoversError(f"left behind on the host: {', '.join(leftovers)}", "orchestrator down")
+        with leftovers_told(measured.leftovers):
+            silent = as_json and bool(measured.leftovers)  # then the error alone is what stdout holds
+            if not collect_only:
+                summary = publication.summary = evaluate(measured.folder, report=not no_report)
+                if not silent:
+                    print_result(summary, as_json)
+            elif as_json and not silent:
+                print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
     if publication.summary is not None:
         raise exit_with(publication.summary)
 
@@ -84,7 +84,12 @@ def _measure(
     chosen = choose(backend, max(arm.scenario.topology.replicas for arm in experiment.arms))
     if chosen.name == "netns" and os.geteuid() != 0:
         raise PrerequisiteError("the netns backend needs root", f"sudo orchestrator run {file}")
-    folder = RunFolder.create(results, experiment.name)
+    try:
+        folder = RunFolder.create(results, experiment.name)
+    except OSError as error:
+        raise UsageError(
+            f"{results} can hold no run folders: {error.strerror}", "--results DIR writes elsewhere"
+        ) from error
     publication.subject, publication.last_line = folder.name, str(folder.path)
     watch = watcher(block_etas_ns(experiment, plan))
     eta = spoken(run_eta_ns(experiment, plan))

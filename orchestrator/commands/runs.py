@@ -12,7 +12,7 @@ from orchestrator.collect.folder import find_run
 from orchestrator.collect.schemas import read_json
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
 from orchestrator.commands.publish import Publication
-from orchestrator.errors import RunError
+from orchestrator.errors import RunError, UsageError
 from orchestrator.report.entries import Entry, entries
 from orchestrator.report.tables import Section
 from orchestrator.report.terminal import print_summary, tables_as_text
@@ -50,12 +50,20 @@ _SORTED_BY: dict[SortKey, Callable[[Entry], Any]] = {
 
 def ls(
     results: ResultsFolder = DEFAULT_RESULTS,
-    sort: Annotated[SortKey, typer.Option("--sort", help="What to sort by; equals by time.")] = SortKey.TIME,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="|".join(SortKey), help="What to sort by; equals by time.")
+    ] = SortKey.TIME.value,
     reverse: Annotated[bool, typer.Option("--reverse", help="Turn the order round.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs with their verdicts, oldest first; `verdict` sorts the worst first."""
-    found = sorted(entries(results), key=_SORTED_BY[sort])
+    """List the runs with their verdicts, oldest first; `--sort verdict` lists the worst first."""
+    if not results.is_dir() and (
+        results != DEFAULT_RESULTS or results.exists()
+    ):  # before the first run, none is there
+        raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
+    if sort not in list(SortKey):
+        raise UsageError(f"--sort {sort}: there is no such key", f"use {', '.join(SortKey)}")
+    found = sorted(entries(results), key=_SORTED_BY[SortKey(sort)])
     if reverse:
         found.reverse()
     if as_json:

@@ -12,7 +12,7 @@ from orchestrator.scenario.schema import scenario_json_schema
 
 def schema(
     as_json: Annotated[  # noqa: ARG001 - so that every command takes it
-        bool, typer.Option("--json", help="Nothing else is ever printed; errors are JSON, too.")
+        bool, typer.Option("--json", help="Output is always JSON; with this, errors are too.")
     ] = False,
 ) -> None:
     """Print the JSON Schema of scenario files, every key described."""

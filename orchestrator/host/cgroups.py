@@ -7,15 +7,16 @@ a frozen process does not even die of SIGKILL until it is thawed, so whoever end
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import PrerequisiteError, RunError
+from orchestrator.host import root
 
 FREEZER, CPU = "freezer", "cpu"
 _REAL_TIME = "cpu.rt_runtime_us"
@@ -24,6 +25,8 @@ PERIOD_US = 100_000  #: in which a quota is counted, the kernel's own default
 _FREEZE_TIMEOUT_S = 1.0
 _EMPTY_TIMEOUT_S = 3.0
 _POLL_S = 0.001
+#: In /run/hedgerow while the cpu controller is handed down because a run did it, not the host's own systemd.
+_HANDED_DOWN = "cpu-controller"
 #: In these files a group's first file system type and the version it speaks.
 _VERSIONS = {"cgroup": 1, "cgroup2": 2}
 
@@ -89,9 +92,8 @@ class Group:
         """Makes the directories; PrerequisiteError where that is forbidden."""
         try:
             for controller, tree in self._trees.items():
-                if controller == CPU and not _handed_down(tree):
-                    _write(tree.path / "cgroup.subtree_control", f"+{CPU}")
-                tree.group(self._name).mkdir(exist_ok=True)
+                with _controller_held(tree) if controller == CPU else nullcontext():
+                    tree.group(self._name).mkdir(exist_ok=True)
                 _permit_real_time(tree.group(self._name))
         except OSError as error:
             raise PrerequisiteError(
@@ -181,25 +183,48 @@ def remove(directory: Path) -> None:
 
 
 def release_controller() -> None:
-    """Takes the cpu controller back to the second version's root, unless somebody else uses it by now."""
+    """Takes the cpu controller back to the second version's root, if a run handed it down and none uses it any more.
+
+    Somebody else may do so by now; then it stays.
+    """
     for tree in hierarchies():
-        if tree.version == 2 and CPU in tree.controllers and not list(tree.path.glob("hr-*")):
-            try:
-                _write(tree.path / "cgroup.subtree_control", f"-{CPU}")
-            except OSError as error:
-                if error.errno != errno.EBUSY:
-                    raise
+        if tree.version == 2 and CPU in tree.controllers:
+            with root.locked() as directory:
+                marker = directory / _HANDED_DOWN
+                if marker.exists() and not list(tree.path.glob("hr-*")):
+                    try:
+                        _write(tree.path / "cgroup.subtree_control", f"-{CPU}")
+                    except OSError as error:
+                        if error.errno != errno.EBUSY:
+                            raise
+                    marker.unlink()
 
 
 def needs_controller() -> bool:
-    """Whether making a group with a CPU limit would first have to hand the controller down from the root."""
+    """Whether groups with a CPU limit have the controller only if the root hands it down: in the second version.
+
+    Then every run that makes groups has to call `release_controller` at its end, since the last one gives it back.
+    """
     tree = hierarchy_of(CPU)
-    return tree is not None and not _handed_down(tree)
+    return tree is not None and tree.version == 2
 
 
-def _handed_down(tree: Hierarchy) -> bool:
-    """Whether groups below the root have the cpu controller; in the first version they always do."""
-    return tree.version == 1 or CPU in _words(tree.path / "cgroup.subtree_control")
+@contextmanager
+def _controller_held(tree: Hierarchy) -> Iterator[None]:
+    """While a group is made: its parent has the cpu controller, and no other run takes that back meanwhile."""
+    if tree.version == 1:
+        yield
+        return
+    with root.locked() as directory:
+        if not handed_down(tree):
+            (directory / _HANDED_DOWN).touch()
+            _write(tree.path / "cgroup.subtree_control", f"+{CPU}")
+        yield
+
+
+def handed_down(tree: Hierarchy) -> bool:
+    """Whether groups below the root of a tree of the second version have the cpu controller."""
+    return CPU in _words(tree.path / "cgroup.subtree_control")
 
 
 def _permit_real_time(directory: Path) -> None:
@@ -208,7 +233,7 @@ def _permit_real_time(directory: Path) -> None:
     Some kernels count real-time processes by group, in the first version, and give new groups none. Where other
     groups have taken all that there is, faults are less exact, which their proofs will tell.
     """
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         if (directory / _REAL_TIME).exists():
             _write(directory / _REAL_TIME, str(_REAL_TIME_US))
 
@@ -232,6 +257,8 @@ def _limit(directory: Path, percent: float | None) -> None:
         _write(directory / "cpu.cfs_quota_us", str(-1 if quota_us is None else quota_us))
     elif (directory / "cpu.max").exists():
         _write(directory / "cpu.max", f"{'max' if quota_us is None else quota_us} {PERIOD_US}")
+    elif quota_us is not None:
+        raise RunError(f"{directory} has no limit of CPU time", "see cgroup.subtree_control of the directory above")
 
 
 def _move(pid: str, entrance: Path) -> None:

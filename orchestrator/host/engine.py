@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import LeftoversError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -21,8 +23,13 @@ SOCKET = Path("/var/run/docker.sock")
 _TIMEOUT_S = 30
 #: The engine refuses with 404 what is gone meanwhile, with 409 what is just being removed.
 _GONE = (404, 409)
+_REMEDY = "start it, or see dockerd's log; then orchestrator down"
 QUOTA_PERIOD_US = 100_000  #: in which a CPU quota is counted, the kernel's own default
 NO_QUOTA = {"cpu_period": QUOTA_PERIOD_US, "cpu_quota": -1}  #: for `update` of a container
+
+
+class NoEngineError(LeftoversError):
+    """No engine answers, so nobody can say what is in it."""
 
 
 def project_name(run_id: str) -> str:
@@ -73,36 +80,50 @@ def engine_facts(client: DockerClient) -> dict[str, Any]:
     }
 
 
-def things_of(run_id: str) -> list[str]:
-    """The containers, networks and volumes of the run's project, in words; none where no engine answers."""
+@contextmanager
+def _answering() -> Iterator[DockerClient]:
+    """A client for undoing: NoEngineError where no engine answers, LeftoversError where it fails."""
     with engine() as client:
         if client is None:
-            return []
+            raise NoEngineError("no Docker engine answers, and containers may be left in it", _REMEDY)
+        try:
+            yield client
+        except engine_errors() as error:
+            raise LeftoversError(f"the Docker engine: {error}", _REMEDY) from error
+
+
+def things_of(run_id: str) -> list[str]:
+    """The containers, networks and volumes of the run's project, in words; LeftoversError where nobody can say."""
+    with _answering() as client:
         return [f"{kind} {name}" for kind, name, _ in _things(client, project_name(run_id))]
 
 
 def remove_things_of(run_id: str) -> None:
-    """Removes them, running containers too; harmless where there are none."""
-    with engine() as client:
-        if client is not None:
-            _remove(client, project_name(run_id))
+    """Removes them, running containers too; harmless where there are none, LeftoversError where nobody can say."""
+    with _answering() as client:
+        _remove(client, project_name(run_id))
 
 
 def release_things(ids: Sequence[str]) -> None:
-    """Resumes these containers where they are paused and lifts limits of their CPU time; they may be gone."""
-    with engine() as client:
-        if client is None:
-            return
-        from docker.errors import NotFound  # noqa: PLC0415 - see above
+    """Resumes these containers where they are paused and lifts limits of their CPU time; they may be gone.
 
+    All of them, also where it fails for one; then LeftoversError.
+    """
+    with _answering() as client, ExitStack() as each:
         for container_id in ids:
-            try:
-                container = client.containers.get(container_id)
-            except NotFound:
-                continue
-            if container.status == "paused":
-                _forgiving(container.unpause)
-            _forgiving(container.update, **NO_QUOTA)
+            each.callback(_release, client, container_id)
+
+
+def _release(client: DockerClient, container_id: str) -> None:
+    from docker.errors import NotFound  # noqa: PLC0415 - see above
+
+    try:
+        container = client.containers.get(container_id)
+    except NotFound:
+        return
+    if container.status == "paused":
+        _forgiving(container.unpause)
+    _forgiving(container.update, **NO_QUOTA)
 
 
 def _things(client: DockerClient, project: str) -> list[tuple[str, str, Any]]:

@@ -1,35 +1,30 @@
 """Live runs under /run/hedgerow: a directory each with control sockets, a link to the journal and a lock.
 
 The lock is held by the run's process and freed by the kernel however that ends: a directory whose lock is free
-belongs to a run that died, and what its journal says can be undone. Directories are made, seized and removed under a
-lock on /run/hedgerow itself, so that nobody takes a run that is just starting or ending for a dead one.
+belongs to a run that died, or that could not give everything back, and what its journal says can be undone.
+Directories are made, seized and removed under the lock of /run/hedgerow itself, so that nobody takes a run that is
+just starting or ending for a dead one.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from shutil import rmtree
 
-from orchestrator.errors import PrerequisiteError
+from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError
+from orchestrator.host import root
+from orchestrator.host.audit import remaining
 from orchestrator.host.journal import undos
 from orchestrator.host.marks import RUN_ID
-from orchestrator.host.undo import by_marks, carry_out, remove_directory
+from orchestrator.host.undo import by_marks, carry_out_for
+from orchestrator.unforeseen import as_error
 
-ROOT = Path("/run/hedgerow")
 _LOCK, _JOURNAL = "lock", "journal.jsonl"
-
-
-@contextmanager
-def _root_lock() -> Iterator[None]:
-    fd = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 class LiveRun:
@@ -37,7 +32,7 @@ class LiveRun:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.path = ROOT / run_id
+        self.path = root.ROOT / run_id
         self._lock_fd: int | None = None
 
     @property
@@ -51,10 +46,10 @@ class LiveRun:
         Raises PrerequisiteError where /run/hedgerow cannot be written.
         """
         try:
-            ROOT.mkdir(parents=True, exist_ok=True)
-            with _root_lock():
+            with root.locked():
                 self.path.mkdir()
-                self._take_lock()
+                # whoever looks whether somebody has the lock has it for a moment: waited for
+                self._take_lock(fcntl.LOCK_EX)
         except PermissionError as error:
             raise PrerequisiteError(f"{self.path} cannot be made: {error.strerror}", "run as root (sudo)") from error
         self.journal.symlink_to(journal.resolve())
@@ -62,21 +57,25 @@ class LiveRun:
     def close(self) -> None:
         """Removes the directory and frees the lock."""
         if self.path.exists():
-            with _root_lock():
-                carry_out(remove_directory(self.path))
+            with root.locked():
+                rmtree(self.path)
+        self.release()
+
+    def release(self) -> None:
+        """Frees the lock and leaves the directory: what the run did not give back is for `orchestrator down`."""
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
 
     def seize(self) -> bool:
         """Takes the lock of a run that died; False where a process holds it or the run is gone by now."""
-        with _root_lock():
-            return self.path.exists() and self._take_lock()
+        with root.locked():
+            return self.path.exists() and self._take_lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def _take_lock(self) -> bool:
+    def _take_lock(self, how: int) -> bool:
         fd = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, how)
         except BlockingIOError:
             os.close(fd)
             return False
@@ -94,27 +93,71 @@ class LiveRun:
         return int(text) if text.isdigit() else None
 
     def undo(self) -> None:
-        """Undoes what the run changed, by its journal or, where that is gone, by its marks. Needs the lock."""
-        if self.journal.exists():
-            for undo in undos(self.journal):
-                carry_out(undo)
+        """Undoes what the run changed, by its journal or, where that is gone, by its marks. Needs the lock.
+
+        Raises LeftoversError where that fails or something that bears the run's id is still there, RunError where a
+        later version wrote the journal. The directory then stays, so that it can be tried again.
+        """
+        try:
+            recorded = list(undos(self.journal)) if self.journal.exists() else []
+            self._take_every_step([*(partial(carry_out_for, self.run_id, undo) for undo in recorded), self._by_marks])
+            self.close()
+        finally:
+            self.release()
+
+    def _by_marks(self) -> None:
         by_marks(self.run_id)
-        self.close()
+        left = remaining(self.run_id)
+        if left:
+            raise LeftoversError(f"still there: {', '.join(left)}", "see docs/architecture.md, Cleaning up")
+
+    @staticmethod
+    def _take_every_step(steps: Sequence[Callable[[], None]]) -> None:
+        """In order, each of them whatever becomes of those before it; then what went wrong is raised."""
+        problems: list[HedgerowError] = []
+        for step in steps:
+            try:
+                step()
+            except (HedgerowError, OSError) as error:
+                problems.append(as_error(error))
+        if problems:
+            messages = dict.fromkeys(problem.message for problem in problems)
+            raise LeftoversError("; ".join(messages), problems[0].remedy)
 
 
 def live_runs() -> Iterator[LiveRun]:
     """The runs that have a directory, dead ones too."""
-    if ROOT.is_dir():
-        for path in sorted(ROOT.iterdir()):
+    if root.ROOT.is_dir():
+        for path in sorted(root.ROOT.iterdir()):
             if path.is_dir() and RUN_ID.fullmatch(path.name):
                 yield LiveRun(path.name)
 
 
-def clear_dead_runs() -> list[str]:
-    """Undoes every run that died; their ids."""
-    cleared = []
+@dataclass
+class Cleared:
+    """What became of runs that were to be undone: the ids of those that are, and why others are not."""
+
+    runs: list[str] = field(default_factory=list)
+    failed: dict[str, HedgerowError] = field(default_factory=dict)
+
+    def undo(self, run: LiveRun) -> None:
+        """Undoes a run whose lock was taken."""
+        try:
+            run.undo()
+        except Exception as error:
+            self.failed[run.run_id] = as_error(error)
+        else:
+            self.runs.append(run.run_id)
+
+    def told(self) -> list[str]:
+        """Why the others are not, a line each."""
+        return [f"run {run_id} cannot be undone: {error.message}" for run_id, error in self.failed.items()]
+
+
+def clear_dead_runs() -> Cleared:
+    """Undoes every run that died; one that cannot be undone keeps no other from it."""
+    cleared = Cleared()
     for run in live_runs():
         if run.seize():
-            run.undo()
-            cleared.append(run.run_id)
+            cleared.undo(run)
     return cleared

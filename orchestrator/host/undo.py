@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 from orchestrator.errors import LeftoversError
 from orchestrator.host import cgroups
-from orchestrator.host.engine import release_things, remove_things_of, things_of
-from orchestrator.host.marks import namespaces_of, processes_of
+from orchestrator.host.engine import NoEngineError, release_things, remove_things_of, things_of
+from orchestrator.host.marks import namespace_name, namespaces_of, processes_of
 from orchestrator.host.namespaces import delete, exists
 
 _END_TIMEOUT_S = 3.0
+_REMOVE_TIMEOUT_S = 10.0  #: containers on a busy host take their time
 _POLL_S = 0.01
+_OUR_NAMESPACE = re.compile(r"hr-[0-9a-f]{6}-[a-z0-9]+")  #: see `marks.namespace_name`
+_MEDDLED = "see who else writes to the run's folder"
 
 
 def end_processes(run_id: str) -> dict[str, Any]:
@@ -33,11 +36,6 @@ def delete_namespace(name: str) -> dict[str, Any]:
 def remove_project(run_id: str) -> dict[str, Any]:
     """The undo of making containers, network and volumes for a run."""
     return {"do": "remove-project", "run": run_id}
-
-
-def remove_directory(path: Path) -> dict[str, Any]:
-    """The undo of making a directory of ours with all that is in it."""
-    return {"do": "remove-directory", "path": str(path)}
 
 
 def remove_cgroups(run_id: str) -> dict[str, Any]:
@@ -90,23 +88,31 @@ def _send(pid: int, number: signal.Signals) -> None:
 
 
 def _delete_namespace(undo: dict[str, Any]) -> None:
-    if exists(undo["name"]):
-        delete(undo["name"])
-
-
-def _remove_directory(undo: dict[str, Any]) -> None:
-    path = Path(undo["path"])
-    if path.exists():
-        shutil.rmtree(path)
+    name = undo["name"]
+    if not _OUR_NAMESPACE.fullmatch(name):
+        raise LeftoversError(f"the journal asks to delete {name!r}, which is no run's network namespace", _MEDDLED)
+    if exists(name):
+        delete(name)
 
 
 def _remove_project(undo: dict[str, Any]) -> None:
     """More than once where that is needed: the engine finishes what it was asked for before."""
-    deadline_s = time.monotonic() + _END_TIMEOUT_S
-    while things_of(undo["run"]):
-        remove_things_of(undo["run"])
+    deadline_s = time.monotonic() + _REMOVE_TIMEOUT_S
+    while True:
+        try:
+            left = things_of(undo["run"])
+            if not left:
+                return
+            problem = f"{', '.join(left)}: not removed from the Docker engine"
+            remedy = "see dockerd's log; then orchestrator down"
+            remove_things_of(undo["run"])
+        except NoEngineError:
+            raise
+        except LeftoversError as error:
+            problem, remedy = error.message, error.remedy
         if time.monotonic() > deadline_s:
-            break
+            raise LeftoversError(problem, remedy)
+        time.sleep(_POLL_S)
 
 
 def _remove_cgroups(undo: dict[str, Any]) -> None:
@@ -121,11 +127,21 @@ _ACTIONS: dict[str, Callable[[dict[str, Any]], None]] = {
     "end-processes": _end_processes,
     "delete-namespace": _delete_namespace,
     "remove-project": _remove_project,
-    "remove-directory": _remove_directory,
     "remove-cgroups": _remove_cgroups,
     "release-cpu-controller": lambda _: cgroups.release_controller(),
     "release-containers": lambda undo: release_things(undo["containers"]),
 }
+
+
+def carry_out_for(run_id: str, undo: dict[str, Any]) -> None:
+    """Does one undo out of the journal of a run, which lies in a folder that is not root's: only what bears its id.
+
+    Raises LeftoversError as `carry_out` does, and where the undo is another run's.
+    """
+    prefix = namespace_name(run_id, "")
+    if undo.get("run", run_id) != run_id or not undo.get("name", prefix).startswith(prefix):
+        raise LeftoversError(f"the journal of run {run_id} asks to undo what is not its own: {undo}", _MEDDLED)
+    carry_out(undo)
 
 
 def by_marks(run_id: str) -> None:
@@ -134,4 +150,5 @@ def by_marks(run_id: str) -> None:
     _end_processes(end_processes(run_id))
     for name in namespaces_of(run_id):
         _delete_namespace(delete_namespace(name))
-    _remove_project(remove_project(run_id))
+    with suppress(NoEngineError):  # most hosts of runs without containers have no engine
+        _remove_project(remove_project(run_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -35,6 +35,9 @@ class Interrupts:
 
     def __enter__(self) -> Interrupts:
         for number in _SIGNALS:
+            # nohup's way of saying that a run shall outlive its terminal
+            if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -42,18 +45,23 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def shield(self) -> None:
-        """From here on signals are only remembered: what follows must be finished."""
-        self._shielded = True
+    @contextmanager
+    def shielded_after(self) -> Iterator[None]:
+        """Left, signals are only remembered: what follows must be finished."""
+        try:
+            yield
+        finally:
+            self._shielded = True
 
-    def raise_remembered(self) -> None:
-        """Raises `Interrupted` if a signal came while shielded."""
-        if self._number is not None:
-            raise Interrupted(self._number)
+    @property
+    def remembered(self) -> Interrupted | None:
+        """What to raise if a signal came while shielded."""
+        return None if self._number is None else Interrupted(self._number)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._shielded:
-            print("cleaning up, a moment", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a terminal that is gone must not disturb the cleaning up either
+                print("cleaning up, a moment", file=sys.stderr, flush=True)
             self._number = self._number or number
             return
         self._shielded = True

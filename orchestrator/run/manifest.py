@@ -90,9 +90,13 @@ class Manifest:
         self.set(status=status, finished_at=_now())
 
     def _write(self) -> None:
-        self._folder.manifest.write_text(
-            json.dumps(self._content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        """Written beside and put in place at once, so that there is a whole one at any moment, and after any."""
+        beside = self._folder.manifest.with_suffix(".new")
+        try:
+            beside.write_text(json.dumps(self._content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            beside.replace(self._folder.manifest)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _place(block: Block) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 
 from orchestrator.collect.folder import RUN_NAME, RunFolder
-from orchestrator.errors import HedgerowError, RunError
+from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
 from orchestrator.plan.blocks import Plan
 from orchestrator.plan.eta import run_eta_ns
-from orchestrator.run.interrupts import Interrupted, Interrupts
+from orchestrator.run.ending import Ending
+from orchestrator.run.interrupts import Interrupts
 from orchestrator.run.manifest import Manifest
 from orchestrator.run.noise import in_words, probe, probe_length
 from orchestrator.run.progress import Watcher
@@ -55,43 +56,47 @@ class Run:
     def measure(self, make_topology: MakeTopology, backend: str) -> None:
         """Runs all blocks; raw records, journal, manifest and log are in the run folder afterwards.
 
-        Raises Interrupted, RunError or PrerequisiteError; the host is cleaned up in each case.
+        Raises Interrupted, LeftoversError, RunError, PrerequisiteError, or what nobody foresaw; the host is given
+        back in each case, and what could not be is told, is in the error's words, and is for `orchestrator down`.
         """
-        cleared = clear_dead_runs()
-        if cleared:
-            self._watcher.say(f"cleaned up after runs that died: {', '.join(cleared)}")
+        self._clear_dead_runs()
         self.folder.scenario.write_text(self._experiment.dump(), encoding="utf-8")
         self.folder.log.touch()
         manifest = Manifest(self.folder, self._experiment, backend)
         journal = Journal(self.folder.journal)
         live = LiveRun(self.run_id)
+        ending = Ending(self._watcher)
         with Interrupts() as interrupts:
             topology = make_topology(layout_of(self._experiment), live, journal, self.folder)
-            try:
+            with ending.step(), interrupts.shielded_after():
                 live.open(self.folder.journal)
                 self._probe_noise(manifest)
                 self._stand_up(topology, manifest)
                 series = Series(self._experiment, topology, self.folder, manifest, journal, self._watcher)
                 with surroundings(manifest, topology):
                     series.run(self._plan, self.run_id)
-                interrupts.shield()
-                manifest.finish("complete")
-            except Interrupted:
-                manifest.finish("interrupted")
-                raise
-            except HedgerowError as error:
-                interrupts.shield()
-                manifest.finish(f"failed: {error.message}")
-                raise
-            finally:
-                interrupts.shield()
+            with ending.step():
+                manifest.finish(ending.status)
+            with ending.step():
                 self._take_down(topology, manifest)
-                live.close()
-                self.leftovers = remaining(self.run_id)
+            ending.audited(remaining(self.run_id))
+            self.leftovers = ending.leftovers
+            with ending.step():
+                # what is left is found, and undone, by what is in the directory
+                (live.release if self.leftovers else live.close)()
+            with ending.step():
                 journal.note("end", leftovers=self.leftovers)
                 journal.close()
+            with ending.step():
                 self.folder.give_to_owner()
-            interrupts.raise_remembered()
+            ending.conclude(interrupts.remembered)
+
+    def _clear_dead_runs(self) -> None:
+        cleared = clear_dead_runs()
+        if cleared.runs:
+            self._watcher.say(f"cleaned up after runs that died: {', '.join(cleared.runs)}")
+        for line in cleared.told():
+            self._watcher.say(f"warning: {line}; orchestrator down tries again")
 
     def _probe_noise(self, manifest: Manifest) -> None:
         """While nothing of the run is there yet."""

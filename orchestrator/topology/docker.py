@@ -6,13 +6,14 @@ orchestrator is itself a service of that file (`docker compose up`), the contain
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlClient
@@ -28,9 +29,9 @@ from orchestrator.host.engine import (
     project_name,
 )
 from orchestrator.host.journal import Journal
-from orchestrator.host.live import ROOT as CONTROL_INSIDE
 from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE
+from orchestrator.host.root import ROOT as CONTROL_INSIDE
 from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
 from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.images import ROOT, describe
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")
 _COMPOSE_TIMEOUT_S = 60.0
+_COMPOSE_END_S = 20.0  #: it waits for the engine, which finishes what it was asked for
 _SIGNALLED = 128  #: exit codes above it name the signal
 
 
@@ -68,7 +70,9 @@ class DockerTopology:
 
     def up(self) -> None:
         """Containers and control channels; PrerequisiteError where there is no engine, RunError where one fails."""
-        if not inside():
+        if inside():
+            self._stack.enter_context(_alone())
+        else:
             self._compose_up()
         client = self._stack.enter_context(engine())
         if client is None:
@@ -81,15 +85,29 @@ class DockerTopology:
             ) from error
 
     def down(self) -> None:
-        """Keeps what the programs printed, and removes containers and network where this run made them."""
+        """Keeps what the programs printed, and removes containers and network where this run made them.
+
+        Every step is taken, whatever becomes of those before it; then what went wrong is raised.
+        """
         self._nodes.close()
+        with ExitStack() as last_first:
+            last_first.callback(self._remove_project)
+            last_first.callback(self._end_compose)
+            last_first.callback(self._stack.close)
+            last_first.callback(self._keep_logs)
+            last_first.callback(self._release)
+
+    def _release(self) -> None:
         if self._releases:
             carry_out(release_containers(self._releases))
             self._releases = []
-        self._keep_logs()
-        self._stack.close()
+
+    def _end_compose(self) -> None:
         if self._made:
             carry_out(end_processes(self._live.run_id))
+
+    def _remove_project(self) -> None:
+        if self._made:
             carry_out(remove_project(self._live.run_id))
             self._made = False
 
@@ -183,10 +201,7 @@ class DockerTopology:
             )
         except FileNotFoundError as error:
             raise PrerequisiteError("docker is missing", "orchestrator doctor says what is missing") from error
-        try:
-            _, words = process.communicate(timeout=_COMPOSE_TIMEOUT_S)
-        finally:
-            process.wait()
+        words = _words_of(process)
         if process.returncode != 0:
             last = (words.strip().splitlines() or ["no word from it"])[-1]
             raise RunError(f"docker compose up failed: {last}", "orchestrator doctor says what is missing")
@@ -252,3 +267,46 @@ class DockerTopology:
                     text = f"its output is lost: {error}".encode()
                 log.writelines(f"{node} | {line}\n" for line in text.decode(errors="replace").splitlines())
         self._containers = {}
+
+
+def _words_of(process: subprocess.Popen[str]) -> str:
+    """What compose says, once it has ended; RunError where it takes too long, and then it is ended.
+
+    An interrupt is passed on when compose has ended, too, which it is given some time for.
+    """
+    try:
+        return process.communicate(timeout=_COMPOSE_TIMEOUT_S)[1]
+    except subprocess.TimeoutExpired as error:
+        os.killpg(process.pid, signal.SIGTERM)
+        raise RunError(
+            f"docker compose up takes longer than {_COMPOSE_TIMEOUT_S:g} s",
+            "see dockerd's log, and what else it does",
+        ) from error
+    finally:
+        if process.returncode is None:
+            _wait_or_kill(process)
+
+
+def _wait_or_kill(process: subprocess.Popen[str]) -> None:
+    try:
+        process.communicate(timeout=_COMPOSE_END_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """While entered, no other run takes over the containers that share this one's sockets.
+
+    `docker compose run orchestrator …` beside `docker compose up` would.
+    """
+    with (CONTROL_INSIDE / "taken").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PrerequisiteError(
+                "another run uses these containers",
+                "wait for its end, or start others: docker compose --project-name",
+            ) from error
+        yield

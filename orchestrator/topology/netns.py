@@ -151,7 +151,7 @@ class NetnsTopology:
         if not controllers:
             return
         run_id = self._live.run_id
-        if self._layout.limits and cgroups.needs_controller():
+        if cgroups.needs_controller():  # also where only another run limits: whichever ends last gives it back
             self._journal.change("hand the cpu controller down to control groups", release_controller())
             self._releases_controller = True
         self._journal.change(f"make control groups {cgroups.group_name(run_id, '')}*", remove_cgroups(run_id))

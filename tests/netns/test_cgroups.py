@@ -66,7 +66,9 @@ def test_what_is_frozen_stands_still_and_is_given_back(tree: Hierarchy, burner: 
 
 def test_what_is_limited_is_throttled_until_the_limit_is_lifted(burner: subprocess.Popen[bytes]) -> None:
     group = prepare(group_name(RUN_ID, "client"), frozenset({CPU}))
-    handed_down = cgroups.needs_controller()
+    tree = cgroups.hierarchy_of(CPU)
+    assert tree is not None
+    handed_down = cgroups.handed_down(tree)
     group.make()
     enter(group, burner.pid)
     group.limit(5)
@@ -78,9 +80,8 @@ def test_what_is_limited_is_throttled_until_the_limit_is_lifted(burner: subproce
     wait_for(lambda: cpu_ticks(burner.pid) > before + 20, "the burner burns as it likes")
     assert group.throttled == throttled
     carry_out(remove_cgroups(RUN_ID))
-    if handed_down:
-        carry_out(release_controller())
-        assert cgroups.needs_controller()
+    carry_out(release_controller())
+    assert cgroups.handed_down(tree) == handed_down
 
 
 def test_making_and_removing_a_group_may_be_repeated() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netns.scenario_files import finish, start_run, wait_for, write_scenario
-from orchestrator.host.live import ROOT
+from orchestrator.host.root import ROOT
 
 pytestmark = pytest.mark.root
 

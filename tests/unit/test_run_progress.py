@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
+import sys
 
 import pytest
 
@@ -38,16 +41,46 @@ def test_the_first_signal_ends_what_is_under_way() -> None:
 
 def test_a_signal_while_shielded_is_kept_for_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
     with Interrupts() as interrupts:
-        interrupts.shield()
+        with interrupts.shielded_after():
+            assert interrupts.remembered is None
         os.kill(os.getpid(), signal.SIGINT)
-        with pytest.raises(Interrupted):
-            interrupts.raise_remembered()
+        assert isinstance(interrupts.remembered, Interrupted)
     assert "cleaning up" in capsys.readouterr().err
+
+
+class GoneTerminal(io.StringIO):
+    """What stderr is after the terminal was closed."""
+
+    def write(self, _: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_terminal_that_is_gone_does_not_disturb_the_cleaning_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", GoneTerminal())
+    with Interrupts() as interrupts:
+        with interrupts.shielded_after():
+            assert interrupts.remembered is None
+        os.kill(os.getpid(), signal.SIGINT)
+        assert isinstance(interrupts.remembered, Interrupted)
+
+
+def test_nohup_is_heeded() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        with Interrupts(), pytest.raises(Interrupted, match="SIGHUP"):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_afterwards_signals_mean_what_they_meant_before() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interrupts() as interrupts:
         assert signal.getsignal(signal.SIGINT) != before
-        interrupts.raise_remembered()
+        assert interrupts.remembered is None
     assert signal.getsignal(signal.SIGINT) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netns.fault_run import run_with_faults, write_fault_scenario
-from orchestrator.host.cgroups import CPU, hierarchy_of, needs_controller
+from orchestrator.host.cgroups import CPU, handed_down, hierarchy_of
 
 pytestmark = pytest.mark.root
 
@@ -26,7 +26,7 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     tree = hierarchy_of(CPU)
     assert tree is not None
     assert tree.version == 2
-    handed_down_before = not needs_controller()
+    handed_down_before = handed_down(tree)
     faulty = run_with_faults(write_fault_scenario(tmp_path, *FAULTS, requests=500), tmp_path / "results")
     assert {record["fault"]: record["proven"] for record in faulty.records()} == {
         "freeze": True,
@@ -41,4 +41,4 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     # It comes and goes a moment late, so requests at either end may be spared or struck.
     assert len(lost) >= 0.9 * len(faulty.asked(act))
     assert not any(faulty.received(id_, 0) for id_ in lost)
-    assert needs_controller() != handed_down_before
+    assert handed_down(tree) == handed_down_before

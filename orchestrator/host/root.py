@@ -1,0 +1,25 @@
+"""/run/hedgerow, under which runs at work have their directories, and the lock by which they keep out of each other's
+way there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path("/run/hedgerow")
+
+
+@contextmanager
+def locked() -> Iterator[Path]:
+    """The directory, made if missing, while nobody else is in here; not to be entered twice."""
+    ROOT.mkdir(parents=True, exist_ok=True)
+    fd = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield ROOT
+    finally:
+        os.close(fd)
