@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from netns.observer import Observer
-from netns.scenario_files import Finished, finish, start_run, wait_for
+from netns.scenario_files import PATIENCE_S, Finished, finish, start_run, wait_for
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.run.faults.acts import Act, acts_of
 from orchestrator.scenario.experiment import Experiment
@@ -108,18 +110,36 @@ def run_with_faults(scenario: Path, results: Path, watched: bool = False, backen
     """Runs it to its end, which must be a good one."""
     process = start_run(scenario, results, "--no-report", "--json", backend=backend)
     observer = None
-    if watched:
-        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
-        (folder,) = results.iterdir()
-        observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
-        observer.start()
-    finished = finish(process)
-    if observer is not None:
-        observer.finish()
+    with no_longer_than_this(process):
+        if watched:
+            wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
+            (folder,) = results.iterdir()
+            observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
+            observer.start()
+        try:
+            finished = finish(process)
+        finally:
+            if observer is not None:
+                observer.finish()
     assert finished.code in (0, 3), finished.errors
     samples = pq.read_table(finished.folder / "samples.parquet").to_pylist()
     copies = pq.read_table(finished.folder / "server.parquet").to_pylist()
     return FaultRun(finished, observer, samples, copies, load_experiment(scenario))
+
+
+@contextmanager
+def no_longer_than_this(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A run that is still at work afterwards, since a test failed, is interrupted, so that it disturbs no other."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
 
 
 @contextmanager

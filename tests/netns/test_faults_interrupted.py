@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netns.fault_run import NODES, write_fault_scenario
+from netns.fault_run import NODES, no_longer_than_this, write_fault_scenario
 from netns.in_force import FAULTS
 from netns.observer import Observer
 from netns.scenario_files import orchestrate, start_run, wait_for
@@ -44,21 +44,35 @@ def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
     # What is undone by removing the control group is of no use to one who cannot tell that there was one.
     everything = [fault, "fault: freeze, target: server-2, at: 45s, duration: 1s"]
     process = start_run(write_fault_scenario(tmp_path, *everything, requests=10_000), results)
-    wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
-    (folder,) = results.iterdir()
-    observer = Observer(folder.name.rsplit("-", 1)[1], NODES)
-    observer.start()
-    wait_for(lambda: in_force(observer), f"{name} in force", process)
+    with no_longer_than_this(process):
+        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
+        (folder,) = results.iterdir()
+        token = folder.name.rsplit("-", 1)[1]
+        observer = Observer(token, NODES)
+        observer.start()
+        try:
+            wait_for(lambda: in_force(observer), f"{name} in force", process)
+        finally:
+            observer.finish()
 
-    def end(number: signal.Signals) -> int:
-        observer.finish()
-        os.kill(process.pid, number)
-        process.communicate(timeout=60)
-        return process.returncode
+        def end(number: signal.Signals) -> int:
+            os.kill(process.pid, number)
+            process.communicate(timeout=60)
+            return process.returncode
 
-    token = folder.name.rsplit("-", 1)[1]
-    yield Struck(token, processes_of(token), end, results)
+        yield Struck(token, processes_of(token), end, results)
     assert leftovers(token) == []
+
+
+def test_a_run_that_a_test_gives_up_is_ended_before_the_next_one(tmp_path: Path) -> None:
+    fault, _ = FAULTS["pause"]
+    results = tmp_path / "results"
+    process = start_run(write_fault_scenario(tmp_path, fault, requests=10_000), results)
+    with pytest.raises(ZeroDivisionError), no_longer_than_this(process):
+        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
+        raise ZeroDivisionError
+    (folder,) = results.iterdir()
+    assert (process.returncode, leftovers(folder.name.rsplit("-", 1)[1])) == (130, [])
 
 
 def alive(pids: list[int], token: str) -> list[int]:
