@@ -152,7 +152,7 @@ def test_a_hedge_is_the_second_copy(faults: FaultBench) -> None:
             assert faults.leave(frame, mark=mark) == (STOLEN if lost else PASSED)
 
 
-def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> Winner:
+def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> int:
     """Of a hedged request whose copies, the primary struck, are answered in this order by the same replica."""
     asked, _ = frames(request_id)
     faults.leave(asked)
