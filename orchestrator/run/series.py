@@ -73,18 +73,21 @@ class Series:
             self._manifest.add_arm(arm.name, self._engine, self._delay_line)
 
     def _configure(self, assignment: dict[str, Any]) -> None:
-        try:
-            state = self._topology.control(HEDGER).call("configure", **assignment)
-        except ControlError as error:
-            self._topology.check()
-            raise RunError(f"hedger: {error}", "orchestrator doctor says what is missing") from error
+        state = self._ask_hedger("configure", **assignment)
         found = (state["engine"], state["delay_line"])
         if found != (self._engine, self._delay_line):
             self._engine, self._delay_line = found
             self._watcher.say(f"engine {self._engine}, delay line {self._delay_line}")
 
     def _read_delay_line(self, when: str) -> None:
-        self._statistics[-1][when] = self._topology.control(HEDGER).call("delay-line")["statistics"]
+        self._statistics[-1][when] = self._ask_hedger("delay-line")["statistics"]
+
+    def _ask_hedger(self, do: str, **fields: Any) -> dict[str, Any]:
+        try:
+            return self._topology.control(HEDGER).call(do, **fields)
+        except ControlError as error:
+            self._topology.check()
+            raise RunError(f"hedger: {error}", "orchestrator doctor says what is missing") from error
 
     def _run_until_proven(self, block: Block, arm: Arm) -> None:
         for number in range(1, MAX_ATTEMPTS + 1):

@@ -63,12 +63,12 @@ class Nodes:
     def check(self) -> None:
         """Raises RunError, naming node and reason, where a program or a server's worker has ended."""
         for node, control in self._controls.items():
+            # A server says nothing unasked but this; asking would disturb what is being measured.
+            event = None if node in (CLIENT, HEDGER) else control.event_by_now("worker-died")
+            if event is not None:
+                raise RunError(f"{node}: its worker died in the middle of the run ({event['status']})", "see log.txt")
             if control.gone():
                 raise RunError(f"{node} ended in the middle of the run ({self._how(node)})", "see the run's log.txt")
-            # A server says nothing unasked but this; asking would disturb what is being measured.
-            if node not in (CLIENT, HEDGER) and control.waiting():
-                event = control.wait_event("worker-died", CALL_TIMEOUT_S)
-                raise RunError(f"{node}: its worker died in the middle of the run ({event['status']})", "see log.txt")
 
     def close(self) -> None:
         """Closes all channels."""

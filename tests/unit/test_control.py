@@ -152,6 +152,26 @@ def test_a_program_that_does_not_answer_is_not_waited_for() -> None:
         assert client.call("tell", what="hello again") == {"late": 0}
 
 
+def test_an_event_by_now_is_not_waited_for_and_late_answers_are_none() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, ControlClient.over(ours, "the worker", PATIENCE_S) as client:
+        assert client.event_by_now("dusk") is None
+        theirs.sendall(b'{"id": 1, "ok": true}\n{"event": "dawn"}\n{"event": "dusk", "number": 1}\n')
+        assert client.event_by_now("dusk") == {"event": "dusk", "number": 1}
+        assert client.event_by_now("dusk") is None
+        assert client.wait_event("dawn", PATIENCE_S) == {"event": "dawn"}
+
+
+def test_a_program_that_ended_after_its_last_words_is_gone_once_they_are_read() -> None:
+    ours, theirs = socket.socketpair()
+    with ControlClient.over(ours, "the worker", PATIENCE_S) as client:
+        with theirs:
+            theirs.sendall(b'{"id": 1, "ok": true}\n{"event": "dusk"}\n')
+        assert not client.gone()
+        assert client.event_by_now("dusk") == {"event": "dusk"}
+        assert client.gone()
+
+
 @pytest.mark.parametrize("line", [b"no json\n", b"[1, 2]\n", b'{"id": 1}\n', b'{"do": ["tell"]}\n'])
 def test_a_line_that_is_no_request_is_refused_and_the_connection_lives(
     program: Program, path: Path, line: bytes

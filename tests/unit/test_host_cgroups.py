@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import PrerequisiteError
-from orchestrator.host import cgroups
-from orchestrator.host.cgroups import CPU, FREEZER, Group, Hierarchy, hierarchies, prepare, remove
+from orchestrator.errors import PrerequisiteError, RunError
+from orchestrator.host import cgroups, root
+from orchestrator.host.cgroups import (
+    CPU,
+    FREEZER,
+    Group,
+    Hierarchy,
+    hierarchies,
+    prepare,
+    release_controller,
+    remove,
+)
 
 FIRST_VERSION = """\
 30 25 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755
@@ -42,13 +51,22 @@ def test_a_host_without_control_groups_is_told_what_would_help(monkeypatch: pyte
     assert "mount" in caught.value.remedy
 
 
-def test_one_directory_serves_both_controllers_where_one_tree_has_them(tmp_path: Path) -> None:
-    """Files stand in for the kernel's: what is written there is what the second version asks for."""
-    tree = Hierarchy(tmp_path, 2, frozenset({CPU, FREEZER}))
-    (tmp_path / "cgroup.subtree_control").write_text("cpu memory\n")
-    group = Group("hr-0123ab-client", {CPU: tree, FREEZER: tree})
+@pytest.fixture
+def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hierarchy:
+    """A tree of the second version: files stand in for the kernel's, and hold what it would be asked."""
+    tree = Hierarchy(tmp_path / "cgroup", 2, frozenset({CPU, FREEZER}))
+    tree.path.mkdir()
+    monkeypatch.setattr(root, "ROOT", tmp_path / "run")
+    monkeypatch.setattr(cgroups, "hierarchies", lambda: [tree])
+    (tree.path / "cgroup.subtree_control").touch()
+    return tree
+
+
+def test_one_directory_serves_both_controllers_where_one_tree_has_them(second: Hierarchy) -> None:
+    (second.path / "cgroup.subtree_control").write_text("cpu memory\n")
+    group = Group("hr-0123ab-client", {CPU: second, FREEZER: second})
     group.make()
-    directory = tmp_path / "hr-0123ab-client"
+    directory = second.path / "hr-0123ab-client"
     assert group.entrances == [directory / "cgroup.procs"]
     (directory / "cpu.max").touch()
     (directory / "cpu.stat").write_text("usage_usec 5\nnr_periods 7\nnr_throttled 3\nthrottled_usec 9\n")
@@ -64,3 +82,44 @@ def test_one_directory_serves_both_controllers_where_one_tree_has_them(tmp_path:
 
 def test_removing_a_group_that_is_gone_finds_nothing_to_do(tmp_path: Path) -> None:
     remove(tmp_path / "hr-0123ab-client")
+
+
+def asked_of(tree: Hierarchy) -> str:
+    """What was last written into the file by which the root hands controllers down; then it reads as the kernel's."""
+    path = tree.path / "cgroup.subtree_control"
+    asked = path.read_text().strip()
+    path.write_text({"+cpu": "cpu\n", "-cpu": ""}.get(asked, asked))
+    return asked
+
+
+def test_of_two_runs_at_once_the_last_gives_the_cpu_controller_back(second: Hierarchy) -> None:
+    groups = [Group(f"hr-{run_id}-client", {CPU: second}) for run_id in ("0123ab", "cd4567")]
+    groups[0].make()
+    assert asked_of(second) == "+cpu"
+    groups[1].make()
+    assert asked_of(second) == "cpu"
+    (second.path / "hr-0123ab-client").rmdir()
+    release_controller()
+    assert asked_of(second) == "cpu"
+    (second.path / "hr-cd4567-client").rmdir()
+    release_controller()
+    assert asked_of(second) == "-cpu"
+    release_controller()
+    assert asked_of(second) == ""
+    assert list(root.ROOT.iterdir()) == []
+
+
+def test_a_controller_that_the_host_itself_handed_down_stays(second: Hierarchy) -> None:
+    (second.path / "cgroup.subtree_control").write_text("cpu\n")
+    Group("hr-0123ab-client", {CPU: second}).make()
+    (second.path / "hr-0123ab-client").rmdir()
+    release_controller()
+    assert asked_of(second) == "cpu"
+
+
+def test_a_limit_that_cannot_be_set_is_an_error_and_lifting_it_is_none(second: Hierarchy) -> None:
+    group = Group("hr-0123ab-client", {CPU: second})
+    group.make()
+    with pytest.raises(RunError, match="no limit of CPU time"):
+        group.limit(50)
+    group.limit(None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hedgerow_node.control import ControlError
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import ExitCode, RunError
 from orchestrator.host.journal import Journal
@@ -206,6 +207,30 @@ def test_the_hedger_is_set_anew_only_where_an_arm_hedges_otherwise(
     assert (outcome.manifest["engine"], outcome.manifest["delay_line"]) == ("clone", "htb")
     assert set(outcome.manifest["counters"]) == {f"baseline@{arm.name}" for arm in experiment.arms}
     assert all({"arm", "before", "after"} == set(entry) for entry in outcome.manifest["delay_line_statistics"])
+
+
+@pytest.mark.parametrize("silent", ["configure", "delay-line"])
+def test_a_hedger_that_does_not_answer_fails_the_run_by_name(
+    silent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    checked: list[bool] = []
+    topology: Any = outcome.topology
+    topology.check = lambda: checked.append(True)
+    hedger: Any = topology.control("hedger")
+    answer = hedger.call
+
+    def call(do: str, **fields: Any) -> dict[str, Any]:
+        if do == silent:
+            raise ControlError("no answer within 60 s")
+        told: dict[str, Any] = answer(do, **fields)
+        return told
+
+    hedger.call = call
+    with pytest.raises(RunError, match="hedger: no answer within 60 s"):
+        outcome.run(one_strategy(experiment))
+    assert checked == [True]
 
 
 def test_what_is_stood_up_is_enough_for_every_arm() -> None:

@@ -15,6 +15,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -282,18 +283,33 @@ class ControlClient:
         """The socket's descriptor, for a caller's own poll loop."""
         return self._connection.fileno()
 
-    def waiting(self) -> bool:
-        """Whether there is something to read, an event or the program's end; never waits."""
-        return bool(self._arrived or self._events or select.select([self._connection], [], [], 0)[0])
+    def event_by_now(self, name: str) -> Message | None:
+        """The oldest such event among those that have come, None where there is none; does not wait for one.
+
+        Answers that came too late for whoever asked are passed over, and so is the program's end: see `gone`.
+        """
+        with suppress(ControlError):
+            while self._arrived or self._readable():
+                message = self._next(time.monotonic() + _SEND_TIMEOUT_S, "the rest of a line does not come")
+                if "event" in message:
+                    self._events.append(message)
+        for queued in self._events:
+            if queued["event"] == name:
+                self._events.remove(queued)
+                return queued
+        return None
 
     def gone(self) -> bool:
         """Whether the program has ended; what it said before hides that until it is read. Never waits."""
-        if not select.select([self._connection], [], [], 0)[0]:
+        if not self._readable():
             return False
         try:
             return not self._connection.recv(1, socket.MSG_PEEK)
         except OSError:
             return True
+
+    def _readable(self) -> bool:
+        return bool(select.select([self._connection], [], [], 0)[0])
 
     def close(self) -> None:
         """Close the connection."""
