@@ -1,14 +1,16 @@
-"""The A/A control: the baseline against itself, which must show no effect, and how large an effect noise alone makes.
+"""The A/A control: the baseline against itself, which must show no effect, and how large one noise alone makes.
 
 The baseline's requests are dealt into two halves, in every block anew. Every strategy meets the same stalls, faults
 and service times at the same requests, so the halves have to meet alike ones: two requests of one replica that both
 stall, or were due in the same fault one after the other, or drew neighbouring service times, are parted by the toss
-of a coin. What the halves then differ by is noise: a comparison with the baseline that has less to spare decides
-nothing, however narrow its own interval.
+of a coin. What the halves then differ by is noise within blocks: a comparison with the baseline that has less to
+spare decides nothing, however narrow its own interval. What differs from block to block strikes both halves alike and
+is not in it; that is in the intervals of the claims themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from orchestrator.analysis.paired import Paired, paired
 from orchestrator.analysis.quantiles import Floats, Weights
 from orchestrator.analysis.run_data import ArmData
 from orchestrator.analysis.windows import due_meanwhile
-from orchestrator.plan.sample_size import TAIL
+from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")
@@ -69,23 +71,43 @@ def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
     return kinds, np.where(in_a_fault, samples["intended_ns"].astype(np.float64), draws)
 
 
-def control(pair: Halves, resamples: Weights | None) -> dict[str, Any]:
-    """How far the halves are apart, for the summary.
+def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | None) -> list[dict[str, Any] | None]:
+    """How far the halves of each arm are apart, for the summary; with each arm's time-out in ns, None without halves.
 
     `figures` holds for each the ratio of the halves and their difference with 95 % intervals, the p-value of no
     effect adjusted for the number of figures, and `null`: whether none shows, as it must be. `null` on top says so of
-    all figures; it is null itself where there are no intervals.
+    all figures by their smallest p-value, adjusted for the number of arms too; it is null itself where there is no
+    p-value, for which there is a `reason`.
     """
-    told = {name: found for name in FIGURES if (found := paired(*pair, name, resamples)) is not None}
+    found = [None if pair is None else _control(pair, resamples, timeout_ns) for pair, timeout_ns in arms]
+    judged = [one for one in found if one is not None and one["p_adjusted"] is not None]
+    for one, adjusted in zip(judged, holm([one["p_adjusted"] for one in judged]), strict=True):
+        one |= {"p_adjusted": round(adjusted, 6), "null": adjusted > 2 * TAIL}
+    return found
+
+
+def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> dict[str, Any]:
+    """The entry of one arm as if there were no other."""
+    told = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
     judged = {name: found.p_value for name, found in told.items() if found.p_value is not None}
     adjusted = dict(zip(judged, holm(list(judged.values())), strict=True))
-    figures = {name: _as_json(found, adjusted.get(name)) for name, found in told.items()}
-    return {
+    entry: dict[str, Any] = {
         "strategy": CONTROL,
         "requests": [int(half.requests.sum()) for half in pair],
-        "null": all(figures[name]["null"] for name in judged) if judged else None,
-        "figures": figures,
+        "p_adjusted": min(adjusted.values(), default=None),
+        "null": None,
+        "figures": {name: _as_json(found, adjusted.get(name)) for name, found in told.items()},
     }
+    return entry if judged else {**entry, "reason": _why_none(pair, resamples)}
+
+
+def _why_none(pair: Halves, resamples: Weights | None) -> str:
+    """Why no figure of the halves has a p-value."""
+    if resamples is None:
+        return f"fewer than {MIN_BLOCKS} blocks"
+    requests = sum(int(half.requests.sum()) for half in pair)
+    unanswered = requests - sum(int(half.answered.sum()) for half in pair)
+    return f"{unanswered} of {requests} requests were not answered" if unanswered else "too few requests"
 
 
 def _as_json(found: Paired, adjusted: float | None) -> dict[str, Any]:

@@ -31,8 +31,9 @@ Interval = tuple[float, float]
 def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Interval | None:
     """The 95 % interval of a figure that is `value` over all `rounds` rounds and `resampled` over resamples of them.
 
-    `time` says that it is a time and no share or count. +inf is allowed in `resampled` (a quantile among unanswered
-    requests) and may be an end; None where some resample has no value.
+    `time` says that it is a time and no share or count. Infinities are allowed in `resampled` (a quantile among
+    unanswered requests) and may be ends; None where some resample has no value. What is positive, and negative in no
+    resample, has no negative end.
     """
     if np.isnan(resampled).any():
         return None
@@ -40,7 +41,7 @@ def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Int
     if time and np.isfinite(resampled).all() and np.isfinite(value):
         low_t, high_t = _student(resampled, value, rounds)
         low, high = min(low, low_t), max(high, high_t)
-    return low, high
+    return (max(0.0, low) if value > 0 and (resampled >= 0).all() else low), high
 
 
 def p_value(against: NDArray[np.bool_], rounds: int, distance: float, *, time: bool) -> float:

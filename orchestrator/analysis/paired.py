@@ -5,15 +5,15 @@ Two intervals that overlap say little about a difference; the interval of the di
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from orchestrator.analysis.intervals import Interval, interval, p_value, spread
 from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.quantiles import Weights, plain
+from orchestrator.analysis.quantiles import Floats, Weights, plain
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.scenario.claim_grammar import FUNCTIONS
 
@@ -26,64 +26,98 @@ _NS_PER_MS = 1e6
 class Paired:
     """One latency figure of two strategies: ratio and difference (ns), and their 95 % intervals where there are any.
 
-    `p_value` is that of the ratio being 1, None without intervals.
+    Ratio and difference are None where there is no number: a side has no value, or is `censored` ("strategy" or
+    "with"), which is to say among unanswered requests and only known to be longer than the time-out. Ends that this
+    leaves open are infinite. `p_value` is that of the ratio being 1, None without intervals and where unanswered
+    requests are in them.
     """
 
-    ratio: float
-    difference_ns: float
+    ratio: float | None
+    difference_ns: float | None
+    censored: tuple[str, ...] = ()
     ratio_ends: Interval | None = None
     difference_ends_ns: Interval | None = None
     p_value: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the summary."""
-        return {
-            "ratio": round(self.ratio, 6),
-            "ratio_ci95": _rounded(self.ratio_ends),
-            "difference_ms": round(self.difference_ns / _NS_PER_MS, 6),
-            "difference_ci95_ms": _rounded(self.difference_ends_ns, _NS_PER_MS),
+        told = {
+            "ratio": _rounded(self.ratio),
+            "ratio_ci95": _rounded_ends(self.ratio_ends),
+            "difference_ms": _rounded(self.difference_ns, _NS_PER_MS),
+            "difference_ci95_ms": _rounded_ends(self.difference_ends_ns, _NS_PER_MS),
         }
+        return {**told, "censored": list(self.censored)} if self.censored else told
 
 
-def paired(one: Measures, other: Measures, function: str, resamples: Weights | None) -> Paired | None:
-    """`function` of `one` against that of `other`; None where either has no value or falls among unanswered requests.
+@dataclass(frozen=True)
+class _Range:
+    """A figure for each resample with unanswered requests as long as the time-out, and forever."""
 
-    Without intervals where there are no resamples, or a sample too small for its quantile's.
+    least: Floats
+    most: Floats
+
+    @classmethod
+    def of(cls, measures: Measures, function: str, weights: Weights, timeout_ns: int) -> _Range:
+        return cls(*(measures.evaluate(function, weights, float(ns)) for ns in (timeout_ns, np.inf)))
+
+
+def paired(one: Measures, other: Measures, function: str, resamples: Weights | None, timeout_ns: int) -> Paired:
+    """`function` of `one` against that of `other`.
+
+    Without intervals where there are no resamples, a sample too small for its quantile's, or nothing to divide by.
     """
     rounds = one.rounds
-    value, reference = (float(measures.evaluate(function, plain(rounds))[0]) for measures in (one, other))
-    if not (np.isfinite(value) and np.isfinite(reference) and reference > 0):
-        return None
-    found = Paired(value / reference, value - reference)
+    mine, theirs = (_Range.of(measures, function, plain(rounds), timeout_ns) for measures in (one, other))
+    value, reference = float(mine.most[0]), float(theirs.most[0])
+    if np.isnan(value) or not reference > 0:
+        return Paired(None, None)
+    censored = tuple(side for side, is_ in (("strategy", value), ("with", reference)) if np.isinf(is_))
+    found = Paired(None, None, censored) if censored else Paired(value / reference, value - reference)
     quantile = FUNCTIONS[function].quantile
     few = min(measures.values_behind(function) for measures in (one, other))
     if resamples is None or (quantile is not None and few < samples_needed(quantile)):
         return found
-    values, references = (measures.evaluate(function, resamples) for measures in (one, other))
-    if not (np.isfinite(values).all() and np.isfinite(references).all() and (references > 0).all()):
+    ours, references = (_Range.of(measures, function, resamples, timeout_ns) for measures in (one, other))
+    if np.isnan(ours.most).any() or not (references.least > 0).all():
         return found
-    return Paired(
-        found.ratio,
-        found.difference_ns,
-        interval(values / references, found.ratio, rounds, time=True),
-        interval(values - references, found.difference_ns, rounds, time=True),
-        _p_of_equal(values - references, found.difference_ns, rounds),
+    ratios = _ends(ours.least / references.most, ours.most / references.least, mine, theirs, rounds, np.divide)
+    differences = ours.least - references.most, ours.most - references.least
+    return replace(
+        found,
+        ratio_ends=ratios,
+        difference_ends_ns=_ends(*differences, mine, theirs, rounds, np.subtract),
+        p_value=_p_of_equal(*differences, found.difference_ns, rounds),
     )
 
 
-def comparisons(strategies: Sequence[str], measures: dict[str, Measures], resamples: Weights | None) -> Iterator[Any]:
+def comparisons(
+    strategies: Sequence[str], measures: dict[str, Measures], resamples: Weights | None, timeout_ns: int
+) -> Iterator[Any]:
     """Everybody against the baseline, and then the others against the kernel, for the summary."""
     done = set()
     for reference in (name for name in _REFERENCES if name in strategies):
         done.add(reference)
         for strategy in (name for name in strategies if name not in done):
             for function in FIGURES:
-                found = paired(measures[strategy], measures[reference], function, resamples)
-                if found is not None:
-                    yield {"strategy": strategy, "with": reference, "figure": function, **found.as_json()}
+                found = paired(measures[strategy], measures[reference], function, resamples, timeout_ns)
+                yield {"strategy": strategy, "with": reference, "figure": function, **found.as_json()}
 
 
-def _p_of_equal(resampled: Any, value: float, rounds: int) -> float:
+def _ends(
+    least: Floats, most: Floats, mine: _Range, theirs: _Range, rounds: int, joined: Callable[[Any, Any], Any]
+) -> Interval | None:
+    """The lower end of the `least` that it may be and the upper end of the `most`; None where both are open."""
+    lower = interval(least, float(joined(mine.least, theirs.most)[0]), rounds, time=True)
+    upper = interval(most, float(joined(mine.most, theirs.least)[0]), rounds, time=True)
+    if lower is None or upper is None:
+        return None
+    return None if np.isinf(upper[1]) and lower[0] in (0, -np.inf) else (lower[0], upper[1])
+
+
+def _p_of_equal(resampled: Floats, most: Floats, value: float | None, rounds: int) -> float | None:
+    if value is None or not (resampled == most).all():
+        return None
     if value == 0:
         return 1.0
     error = spread(resampled, rounds)
@@ -91,5 +125,10 @@ def _p_of_equal(resampled: Any, value: float, rounds: int) -> float:
     return p_value(np.sign(resampled) != np.sign(value), rounds, distance, time=True)
 
 
-def _rounded(ends: Interval | None, ns_per_unit: float = 1.0) -> list[float] | None:
-    return None if ends is None else [round(end / ns_per_unit, 6) for end in ends]
+def _rounded(value: float | None, ns_per_unit: float = 1.0) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(value / ns_per_unit, 6)
+
+
+def _rounded_ends(ends: Interval | None, ns_per_unit: float = 1.0) -> list[float | None] | None:
+    """An open end is null."""
+    return None if ends is None else [_rounded(end, ns_per_unit) for end in ends]

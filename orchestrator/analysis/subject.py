@@ -37,12 +37,12 @@ def as_seen(ends: Interval | None, unit: str) -> tuple[float | None, float | Non
 
 
 def _without_factor(expression: Expression) -> Expression:
-    """`expression` without a constant that scales it: 0.04 * p99(b) → p99(b)."""
-    if isinstance(expression, Operation) and expression.operator == "*":
-        if isinstance(expression.left, Number):
-            return expression.right
+    """`expression` without constants that scale it: 0.04 * p99(b) → p99(b), p99(b) / 25 → p99(b)."""
+    if isinstance(expression, Operation) and expression.operator in ("*", "/"):
         if isinstance(expression.right, Number):
-            return expression.left
+            return _without_factor(expression.left)
+        if isinstance(expression.left, Number) and expression.operator == "*":
+            return _without_factor(expression.right)
     return expression
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.analysis.control import control, halves
+from orchestrator.analysis.control import controls, halves
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.faults import DiscardedBlock
@@ -49,7 +49,8 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     noise = HostNoise.of(manifest)
     evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
     judged = _judged(run, evidence)
-    arms = [_arm(arm, run, evidence[arm.name], judged[arm.name]) for arm in run.arms]
+    against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], run.resamples)
+    arms = [_arm(arm, run, control, judged[arm.name]) for arm, control in zip(run.arms, against_itself, strict=True)]
     verdicts: list[Verdict] = [claim["verdict"] for claims in judged.values() for claim in claims]
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return {
@@ -82,7 +83,8 @@ def _by_arm(run: RunData, arms: list[dict[str, Any]], across: list[dict[str, Any
     return {**matrix, "arms": arms, "claims": across}
 
 
-def _arm(arm: ArmData, run: RunData, evidence: Evidence, claims: list[dict[str, Any]]) -> dict[str, Any]:
+def _arm(arm: ArmData, run: RunData, control: dict[str, Any] | None, claims: list[dict[str, Any]]) -> dict[str, Any]:
+    timeout_ns = arm.scenario.workload.timeout_ns
     return {
         "name": arm.name,
         "set": run.experiment.arm(arm.name).set,
@@ -92,8 +94,8 @@ def _arm(arm: ArmData, run: RunData, evidence: Evidence, claims: list[dict[str, 
             strategy: {**_strategy(measures, run.resamples), **_published(arm.scenario, strategy)}
             for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
         },
-        "comparisons": list(comparisons(arm.scenario.strategies, arm.measures, run.resamples)),
-        "control": None if evidence.halves is None else control(evidence.halves, run.resamples),
+        "comparisons": list(comparisons(arm.scenario.strategies, arm.measures, run.resamples, timeout_ns)),
+        "control": control,
         "claims": claims,
     }
 

@@ -42,7 +42,7 @@ def environment() -> Environment:
         "micros": figures.micros,
         "percent": figures.percent,
         "observed": figures.observed,
-        "with_interval": figures.with_interval,
+        "compared": figures.compared,
         "p_value": figures.p_value,
         "control_words": figures.control_words,
         "picture": _picture,

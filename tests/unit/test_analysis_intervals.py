@@ -49,6 +49,14 @@ def test_a_time_that_may_be_negative_has_the_hull_with_the_interval_of_itself() 
     assert found == pytest.approx([1 - reach, 1 + reach])
 
 
+def test_what_is_never_negative_has_no_negative_end() -> None:
+    """Zeros in some resamples (a yardstick beyond the time-out) leave no logarithm to be taken."""
+    resampled = np.concatenate([np.zeros(500), np.linspace(0.0, 5.0, 1500)])
+    low, high = ends(resampled, 2.0, 5, time=True)
+    assert [low, high] == pytest.approx([0, 2 + critical(0.05, 5) * spread(resampled, 5)])
+    assert ends(resampled - 0.1, 2.0, 5, time=True)[0] < -1
+
+
 def test_a_share_does_not_leave_the_range_of_its_resamples() -> None:
     resampled = np.linspace(0.02, 0.03, 2000)
     found = interval(resampled, 0.0204, 5, time=False)

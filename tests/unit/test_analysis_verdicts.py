@@ -70,6 +70,8 @@ def test_two_figures_are_told_as_their_ratio_without_the_factor(quiet: Evidence)
     for claim in (
         "p99(kernel) <= 0.04 * p99(baseline)",
         "p99(kernel) <= p99(baseline) * 0.04",
+        "p99(kernel) <= p99(baseline) / 25",
+        "p99(kernel) <= 2 * p99(baseline) / 50",
         "p99(kernel) <= p99(baseline)",
     ):
         finding = found(claim, quiet)

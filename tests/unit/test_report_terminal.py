@@ -93,7 +93,9 @@ def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        ({"observed": 0.0316, "unit": "ratio", "ci95": [0.031, None]}, "0.0316 (0.0310 to > timeout)"),
+        ({"observed": 0.0316, "unit": "ratio", "ci95": [0.031, None]}, "0.0316 (0.0310 to unbounded)"),
+        ({"observed": 12.7, "unit": "ms", "ci95": [12.5, None]}, "12.70 ms (12.50 to > timeout)"),
+        ({"observed": -12.7, "unit": "ms", "ci95": [None, 3.0]}, "-12.70 ms (unbounded to 3.00)"),
         ({"observed": 12.7, "unit": "ms", "ci95": [12.5, 13.0]}, "12.70 ms (12.50 to 13.00)"),
         ({"observed": 61.2, "unit": "us", "ci95": None}, "61 µs"),
         ({"observed": 3.0, "unit": "count", "ci95": None}, "3"),
@@ -102,3 +104,48 @@ def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path
 )
 def test_observations_are_told_in_their_unit(claim: dict[str, Any], words: str) -> None:
     assert figures.observed(claim) == words
+
+
+@pytest.mark.parametrize(
+    ("row", "ratio", "difference"),
+    [
+        ({"ratio": 0.5, "difference_ms": -2.0}, "0.5000 (0.4000 to 0.6000)", "-2.000 (-3.000 to -1.000)"),
+        (
+            {"ratio": None, "difference_ms": None, "censored": ["strategy"]},
+            "> timeout (0.4000 to 0.6000)",
+            "> timeout (-3.000 to -1.000)",
+        ),
+        (
+            {"ratio": None, "ratio_ci95": [1.5, None], "censored": ["strategy"]},
+            "> timeout (1.5000 to unbounded)",
+            None,
+        ),
+        (
+            {"difference_ms": None, "difference_ci95_ms": [None, -5.0], "censored": ["with"]},
+            None,
+            "other > timeout (unbounded to -5.000)",
+        ),
+        ({"ratio": None, "ratio_ci95": None, "censored": ["strategy", "with"]}, "both > timeout", None),
+        ({"ratio": None, "ratio_ci95": None}, "-", None),
+    ],
+)
+def test_a_comparison_is_told_with_its_interval_or_with_what_is_censored(
+    row: dict[str, Any], ratio: str | None, difference: str | None
+) -> None:
+    whole = {"ratio": 0.5, "ratio_ci95": [0.4, 0.6], "difference_ms": -2.0, "difference_ci95_ms": [-3.0, -1.0], **row}
+    if ratio is not None:
+        assert figures.compared(whole, "ratio", 4) == ratio
+    if difference is not None:
+        assert figures.compared(whole, "difference", 3) == difference.replace("-", "\N{MINUS SIGN}")
+
+
+def test_the_control_says_what_it_found_and_why_it_found_nothing() -> None:
+    entry: dict[str, Any] = {"requests": [75, 75], "null": None, "reason": "51 of 150 requests were not answered"}
+    assert figures.control_words(entry) == (
+        "A/A control: 75 requests of the baseline against its other 75. No intervals: 51 of 150 requests were not "
+        "answered."
+    )
+    del entry["reason"]  # summaries of before it was told
+    assert figures.control_words(entry).endswith("its other 75. No intervals.")
+    assert "the noise within blocks" in figures.control_words({**entry, "null": True})
+    assert "Chance alone shows one in one run of twenty" in figures.control_words({**entry, "null": False})
