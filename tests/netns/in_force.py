@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 
 from netns.fault_run import NODES
 from netns.observer import Observer, Sight
@@ -13,6 +14,8 @@ _RECENT = 20
 _MANY = 40
 #: Requests: all that are sent before the faults begin, and some.
 _BEGUN = 80
+#: Ticks of processor time, of 10 ms: what answering a request never takes, nor 20 of them.
+_LONG = 2
 
 
 def _workers(observer: Observer) -> list[Sight]:
@@ -61,9 +64,10 @@ def is_replaced(observer: Observer) -> bool:
 
 
 def is_collecting(observer: Observer) -> bool:
-    """Look after look, a worker computes that has little to do."""
-    recent = [sight.state for sight in _workers(observer)[-10:]]
-    return _counted(observer, "client", "OutDatagrams") > _BEGUN and recent == ["R"] * 10
+    """Look after look, a worker computes that has little to do; of how many, hosts are too different."""
+    computing = list(takewhile(lambda sight: sight.state == "R", reversed(_workers(observer))))
+    ticks = {sight.cpu_ticks for sight in computing}
+    return _counted(observer, "client", "OutDatagrams") > _BEGUN and bool(ticks) and max(ticks) - min(ticks) >= _LONG
 
 
 def is_unanswered(observer: Observer) -> bool:

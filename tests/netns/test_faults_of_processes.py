@@ -14,26 +14,28 @@ from netns.observer import Observer, Sight, within
 pytestmark = pytest.mark.root
 
 #: A process stops only when it gets a processor to do so, and this host has others.
-_SETTLED_NS = 50 * NS_PER_MS
+_SETTLED_NS = 100 * NS_PER_MS
+
+ENOUGH = 2  #: looks: whoever stood still in between has used no processor time. How many there are is up to the host.
 
 FAULTS = (
-    "fault: pause, target: server-0, at: 400ms, duration: 300ms",
-    "fault: freeze, target: server-1, at: 400ms, duration: 300ms",
-    "fault: pause, target: client, at: 900ms, duration: 200ms",
-    "fault: freeze, target: client, at: 1300ms, duration: 200ms",
-    "fault: kill, target: server-0, at: 1700ms, duration: 300ms",
-    "fault: restart, target: server-1, at: 1700ms",
+    "fault: pause, target: server-0, at: 400ms, duration: 400ms",
+    "fault: freeze, target: server-1, at: 400ms, duration: 400ms",
+    "fault: pause, target: client, at: 1000ms, duration: 400ms",
+    "fault: freeze, target: client, at: 1600ms, duration: 400ms",
+    "fault: kill, target: server-0, at: 2200ms, duration: 400ms",
+    "fault: restart, target: server-1, at: 2200ms",
     # How much of a CPU a server uses depends on the host; burners use up every quota.
-    "fault: cpu-stress, target: server-2, at: 2200ms, duration: 800ms",
-    "fault: cpu-quota, target: server-2, at: 2500ms, duration: 500ms, percent: 20",
-    "fault: gc, target: server-2, at: 3200ms, objects: 1000000",
-    "fault: gc, target: client, at: 3600ms, objects: 1000000",
+    "fault: cpu-stress, target: server-2, at: 2800ms, duration: 800ms",
+    "fault: cpu-quota, target: server-2, at: 3100ms, duration: 500ms, percent: 20",
+    "fault: gc, target: server-2, at: 3800ms, objects: 2000000",
+    "fault: gc, target: client, at: 4200ms, objects: 1000000",
 )
 
 
 @pytest.fixture(scope="module")
 def faulty() -> Iterator[FaultRun]:
-    with temporary_run(*FAULTS, watched=True, requests=880) as run:
+    with temporary_run(*FAULTS, watched=True, requests=1000) as run:
         yield run
 
 
@@ -73,11 +75,12 @@ def test_every_fault_was_proven_there_where_it_was_declared(faulty: FaultRun) ->
 def test_a_paused_worker_is_stopped_and_goes_on(faulty: FaultRun, observer: Observer) -> None:
     record = faulty.record("pause", "server-0")
     seen = observer.of("server-0", settled(record))
-    assert len(seen) > 10
+    assert len(seen) >= ENOUGH
     assert {sight.state for sight in seen} == {"T"}
     assert burnt(seen, seen[0].pid) == 0
-    afterwards = observer.after("server-0", record["undone_ns"])
-    assert "T" not in {sight.state for sight in afterwards[10:]}
+    afterwards = observer.after("server-0", record["undone_ns"] + _SETTLED_NS)
+    assert afterwards
+    assert "T" not in {sight.state for sight in afterwards}
 
 
 def test_what_is_asked_of_a_paused_server_is_answered_when_it_goes_on(faulty: FaultRun) -> None:
@@ -96,11 +99,11 @@ def test_a_frozen_node_stands_still_with_its_supervisor(faulty: FaultRun, observ
     record = faulty.record("freeze", node)
     groups = [look for look in observer.groups if look.node == node]
     inside = [look for look in groups if within(look, record["applied_ns"], record["undone_ns"])]
-    assert len(inside) > 5
+    assert len(inside) >= ENOUGH
     assert all(look.frozen for look in inside)
     for depth in (0, 1):
         seen = observer.of(node, record, depth)
-        assert seen
+        assert len(seen) >= ENOUGH
         assert {burnt(seen, sight.pid) for sight in seen} == {0}
     later = [look for look in groups if look.from_ns > record["undone_ns"] + _SETTLED_NS]
     assert later
@@ -119,6 +122,7 @@ def test_a_client_that_stands_still_sends_nothing_until_it_goes_on(faulty: Fault
 
 def test_a_paused_clients_worker_is_stopped(faulty: FaultRun, observer: Observer) -> None:
     seen = observer.of("client", settled(faulty.record("pause", "client")))
+    assert len(seen) >= ENOUGH
     assert {sight.state for sight in seen} == {"T"}
 
 
@@ -133,7 +137,7 @@ def test_a_killed_worker_is_gone_until_another_takes_its_place(faulty: FaultRun,
     lost = [
         row
         for row in map(faulty.sample, faulty.asked(faulty.act("kill", "server-0")))
-        if record["applied_ns"] + _SETTLED_NS < row["sent_ns"] < record["planned_until_ns"]
+        if record["applied_ns"] + _SETTLED_NS < row["sent_ns"] < record["planned_until_ns"] - _SETTLED_NS
     ]
     assert lost
     assert {row["outcome"] for row in lost} <= {"timeout", "error"}
@@ -159,7 +163,7 @@ def test_burners_burn_for_as_long_as_declared(faulty: FaultRun, observer: Observ
     burners = {sight.pid for sight in before if sight.state == "T"}
     assert len(burners) == record["proof"]["burners"]
     assert all(burnt([s for s in before if s.state == "T"], pid) == 0 for pid in burners)
-    assert sum(burnt(inside, pid) for pid in burners) >= 5
+    assert sum(burnt(inside, pid) for pid in burners) > 0
     after = observer.after("server-2", record["undone_ns"] + _SETTLED_NS)
     assert all(burnt(after, pid) == 0 for pid in burners)
 
