@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hedgerow_node.control import ControlClient
-from netns.scenario_files import orchestrate, start_run, wait_for, write_scenario
+from netns.scenario_files import ORCHESTRATOR, orchestrate, start_run, wait_for, write_scenario
 from orchestrator.host.marks import namespaces_of, processes_of
 
 pytestmark = pytest.mark.root
@@ -87,6 +88,62 @@ def test_an_impatient_second_interrupt_does_not_disturb_the_cleaning(tmp_path: P
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert_nothing_bears(token)
+
+
+@pytest.fixture
+def links() -> Iterator[list[str]]:
+    """Names of links, which are gone afterwards."""
+    names: list[str] = []
+    yield names
+    for name in names:
+        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (None, 6)])
+def test_what_is_left_is_told_and_down_finds_it_until_it_is_gone(
+    tmp_path: Path, links: list[str], number: signal.Signals | None, code: int
+) -> None:
+    """A link that bears the run's id and that nothing takes away stands for whatever may be left one day."""
+    process = start_run(write_scenario(tmp_path, requests=5_000 if number else 200), tmp_path / "results", "--json")
+    token = measuring(tmp_path / "results")
+    links.append(f"hr{token}x0")
+    subprocess.run(["ip", "link", "add", links[0], "type", "bridge"], check=True)
+    if number is not None:
+        os.killpg(process.pid, number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    told = f"left behind on the host: link {links[0]}"
+    if number is not signal.SIGKILL:
+        error = json.loads(output)["error"]
+        assert (error["code"], error["remedy"]) == (code, "orchestrator down")
+        assert error["message"].endswith(told)
+        assert f"{told}; orchestrator down tries again" in errors
+    for _ in range(2):
+        down = orchestrate("down")
+        assert (down.returncode, down.stdout) == (6, "")
+        assert f"run {token} cannot be undone: still there: link {links[0]}" in down.stderr
+    subprocess.run(["ip", "link", "delete", links[0]], check=True)
+    done = orchestrate("down")
+    assert (done.returncode, done.stdout) == (0, f"cleaned up after run {token}\n")
+    assert_nothing_bears(token)
+
+
+def test_nohup_keeps_a_run_from_ending_with_its_terminal(tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path)
+    command = ["nohup", str(ORCHESTRATOR), "run", str(scenario), "--results", str(tmp_path / "results")]
+    process = subprocess.Popen(
+        [*command, "--backend", "netns", "--no-report"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    measuring(tmp_path / "results")
+    os.killpg(process.pid, signal.SIGHUP)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 1, 3), errors
+    assert status(tmp_path / "results") == "complete"
 
 
 def kill_nine(process: subprocess.Popen[str]) -> None:

@@ -44,6 +44,5 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(tmp_path: Path, monke
         carry_out(groups)
         live.close()
         journal.close()
-    kinds = {leftover.rpartition(" ")[0] for leftover in left}
-    assert kinds == {"control group", "directory"}, left
+    assert {leftover.rpartition(" ")[0] for leftover in left} == {"control group"}, left
     assert remaining(run_id) == []
