@@ -28,8 +28,8 @@ LATENCIES = ("p50", "p95", "p99", "p999", "max")
 CAPTIONS = {
     "latency-ccdf": (
         "The tail",
-        "Share of the requests slower than x, both axes logarithmic, with 95 % bands: the further left and down, the "
-        "better.",
+        "Share of the requests slower than x, both axes logarithmic: the further left and down, the better. The 95 % "
+        "bands end at the rarest share that a sample of this size bounds, about 3.7 divided by its requests.",
     ),
     "hedged-ecdf": (
         "Requests in trouble",

@@ -9,16 +9,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.summary import summarise
 from orchestrator.collect.folder import RunFolder
+from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.plots import draw
 from orchestrator.report.plots.extra_load import extra_load
@@ -26,7 +28,7 @@ from orchestrator.report.plots.hedged_ecdf import hedged_ecdf
 from orchestrator.report.plots.latency_ccdf import latency_ccdf
 from orchestrator.report.plots.latency_over_time import latency_over_time
 from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
-from orchestrator.report.plots.style import STYLES
+from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
 from unit.arms_scenarios import ARMS, GRID, SWEEP
 from unit.run_folder_factory import experiment_from, finished_run
@@ -166,6 +168,64 @@ def test_p99_beyond_the_timeout_is_an_arrow_at_the_timeout(arms: RunData) -> Non
     arrows = [line for line in axes.get_lines() if line.get_marker() == r"$\uparrow$"]
     assert [points(arrow) for arrow in arrows] == [[(0.0, 150.0)]]
     assert axes.get_ylim()[1] > 150
+
+
+def with_p99_beyond(run: RunData, number: int, strategy: str) -> None:
+    """From now on a tenth of the strategy's requests in this arm have no answer."""
+    measures = run.arms[number].measures[strategy]
+    groups = [
+        np.append(group[: -len(group) // 10], np.full(len(group) // 10, np.inf)) for group in measures.latency.groups
+    ]
+    index = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    measures.latency = Rounds(np.concatenate(groups), index, len(groups))
+
+
+def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(swept: RunFolder) -> None:
+    run = read_run(swept)
+    with_p99_beyond(run, 1, "kernel")
+    axes = sweep(run).axes[0]
+    (line,) = [found for found in axes.get_lines() if found.get_label() == "kernel"]
+    assert [bool(np.isnan(p99)) for _, p99 in points(line)] == [False, True, False]
+    assert [len(points(found)) for found in axes.get_lines() if found.get_marker() == r"$\uparrow$"] == [1]
+
+
+def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(swept: RunFolder) -> None:
+    run = read_run(swept)
+    for number in range(3):
+        with_p99_beyond(run, number, "kernel")
+    axes = sweep(run).axes[0]
+    assert "kernel" in axes.get_legend_handles_labels()[1]
+    assert len([found for found in axes.get_lines() if found.get_marker() == r"$\uparrow$"]) == 3
+
+
+def test_hollow_is_the_first_swept_value_and_nothing_else(swept: RunFolder) -> None:
+    run = read_run(swept)
+    assert hollow(extra_load(run)) == [True, False, False]
+    run.arms[0].measures["kernel"].copies = None  # so it has no extra load there
+    assert hollow(extra_load(run)) == [False, False]
+
+
+def hollow(figure: Figure) -> list[bool]:
+    """Of the kernel's points whether they are hollow."""
+    colour = STYLES["kernel"][0]
+    marks = [
+        line
+        for line in figure.axes[0].get_lines()
+        if line.get_color() == colour and line.get_marker() == MARKS["kernel"]
+    ]
+    return [line.get_markerfacecolor() == "white" for line in marks if len(points(line)) == 1]
+
+
+def test_bands_end_where_the_sample_bounds_nothing(arms: RunData) -> None:
+    """Of 1,000 requests shares below 3.7 in a thousand have no interval, nor has their contrary."""
+    (axes,) = latency_ccdf(arms.arms[0], arms.resamples).axes
+    bands = [found for found in axes.collections if isinstance(found, PolyCollection)]
+    assert len(bands) == len(arms.arms[0].measures)
+    for band in bands:
+        shares = np.concatenate([np.asarray(path.vertices)[:, 1] for path in band.get_paths()])
+        assert shares.min() == pytest.approx(1 - 0.025 ** (1 / 1000))
+        assert samples_needed(1 - shares.min() - 1e-9) <= 1000 < samples_needed(1 - shares.min() + 1e-4)
+        assert shares.max() == pytest.approx(0.025 ** (1 / 1000))
 
 
 def figures_of(run: RunData) -> list[Figure]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Weights, plain
+from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import NS_PER_MS, log_ticks, percent_ticks
 
 _BAND_POINTS = 60
@@ -46,8 +47,15 @@ def _survival(ordered: NDArray[np.float64], timeout_ms: float) -> tuple[NDArray[
 
 
 def _band(axes: Axes, measures: Measures, weights: Weights, colour: str, timeout_ms: float) -> None:
-    """Shade where the curve lies in 95 % of the resamples: the interval of each quantile, drawn sideways."""
-    shares = np.geomspace(1, 1 / len(measures.latency), _BAND_POINTS)[1:-1]
+    """Shade where the curve lies in 95 % of the resamples: the interval of each quantile, drawn sideways.
+
+    The band ends where the sample is too small for a quantile's interval (`samples_needed`): of n values the largest
+    falls short of the share s with the probability (1 - s)^n, and the curve's last steps are known to nobody.
+    """
+    rarest = float(1 - TAIL ** (1 / len(measures.latency)))
+    if rarest >= 1 - rarest:
+        return
+    shares = np.geomspace(1 - rarest, rarest, _BAND_POINTS)
     once = plain(measures.rounds)
     ends = [
         interval(

@@ -75,4 +75,5 @@ def _bands(runs: Sequence[RunData]) -> str:
     if all(run.resamples is None for run in runs):
         return "no intervals: too few blocks"
     some = any(run.resamples is None for run in runs)
-    return "shaded: 95 % intervals" + (", of the run that has blocks enough" if some else "")
+    whose = " of the run that has blocks enough" if some else ""
+    return f"shaded: 95 % intervals{whose}, as far as the sample bounds them"

@@ -101,13 +101,15 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown:
     for strategy in strategies:
         colour, dashes = STYLES[strategy]
         path: list[tuple[float, float]] = []
-        for arm in arms:
+        points = 0
+        for number, arm in enumerate(arms):
             if strategy not in arm.measures:
                 continue
             load = estimate(arm.measures[strategy], "extra_load", resamples)
             p99_ms = estimate(arm.measures[strategy], "p99", resamples).scaled(NS_PER_MS)
             timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
             if math.isnan(load.value) or math.isnan(p99_ms.value):
+                path.append((math.nan, math.nan))  # the path is broken there
                 continue
             x, y = load.value, min(p99_ms.value, timeout_ms)
             across, along = _ends(load, math.inf), _ends(p99_ms, timeout_ms)
@@ -116,17 +118,18 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown:
             if along:
                 axes.plot([x, x], along, color=colour, lw=1.1, marker="_", ms=5, zorder=3)
             mark, size = (BEYOND, 9) if math.isinf(p99_ms.value) else (MARKS[strategy], 6)
-            hollow = not path and len(arms) > 1
+            hollow = number == 0 and len(arms) > 1
             axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc="white" if hollow else colour, zorder=4)
             shown.loads += [x, *across]
             shown.latencies += [y, *along]
             path.append((x, y))
+            points += 1
         if len(path) > 1:
             axes.plot(*zip(*path, strict=True), color=colour, ls=dashes, lw=1.2, alpha=0.7, zorder=2)
-        if path:
+        if points:
             line = dashes if len(path) > 1 else "none"
             axes.plot([], [], marker=MARKS[strategy], color=colour, ls=line, label=strategy)
-        drawn += len(path)
+        drawn += points
     if not drawn:
         say_nothing_there(axes)
 

@@ -21,5 +21,10 @@ def latency_ccdf(arm: ArmData, resamples: Weights | None) -> Figure:
         say_nothing_there(axes)
         return figure
     finish_ccdf(axes)
-    legend(figure, "no intervals: too few blocks" if resamples is None else "shaded: 95 % intervals")
+    legend(
+        figure,
+        "no intervals: too few blocks"
+        if resamples is None
+        else "shaded: 95 % intervals, as far as the sample bounds them",
+    )
     return figure

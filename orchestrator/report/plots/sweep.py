@@ -117,7 +117,8 @@ def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples:
     for number, strategy in enumerate(strategies):
         colour, dashes = STYLES[strategy]
         dodge = _DODGE * (number - (len(strategies) - 1) / 2)
-        line: list[tuple[float, float]] = []
+        line: list[tuple[float, float]] = []  # broken by NaN where there is no number
+        drawn = False
         for place, arm in zip(axis.places, series.arms, strict=True):
             if strategy not in arm.measures:
                 continue
@@ -125,13 +126,15 @@ def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples:
             found = estimate(arm.measures[strategy], function, resamples)
             at = axis.dodged(place, dodge)
             shown += _interval(axes, at, found, timeout_ms, colour)
-            if np.isinf(found.value):
+            beyond = np.isinf(found.value)
+            drawn |= not np.isnan(found.value)
+            line.append((at, np.nan if beyond else found.value / NS_PER_MS))
+            if beyond:
                 axes.plot([at], [timeout_ms], marker=BEYOND, ms=9, color=colour, ls="none")
                 shown.append(timeout_ms)
             elif not np.isnan(found.value):
-                line.append((at, found.value / NS_PER_MS))
                 shown.append(found.value / NS_PER_MS)
-        if line:
+        if drawn:  # also where every value is an arrow: the legend names whose they are
             places, heights = zip(*line, strict=True)
             axes.plot(places, heights, color=colour, ls=dashes, lw=1.6, marker=MARKS[strategy], ms=5, label=strategy)
     return shown
