@@ -3,7 +3,7 @@
 The first is the A/A control (`control`): a comparison with the baseline is made with either half of the baseline's
 requests, and by how much the two disagree says what exchanging one baseline for another does to it. The second is the
 host's own noise before the run (`noise_floor`): it makes latencies longer and never shorter, so it can have made a
-claim about them look as it does only by lengthening the side that it favours.
+claim about them look as it does only by lengthening the side that came out longer.
 """
 
 from __future__ import annotations

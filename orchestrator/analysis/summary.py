@@ -229,6 +229,7 @@ def _claim(claim: Claim, finding: Finding) -> dict[str, Any]:
         "p_value": finding.p_value,
         "p_adjusted": finding.p_adjusted,
         "requests_needed": finding.requests_needed,
+        **({"p_assumes": finding.p_assumes} if finding.p_assumes else {}),
     }
     return {**entry, "reason": finding.reason} if finding.reason else entry
 

@@ -54,8 +54,8 @@ class Counted:
 class Tested:
     """Which way a claim leans, and how surprising that would be if it were not so.
 
-    `by_rounds` says so by how the rounds differ, `by_number` of shares that are 0 or 1 in every round, by the number
-    of requests; that one may exceed 1.
+    `by_rounds` says so by how the rounds differ; `by_number` of shares that are 0 or 1 in every round, by the number
+    of requests, and only if these are independent of each other. That one may exceed 1.
     """
 
     leaning: Leaning
@@ -65,6 +65,11 @@ class Tested:
     @property
     def p_value(self) -> float:
         return max(self.by_rounds, self.by_number)
+
+    @property
+    def assumes_independence(self) -> bool:
+        """Whether p holds only if requests are independent of each other, which those of a block need not be."""
+        return self.by_number > self.by_rounds
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from orchestrator.scenario.claim_grammar import Comparison, Dimension
 Verdict = Literal["supported", "refuted", "inconclusive"]
 
 LEVEL = 2 * TAIL
+INDEPENDENCE = "requests are independent of each other"
 #: Nobody runs more requests than this to decide a claim.
 _MOST_REQUESTS = 10_000_000
 
@@ -37,7 +38,7 @@ class Finding:
     ("ms", "us", "ratio", "share", "count"). None stands for what does not exist or, in an interval, lies beyond the
     time-out. `p_value` and `p_adjusted` are None for what was counted or cannot be judged. `reason` says why nothing
     could be told, `requests_needed` how many requests of each strategy would tell, if all stays as observed and one
-    can say.
+    can say. `p_assumes` is what the p-values hold only under, empty where that is nothing.
     """
 
     verdict: Verdict
@@ -48,6 +49,7 @@ class Finding:
     p_value: float | None = None
     p_adjusted: float | None = None
     requests_needed: int | None = None
+    p_assumes: str = ""
 
 
 def judge(claim: Comparison, evidence: Evidence) -> Finding:
@@ -95,7 +97,8 @@ def _decided(
     seen: Finding, claim: Comparison, evidence: Evidence, trial: Tested, adjusted: float, tested: int
 ) -> Finding:
     """The finding on a claim that leans one way, `adjusted` being its p-value among all claims `tested`."""
-    seen = replace(seen, p_value=_spoken(trial.p_value), p_adjusted=_spoken(adjusted))
+    assumes = INDEPENDENCE if trial.assumes_independence else ""
+    seen = replace(seen, p_value=_spoken(trial.p_value), p_adjusted=_spoken(adjusted), p_assumes=assumes)
     if adjusted > LEVEL:
         reason, level = "the 95 % interval straddles the bound", LEVEL
         if trial.p_value <= LEVEL:

@@ -142,6 +142,8 @@ def test_a_share_without_a_single_event_is_as_sure_as_so_many_requests_make_it(t
     loose = found("answered(kernel) >= 99%", evidence)
     assert loose.verdict == "supported"
     assert loose.p_value == pytest.approx(2 * 0.99**500, rel=0.01)
+    assert tight.p_assumes == loose.p_assumes == "requests are independent of each other"
+    assert found("p99(kernel) <= 15ms", evidence).p_assumes == found("rate(kernel) <= 4%", evidence).p_assumes == ""
     assert found("rate(baseline) <= 0.1%", evidence).verdict == "inconclusive"
     assert found("answered(kernel) == 100%", evidence).verdict == "supported"
     never = found("answered(kernel) >= 100%", evidence)

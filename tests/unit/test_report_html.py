@@ -74,6 +74,19 @@ def test_it_says_verdict_claims_figures_faults_and_how_to_repeat_it(page: str, r
     assert "Closed arrivals" in text
 
 
+def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
+    claims = "claims=[{id: all, expect: 'answered(kernel) >= 95%'}, {id: some, expect: 'p99(kernel) <= 15ms'}]"
+    folder = finished_run(tmp_path, scenario_from("smoke", claims))
+    every, some = json.loads(folder.summary.read_text())["claims"]
+    assert every["p_assumes"] == "requests are independent of each other"
+    assert "p_assumes" not in some
+    manifest = json.loads(folder.manifest.read_text())
+    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    write_report(folder)
+    page = folder.report.read_text()
+    assert page.count(", if requests are independent of each other</span>") == 1
+
+
 def test_it_stands_alone(page: str) -> None:
     assert "<script" not in page
     assert not re.search(r'(?:src|href)="(?!#|data:image)', page)
