@@ -175,12 +175,16 @@ def _read(path: Path, kind: _Table) -> ByArm:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise RunError(f"{path} is missing", "is this the folder of a finished run?") from None
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, str(error).partition("\n")[0]) from error
     check_schema(path, _schema_number(table))
+    lacking = sorted({*kind.columns.split()} - {"arm", *table.column_names})
+    if lacking:
+        raise _damaged(path, f"it has no column {', '.join(lacking)}")
     columns: Columns = {}
     for name in table.column_names:
         if name == kind.coded:
-            codes = {word: code for code, word in enumerate(kind.words)}
-            columns[name] = np.array([codes[word] for word in table[name].to_pylist()], np.uint8)
+            columns[name] = _codes(path, kind, table[name].to_pylist())
         elif name not in ("strategy", "arm"):
             column = table[name].fill_null(NO_TIME) if table[name].null_count else table[name]
             columns[name] = column.to_numpy()
@@ -188,6 +192,21 @@ def _read(path: Path, kind: _Table) -> ByArm:
     for (arm, strategy), rows in _groups(table):
         by_arm.setdefault(arm, {})[strategy] = {name: values[rows] for name, values in columns.items()}
     return by_arm
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(
+        f"{path} cannot be read: {why}", "restore the file; sha256sum --check SHA256SUMS tells what is not as written"
+    )
+
+
+def _codes(path: Path, kind: _Table, found: list[str | None]) -> NDArray[np.uint8]:
+    """The codes of the words that were `found` in the table's coded column."""
+    codes = {word: code for code, word in enumerate(kind.words)}
+    unknown = sorted({str(word) for word in found if word not in codes})
+    if unknown:
+        raise _damaged(path, f"{kind.coded} cannot be {', '.join(unknown)}")
+    return np.array([codes[word] for word in found], np.uint8)
 
 
 def _schema_number(table: Any) -> int | str | None:

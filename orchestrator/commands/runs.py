@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.collect.folder import find_run
+from orchestrator.collect.folder import RunFolder, find_run
 from orchestrator.collect.schemas import read_json
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
 from orchestrator.commands.publish import Publication
 from orchestrator.errors import RunError, UsageError
-from orchestrator.report.entries import Entry, entries
+from orchestrator.report.entries import Entry, entries, entry_of
 from orchestrator.report.tables import Section
 from orchestrator.report.terminal import print_summary, tables_as_text
 
@@ -92,13 +92,22 @@ def show(
         folder = find_run(results, run)
         publication.subject = folder.name
         if not folder.summary.exists():
-            raise RunError(f"{folder.name} has no summary.json", "it did not finish; see log.txt in the folder")
+            raise RunError(f"{folder.name} has no summary.json", _remedy(folder))
         summary = read_json(folder.summary, f"orchestrator analyze {folder.path} makes it anew")
         publication.summary = summary
         if as_json:
             typer.echo(folder.summary.read_text(encoding="utf-8"), nl=False)
         else:
             print_summary(summary)
+
+
+def _remedy(folder: RunFolder) -> str:
+    """What helps where there is no summary: a run that was measured needs only to be analysed."""
+    status = entry_of(folder).manifest.get("status")
+    tables = all(table.exists() for table in (folder.samples, folder.hedges, folder.server))
+    if tables or (folder.raw.exists() and status == "complete"):
+        return f"it was measured; orchestrator analyze {folder.path} does the rest"
+    return "it did not finish; see log.txt in the folder"
 
 
 def _row(entry: Entry) -> list[str]:

@@ -68,10 +68,11 @@ class Entry:
 
 def entries(results: Path) -> list[Entry]:
     """The runs in `results`, oldest first."""
-    return [_entry(folder) for folder in list_runs(results)]
+    return [entry_of(folder) for folder in list_runs(results)]
 
 
-def _entry(folder: RunFolder) -> Entry:
+def entry_of(folder: RunFolder) -> Entry:
+    """What is known of the run in `folder`."""
     match = RUN_NAME.fullmatch(folder.name)
     began = None if match is None else datetime.strptime(match["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     scenario = folder.name if match is None else match["scenario"]

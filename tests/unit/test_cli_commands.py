@@ -16,7 +16,7 @@ from orchestrator.cli import app, run
 from orchestrator.collect.folder import RunFolder
 from orchestrator.commands import images
 from unit.experiments import OPEN
-from unit.run_folder_factory import ROOT, finished_run, scenario_from
+from unit.run_folder_factory import ROOT, finished_run, make_tables, raw_run, scenario_from
 
 PAPER = str(ROOT / "scenarios" / "paper.yaml")
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
@@ -236,6 +236,23 @@ def test_show_of_a_run_that_did_not_finish_says_so(finished: RunFolder, capsys: 
         "remedy: it did not finish; see log.txt in the folder",
     ]
     unfinished.rmdir()
+
+
+@pytest.mark.parametrize("tables", [False, True], ids=["raw rows", "tables"])
+def test_show_of_a_run_that_was_only_measured_sends_to_analyze(
+    tables: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = scenario_from("smoke")
+    folder = raw_run(tmp_path, scenario)
+    manifest = json.loads(folder.manifest.read_text())
+    folder.manifest.write_text(json.dumps({**manifest, "status": "complete"}))
+    if tables:
+        make_tables(folder, scenario)
+    assert run(["show", str(folder.path)]) == 5
+    assert capsys.readouterr().err.splitlines() == [
+        f"{folder.name} has no summary.json",
+        f"remedy: it was measured; orchestrator analyze {folder.path} does the rest",
+    ]
 
 
 def test_show_prints_the_tables(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

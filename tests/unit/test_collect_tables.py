@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +108,30 @@ def test_checksums_cover_every_file_and_are_what_sha256sum_reads(raw: RunFolder)
     files = {str(path.relative_to(raw.path)) for path in raw.path.rglob("*") if path.is_file()}
     assert set(sums) == files - {"SHA256SUMS"}
     assert sums["scenario.yaml"] == hashlib.sha256(raw.scenario.read_bytes()).hexdigest()
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def overwritten(path: Path) -> None:
+    path.write_bytes(b"\0" * path.stat().st_size)
+
+
+def without_a_column(path: Path) -> None:
+    pq.write_table(pq.read_table(path).drop_columns(["request_id"]), path)
+
+
+def of_another_word(path: Path) -> None:
+    table = pq.read_table(path)
+    words = ["lost" if word == "timeout" else word for word in table["outcome"].to_pylist()]
+    pq.write_table(table.set_column(table.column_names.index("outcome"), "outcome", [words]), path)
+
+
+@pytest.mark.parametrize("damage", [cut_short, overwritten, without_a_column, of_another_word])
+def test_a_damaged_table_is_named(raw: RunFolder, damage: Callable[[Path], None]) -> None:
+    write_tables(raw, PLAN)
+    damage(raw.samples)
+    with pytest.raises(RunError, match=r"samples\.parquet cannot be read: ") as refused:
+        read_samples(raw)
+    assert "SHA256SUMS" in refused.value.remedy
