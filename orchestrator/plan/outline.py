@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-import yaml
-
 from hedgerow_node.units import NS_PER_S
 from orchestrator.plan.blocks import Block, Plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
@@ -16,6 +14,7 @@ from orchestrator.plan.sample_size import Judgement, judgeable
 from orchestrator.plan.timeline import Occurrence, timeline
 from orchestrator.scenario.checks import needs_netem
 from orchestrator.scenario.experiment import Arm, Experiment
+from orchestrator.scenario.one_line import one_line
 
 #: Occurrences of one fault that are listed for people; the rest are counted.
 _LISTED = 8
@@ -99,8 +98,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000, sort_keys=False)
-    text = text.removesuffix("\n...\n").strip()
+    text = one_line(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 

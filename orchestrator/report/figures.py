@@ -30,6 +30,11 @@ def percent(ratio: float | None) -> str:
     return NONE if ratio is None else f"{ratio * 100:.2f} %"
 
 
+def blocks(count: int) -> str:
+    """How many blocks."""
+    return "1 block" if count == 1 else f"{count} blocks"
+
+
 def latency(strategy: dict[str, Any], name: str) -> str:
     """A latency of a strategy's summary in ms; quantiles that fall among time-outs say so."""
     return BEYOND if name in strategy.get("censored", ()) else number(strategy["latency_ms"][name])

@@ -5,15 +5,13 @@ Self-contained: style and pictures are in it, no script is needed to read it, it
 
 from __future__ import annotations
 
-from typing import Any
-
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from orchestrator.collect.folder import RunFolder
 from orchestrator.report import figures
 from orchestrator.report.page import LATENCIES, Page, gather
+from orchestrator.scenario.one_line import one_line
 
 
 def write_report(folder: RunFolder) -> None:
@@ -44,19 +42,13 @@ def environment() -> Environment:
         "observed": figures.observed,
         "compared": figures.compared,
         "p_value": figures.p_value,
+        "blocks": figures.blocks,
         "control_words": figures.control_words,
         "picture": _picture,
-        "flow": _flow,
+        "one_line": one_line,
     }
     jinja.globals["latency"] = figures.latency
     return jinja
-
-
-def _flow(value: Any) -> str:
-    """A value of a scenario as one writes it on one line of YAML."""
-    return (
-        yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("\n...\n").strip()
-    )
 
 
 def _picture(svg: str) -> Markup:

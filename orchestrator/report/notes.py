@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.report.figures import control_words
+from orchestrator.report.figures import blocks, control_words
 
 _MEASURED_ON = {"backend": "backend", "engine": "engine", "delay_line": "delay line"}
-_CLOSED_NOTE = (
-    "Closed arrivals: while a request is stuck no other is sent, so these latencies leave out the waiting of those "
+_CLOSED = (
+    "while a request is stuck no other is sent, so these latencies leave out the waiting of those "
     "that would have come (coordinated omission)."
 )
 
@@ -30,10 +30,11 @@ def notes(summary: dict[str, Any]) -> list[str]:
             f"{where}: block {block['block']} was discarded and measured again: {'; '.join(block['reasons'])}"
         )
     on = ", ".join(f"{word} {summary[key] or 'unknown'}" for key, word in _MEASURED_ON.items())
-    blocks = "1 block" if summary["blocks"] == 1 else f"{summary['blocks']} blocks"
-    found.append(f"{summary['run']}: {on}; {blocks} of each strategy")
-    if summary["arrivals"] != "open":
-        found.append(_CLOSED_NOTE)
+    found.append(f"{summary['run']}: {on}; {blocks(summary['blocks'])} of each strategy")
+    closed = [arm["name"] for arm in arms if arm["arrivals"] == "closed"]
+    if closed:
+        where = "" if len(closed) == len(arms) else f" in {', '.join(closed)}"
+        found.append(f"Closed arrivals{where}: {_CLOSED}")
     if summary["verdict"]:
         found.append(f"Verdict: {summary['verdict']}")
     return found

@@ -66,6 +66,7 @@ class Part:
     name: str | None
     anchor: str
     changes: dict[str, Any]
+    arrivals: str
     strategies: dict[str, dict[str, Any]]
     comparisons: list[dict[str, Any]]
     control: dict[str, Any] | None
@@ -76,7 +77,7 @@ class Part:
     def of(cls, name: str | None, anchor: str, figures_: dict[str, Any], pictures: list[Picture]) -> Part:
         """From an arm's entry in the summary, or from the summary itself."""
         kept = {key: figures_[key] for key in ("strategies", "comparisons", "control", "claims")}
-        return cls(name, anchor, figures_.get("set", {}), **kept, pictures=pictures)
+        return cls(name, anchor, figures_.get("set", {}), figures_["arrivals"], **kept, pictures=pictures)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from orchestrator.plan.sample_size import MIN_BLOCKS
+from orchestrator.report.figures import blocks
 from orchestrator.scenario.models import Scenario
 
 
@@ -39,12 +40,12 @@ def _applying(scenarios: list[Scenario], manifest: dict[str, Any], summary: dict
             yield threat
 
 
-def _few_blocks(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    blocks = scenarios[0].design.blocks
-    if blocks >= MIN_BLOCKS:
+def _few_blocks(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[str, Any]) -> Threat | None:
+    if summary["blocks"] >= MIN_BLOCKS:
         return None
     return Threat(
-        "Too few blocks", f"{blocks} blocks of each strategy give no intervals: this run shows, it proves not."
+        "Too few blocks",
+        f"No intervals from {blocks(summary['blocks'])} of each strategy: this run shows, it proves not.",
     )
 
 

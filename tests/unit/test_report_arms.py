@@ -120,3 +120,12 @@ def test_a_terminal_of_80_columns_shows_every_figure_whole(
     for arm in summary["arms"]:
         for strategy in arm["strategies"].values():
             assert f"{strategy['latency_ms']['p50']:.2f}" in tables
+
+
+def test_closed_arrivals_are_said_of_the_arms_that_have_them(arms: dict[str, Any]) -> None:
+    assert "Closed arrivals" not in as_text(arms)
+    paused, other = arms["arms"]
+    closed = {**arms, "arms": [{**arm, "arrivals": "closed"} for arm in arms["arms"]]}
+    assert "\nClosed arrivals: while a request" in as_text(closed)
+    mixed = {**arms, "arrivals": "mixed", "arms": [{**paused, "arrivals": "closed"}, other]}
+    assert f"\nClosed arrivals in {paused['name']}: while a request" in as_text(mixed)

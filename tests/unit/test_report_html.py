@@ -16,7 +16,8 @@ from orchestrator.report.html import write_report
 from orchestrator.report.index import write_index
 from orchestrator.report.plots import draw
 from orchestrator.run.environment import environment
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from unit.arms_scenarios import ARMS
+from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 
 FAULT = {
     "event": "fault",
@@ -85,6 +86,27 @@ def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
     write_report(folder)
     page = folder.report.read_text()
     assert page.count(", if requests are independent of each other</span>") == 1
+
+
+def test_what_can_be_scrolled_to_by_keyboard_says_what_it_is(page: str) -> None:
+    """A name without a role is not read out."""
+    tags = re.findall(r"<\w+[^>]*tabindex=[^>]*>", page)
+    assert len([tag for tag in tags if tag.startswith("<pre")]) == 2
+    assert [tag for tag in tags if 'role="region"' not in tag or "aria-label=" not in tag] == []
+
+
+def test_a_run_of_one_block_with_arms_of_their_own_arrivals(tmp_path: Path) -> None:
+    opened = "{mode: open, rate: 500/s, process: constant}"
+    text = ARMS.split("arms:")[0].replace(opened, "{mode: closed}").replace("{replicas: 3}", "{replicas: 1}")
+    text += f"arms: {{one: {{workload: {{arrivals: {opened}}}}}, two: {{}}}}\n"
+    experiment = experiment_from(tmp_path, text, "design.blocks=1", "hedging.target=same")
+    folder = finished_run(tmp_path / "results", experiment)
+    manifest = json.loads(folder.manifest.read_text())
+    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    write_report(folder)
+    page = folder.report.read_text()
+    assert "1 block of each strategy · mixed arrivals" in page
+    assert re.findall(r"from the (\w+) time|from the (time) of", page) == [("intended", ""), ("", "time")]
 
 
 def test_it_stands_alone(page: str) -> None:

@@ -14,7 +14,7 @@ QUIET: dict[str, Any] = {
     "host": {"hypervisor": False},
     "git": {"commit": "c0ffee", "dirty": False},
 }
-SUMMARY: dict[str, Any] = {"delay_line": "netem"}
+SUMMARY: dict[str, Any] = {"delay_line": "netem", "blocks": 10}
 ALWAYS = {"One host, no network", "One run on one machine"}
 
 
@@ -38,7 +38,7 @@ def test_the_published_experiment_has_its_own_two() -> None:
         ({"manifest": {**QUIET, "git": {"commit": "c0ffee", "dirty": True}}}, "Sources not pinned"),
         ({"manifest": {**QUIET, "git": None}}, "Sources not pinned"),
         ({"manifest": {**QUIET, "noise": {"late_1ms": 0.08, "lateness_us": {"p99": 4093.0}}}}, "A noisy host"),
-        ({"summary": {"delay_line": "htb"}}, "Another delay line than published"),
+        ({"summary": {**SUMMARY, "delay_line": "htb"}}, "Another delay line than published"),
     ],
 )
 def test_what_the_host_adds(changes: dict[str, Any], heading: str) -> None:
@@ -54,12 +54,20 @@ def test_a_quiet_host_is_no_noisy_one() -> None:
 @pytest.mark.parametrize(
     ("override", "heading", "there"),
     [
-        ("design.blocks=4", "Too few blocks", True),
         ("service.stall.heal_on_duplicate=false", "The rescue is certain by construction", False),
     ],
 )
 def test_what_the_scenario_adds(override: str, heading: str, there: bool) -> None:
     assert (heading in headings(override)) is there
+
+
+@pytest.mark.parametrize(("blocks", "words"), [(4, "from 4 blocks of"), (1, "from 1 block of"), (5, None)])
+def test_blocks_are_counted_as_they_were_measured(blocks: int, words: str | None) -> None:
+    """Not as they were planned: discarded ones may be missing."""
+    found = threats([scenario_from("paper")], QUIET, {**SUMMARY, "blocks": blocks})
+    texts = [threat.text for threat in found if threat.heading == "Too few blocks"]
+    assert [words in text for text in texts if words] == ([True] if words else [])
+    assert len(texts) == (words is not None)
 
 
 def test_a_bridge_of_containers_is_called_so() -> None:

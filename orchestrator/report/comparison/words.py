@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from orchestrator.report import figures
 from orchestrator.report.comparison.claims import ClaimPair
 from orchestrator.report.comparison.comparison import Comparison
 from orchestrator.report.comparison.figures import Beside
 from orchestrator.report.comparison.sources import Source
+from orchestrator.scenario.one_line import one_line
 
 _ABSENT = "-"
 _UNITS = {"ms": " (ms)", "us": " (µs)", "ratio": ""}
@@ -19,10 +18,7 @@ _DIGITS = {"ms": 2, "us": 0}
 
 def value(found: Any) -> str:
     """A value of a manifest or a scenario, on one line as YAML writes it."""
-    if found is None:
-        return _ABSENT
-    text = yaml.safe_dump(found, default_flow_style=True, width=10_000, sort_keys=False, allow_unicode=True)
-    return text.removesuffix("\n...\n").strip()
+    return _ABSENT if found is None else one_line(found)
 
 
 def figure_name(figure: Beside) -> str:
