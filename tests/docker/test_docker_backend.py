@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine_state import CHECKOUT, container, docker, inspect
-from netns.scenario_files import Finished, finish, orchestrate, start_run, wait_for, write_scenario
+from netns.scenario_files import NEVER_TOO_LATE, Finished, finish, orchestrate, start_run, wait_for, write_scenario
 from orchestrator.host.engine import things_of
 
 pytestmark = pytest.mark.root
@@ -65,7 +65,7 @@ def test_smoke_supports_what_it_supports_in_namespaces(tmp_path: Path) -> None:
 
 
 def test_two_runs_side_by_side(tmp_path: Path) -> None:
-    scenario = write_scenario(tmp_path, strategies=STRATEGIES)
+    scenario = write_scenario(tmp_path, strategies=STRATEGIES, timeout=NEVER_TOO_LATE)
     started = [
         start_run(scenario, tmp_path / name, "--json", "--no-report", backend="docker") for name in ("one", "two")
     ]
@@ -74,7 +74,7 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
 
 
 def test_with_the_least_privilege_the_result_is_the_same(tmp_path: Path) -> None:
-    scenario = write_scenario(tmp_path, strategies=STRATEGIES, requests=200)
+    scenario = write_scenario(tmp_path, strategies=STRATEGIES, timeout=NEVER_TOO_LATE)
     files = "compose.yaml:compose.least-privilege.yaml"
     process = start_run(scenario, tmp_path / "out", "--json", "--no-report", backend="docker", COMPOSE_FILE=files)
     token = measuring(tmp_path / "out")

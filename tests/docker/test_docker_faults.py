@@ -16,7 +16,7 @@ from docker.errors import NotFound
 
 from docker import from_env
 from engine_state import container, docker, inspect
-from netns.fault_run import run_with_faults, write_fault_scenario
+from netns.fault_run import no_longer_than_this, run_with_faults, write_fault_scenario
 from netns.quick_variant import SCENARIOS, run_quick_variant
 from netns.scenario_files import orchestrate, start_run, wait_for
 from orchestrator.host.engine import things_of
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.root
 FAULTS = (
     "fault: freeze, target: server-0, at: 500ms, duration: 1500ms",
     "fault: freeze, target: client, at: 2500ms, duration: 1500ms",
-    "fault: cpu-stress, target: server-1, at: 700ms, duration: 1s",
-    "fault: cpu-quota, target: server-1, at: 700ms, duration: 1s, percent: 20",
+    "fault: cpu-stress, target: server-1, at: 700ms, duration: 1500ms",
+    "fault: cpu-quota, target: server-1, at: 700ms, duration: 1500ms, percent: 20",
     "fault: pause, target: server-2, at: 4300ms, duration: 200ms",
     "fault: kill, target: server-0, at: 4300ms, duration: 200ms",
     "fault: cpu-stress, target: client, at: 4800ms, duration: 300ms",
@@ -74,10 +74,11 @@ class Watch(threading.Thread):
 def test_faults_reach_containers_and_leave_them(tmp_path: Path) -> None:
     watch = Watch(tmp_path / "out")
     watch.start()
-    faulty = run_with_faults(
-        write_fault_scenario(tmp_path, *FAULTS, requests=1200), tmp_path / "out", backend="docker"
-    )
-    watch.finish()
+    try:
+        scenario = write_fault_scenario(tmp_path, *FAULTS, requests=1200)
+        faulty = run_with_faults(scenario, tmp_path / "out", backend="docker")
+    finally:
+        watch.finish()
     assert [record["proven"] for record in faulty.records()] == [True] * len(FAULTS)
     frozen = {node for node, states in watch.seen.items() if any(state == "paused" for state, _ in states)}
     assert frozen == {"server-0", "client"}
@@ -101,9 +102,10 @@ def test_a_frozen_container_goes_with_the_others_after_minus_nine(tmp_path: Path
     quota = "fault: cpu-quota, target: client, at: 300ms, percent: 50"
     scenario = write_fault_scenario(tmp_path, freeze, quota, requests=10_000)
     process = start_run(scenario, tmp_path / "out", backend="docker")
-    token = paused_run(tmp_path / "out")
-    process.kill()
-    process.communicate(timeout=60)
+    with no_longer_than_this(process):
+        token = paused_run(tmp_path / "out")
+        process.kill()
+        process.communicate(timeout=60)
     assert things_of(token)
     done = orchestrate("down")
     assert done.returncode == 0, done.stderr
@@ -114,9 +116,10 @@ def test_a_frozen_container_goes_with_the_others_after_minus_nine(tmp_path: Path
 def test_an_interrupt_resumes_a_frozen_container_and_takes_it_down(tmp_path: Path) -> None:
     freeze = "fault: freeze, target: server-0, at: 300ms, duration: 40s"
     process = start_run(write_fault_scenario(tmp_path, freeze, requests=10_000), tmp_path / "out", backend="docker")
-    token = paused_run(tmp_path / "out")
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    with no_longer_than_this(process):
+        token = paused_run(tmp_path / "out")
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert things_of(token) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from netns.scenario_files import finish, start_run, write_scenario
+from netns.scenario_files import NEVER_TOO_LATE, finish, start_run, write_scenario
 
 pytestmark = pytest.mark.root
 
@@ -24,6 +24,7 @@ def test_fifteen_thousand_ids_and_fifteen_thousand_more(tmp_path: Path) -> None:
         strategies="kernel",
         service_time="300us",
         think="500us",
+        timeout=NEVER_TOO_LATE,
     )
     run = finish(start_run(scenario, tmp_path, "--json", "--no-report"))
     assert run.code in (0, 1, 3), run.errors

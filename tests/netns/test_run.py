@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.units import NS_PER_US
-from netns.scenario_files import finish, orchestrate, start_run, write_scenario
+from netns.scenario_files import NEVER_TOO_LATE, finish, orchestrate, start_run, write_scenario
 
 pytestmark = pytest.mark.root
 
@@ -60,7 +60,8 @@ def test_a_run_leaves_its_folder_and_nothing_else(tmp_path: Path) -> None:
 
 def test_every_strategy_meets_the_same_ids_and_the_same_stalls(tmp_path: Path) -> None:
     strategies = "baseline, app-seed, app-deadline, kernel"
-    run = finish(start_run(write_scenario(tmp_path, strategies=strategies), tmp_path, "--json", "--no-report"))
+    scenario = write_scenario(tmp_path, strategies=strategies, timeout=NEVER_TOO_LATE)
+    run = finish(start_run(scenario, tmp_path, "--json", "--no-report"))
     samples = pq.read_table(run.folder / "samples.parquet").to_pylist()
     copies = pq.read_table(run.folder / "server.parquet").to_pylist()
     hedges = measured_hedges(run.folder)
@@ -81,7 +82,8 @@ def test_every_strategy_meets_the_same_ids_and_the_same_stalls(tmp_path: Path) -
 
 
 def test_times_of_a_request_come_in_their_order(tmp_path: Path) -> None:
-    run = finish(start_run(write_scenario(tmp_path), tmp_path, "--json", "--no-report"))
+    scenario = write_scenario(tmp_path, timeout=NEVER_TOO_LATE)
+    run = finish(start_run(scenario, tmp_path, "--json", "--no-report"))
     off_ns = {(block["strategy"], block["block"]): clock_off_ns(block["client"]) for block in run.manifest["blocks"]}
     for row in pq.read_table(run.folder / "samples.parquet").to_pylist():
         assert row["intended_ns"] <= row["sent_ns"] < row["received_ns"]
@@ -116,7 +118,7 @@ def test_the_journal_names_every_change_before_it_and_its_undo(tmp_path: Path) -
 
 
 def test_two_runs_side_by_side(tmp_path: Path) -> None:
-    scenario = write_scenario(tmp_path)
+    scenario = write_scenario(tmp_path, timeout=NEVER_TOO_LATE)
     runs = [start_run(scenario, tmp_path / name, "--json", "--no-report") for name in ("one", "two")]
     for run in [finish(process) for process in runs]:
         assert run.summary["strategies"]["kernel"]["answered"] == 200
