@@ -144,6 +144,23 @@ def test_killed_with_minus_nine_down_gives_the_engine_back(
     assert (done.returncode, done.stdout) == (0, f"cleaned up after run {token}\n"), done.stderr
 
 
+def test_while_no_engine_answers_a_killed_run_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_run(write_scenario(tmp_path, requests=5_000), tmp_path / "out", backend="docker")
+    token = measuring(tmp_path / "out")
+    process.kill()
+    process.communicate(timeout=60)
+    with monkeypatch.context() as without:
+        without.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+        done = orchestrate("down")
+    assert done.returncode == 6, done.stderr
+    assert f"run {token} cannot be undone: no Docker engine answers" in done.stderr
+    assert things_of(token)
+    done = orchestrate("down")
+    assert (done.returncode, done.stdout) == (0, f"cleaned up after run {token}\n"), done.stderr
+
+
 def test_auto_takes_docker_where_it_is_ready_and_says_why(tmp_path: Path) -> None:
     run = finish(start_run(write_scenario(tmp_path), tmp_path, "--json", "--no-report", backend="auto"))
     assert run.summary["backend"] == "docker"

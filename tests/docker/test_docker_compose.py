@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine_state import CHECKOUT, container, docker, inspect
+from netns.scenario_files import wait_for
 
 pytestmark = pytest.mark.root
 
@@ -47,6 +49,23 @@ def test_the_exit_code_is_the_runs(results: Path) -> None:
     code, said = up(results, scenario="no-such")
     assert code == 2, said
     assert "no-such.yaml" in said
+
+
+def test_a_second_run_in_the_same_containers_is_refused_and_the_first_is_whole(results: Path) -> None:
+    """Both would tell the same client and servers what to do."""
+    first = ThreadPoolExecutor(1).submit(up, results)
+    wait_for(
+        lambda: any('"event":"block"' in path.read_text() for path in results.glob("*/journal.jsonl")), "a block"
+    )
+    command = ["compose", "--project-name", PROJECT, "run", "--rm", "--no-deps", "orchestrator"]
+    command += ["run", "scenarios/smoke.yaml", "--backend", "docker", "--json"]
+    second = docker(*command, HEDGEROW_RESULTS=str(results))
+    assert second.returncode == 4, second.stderr
+    assert json.loads(second.stdout)["error"]["message"] == "another run uses these containers"
+    code, said = first.result()
+    assert code in (0, 1, 3), said
+    (summary,) = [json.loads(path.read_text()) for path in results.glob("*/summary.json")]
+    assert summary["strategies"]["kernel"]["answered"] == 500
 
 
 def test_health_checks_ask_the_programs(results: Path) -> None:
