@@ -22,8 +22,8 @@ _WRONG_COMMAND_LINE: Any = typer.BadParameter.__base__
 app = typer.Typer(
     help="Measure hedged requests: in the kernel, in user space, and not at all.",
     epilog="Exit codes: 0 no claim refuted; 1 one refuted; 2 usage or invalid scenario; 3 inconclusive; 4 something "
-    "is missing here; 5 the run failed; 6 something was left behind; 130 interrupted. Root is needed by bench, by "
-    "run where it makes network namespaces, and by down where there is something to clean up.",
+    "is missing here; 5 the run failed; 6 something was left behind; 130 interrupted. Root is needed by run and "
+    "bench, and by down where there is something to clean up.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

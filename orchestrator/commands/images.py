@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import PrerequisiteError
-from orchestrator.host.engine import engine
+from orchestrator.host.engine import engine, engine_errors
 from orchestrator.topology.images import ROLES, image_name
 from orchestrator.topology.images import build as build_images
 
@@ -31,8 +31,11 @@ def build(
     with engine() as client:
         if client is None:
             raise PrerequisiteError("no Docker engine answers", "start it; orchestrator doctor says more")
-        build_images(client, offline, lambda text: typer.echo(text, err=True))
-        built = {role: client.images.get(image_name(role)).id for role in ROLES} if as_json else {}
+        try:
+            build_images(client, offline, lambda text: typer.echo(text, err=True))
+            built = {role: client.images.get(image_name(role)).id for role in ROLES} if as_json else {}
+        except engine_errors() as error:
+            raise PrerequisiteError(f"the Docker engine: {error}", "see dockerd's log") from error
     if as_json:
         print_json(
             {"images": [{"role": role, "name": image_name(role), "id": found} for role, found in built.items()]}

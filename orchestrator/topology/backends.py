@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import PrerequisiteError, UsageError
-from orchestrator.host.engine import engine
+from orchestrator.host.engine import engine, engine_errors
 from orchestrator.topology.docker import MAX_REPLICAS, SERVICES, DockerTopology, inside
 from orchestrator.topology.images import missing_images
 from orchestrator.topology.netns import NetnsTopology
@@ -57,7 +57,10 @@ def _docker_refusal() -> tuple[str | None, str]:
     with engine() as client:
         if client is None:
             return "no Docker engine answers", "start it, or --backend netns; orchestrator doctor says more"
-        missing = missing_images(client, SERVICES)
+        try:
+            missing = missing_images(client, SERVICES)
+        except engine_errors() as error:
+            return f"the Docker engine: {error}", "see dockerd's log, or --backend netns"
         if missing:
             return f"no image {', '.join(missing)}", "orchestrator images build"
     return None, ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.host.engine import engine
+from orchestrator.host.engine import engine, engine_errors
 from orchestrator.topology.checks import Check, State
 from orchestrator.topology.images import missing_images
 
@@ -25,7 +25,16 @@ _SOCKET_REMEDY = "start it (systemctl start docker) and see that you may use it;
 
 
 def look_at_docker() -> Iterator[Check]:
-    """Engine, Compose, images, privileged containers, MTU, disk and cgroups."""
+    """Engine, Compose, images, privileged containers, MTU, disk and cgroups, as far as the engine tells of them."""
+    try:
+        yield from _look()
+    except engine_errors() as error:
+        yield Check(
+            "Docker engine's answers", State.WARNING, str(error), "see dockerd's log; --backend netns needs none"
+        )
+
+
+def _look() -> Iterator[Check]:
     with engine() as client:
         if client is None:
             yield Check("Docker engine", State.WARNING, "none answers", _SOCKET_REMEDY)
