@@ -24,6 +24,8 @@ from orchestrator.scenario.claim_grammar import Comparison, Dimension
 Verdict = Literal["supported", "refuted", "inconclusive"]
 
 LEVEL = 2 * TAIL
+_STRADDLES = "the 95 % interval straddles the bound"
+_ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
 #: Nobody runs more requests than this to decide a claim.
 _MOST_REQUESTS = 10_000_000
@@ -100,7 +102,7 @@ def _decided(
     assumes = INDEPENDENCE if trial.assumes_independence else ""
     seen = replace(seen, p_value=_spoken(trial.p_value), p_adjusted=_spoken(adjusted), p_assumes=assumes)
     if adjusted > LEVEL:
-        reason, level = "the 95 % interval straddles the bound", LEVEL
+        reason, level = _STRADDLES if trial.by_number <= LEVEL else _ALL_ALIKE, LEVEL
         if trial.p_value <= LEVEL:
             level = LEVEL * trial.p_value / adjusted
             reason = (

@@ -168,3 +168,11 @@ def test_a_quotient_of_times_is_measured_against_the_same_noise(evidence: Eviden
     near = f"p99(kernel) / p50(kernel) >= {ratio * 0.9:.5f}"
     assert found(near, evidence).verdict == "supported"
     assert found(near, replace(evidence, noise=LOUD)).verdict == "inconclusive"
+
+
+def test_a_figure_named_twice_is_moved_as_a_whole(evidence: Evidence) -> None:
+    """Or noise would be counted where it cancels: this claim is `p50(kernel) >= 2ms` with 0.7 ms to spare."""
+    noisy = replace(evidence, halves=None, noise=HostNoise({"p50": 0.5e6, "p99": 2e6, "max": 5e6}))
+    plainly = found("p50(kernel) >= 2ms", noisy)
+    twice = found("3 * p50(kernel) - 2 * p50(kernel) >= 2ms", noisy)
+    assert plainly.verdict == twice.verdict == "supported"

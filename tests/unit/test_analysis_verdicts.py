@@ -137,6 +137,7 @@ def test_a_share_without_a_single_event_is_as_sure_as_so_many_requests_make_it(t
     evidence = evidence_of(tmp_path, {})
     tight = found("answered(kernel) >= 99.9%", evidence)
     assert (tight.verdict, tight.p_value) == ("inconclusive", 1.0)
+    assert tight.reason.startswith("they were all alike, but too few to tell that from the bound; about ")
     assert tight.requests_needed is not None
     assert 3_600 < tight.requests_needed <= 4_000  # 2 * 0.999^n = 0.05
     loose = found("answered(kernel) >= 99%", evidence)
