@@ -56,13 +56,20 @@ def test_what_the_system_refuses_is_told_with_its_place(
     assert message == "/somewhere/manifest.json: No space left on device"
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_where_stdout_is_full_the_command_fails_and_says_why(options: list[str]) -> None:
+@pytest.mark.parametrize("command", [["schema"], ["schema", "--json"], ["validate", SMOKE]], ids=" ".join)
+def test_where_stdout_is_full_the_command_fails_and_says_why(command: list[str]) -> None:
+    """Also where the little that it says still waits to be written at the very end."""
     with Path("/dev/full").open("w", encoding="utf-8") as stdout:
-        command = [ORCHESTRATOR, "schema", *options]
-        ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+        ended = subprocess.run(
+            ["env", "--unset=PYTHONUNBUFFERED", ORCHESTRATOR, *command],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert ended.returncode == 5
     assert "No space left on device\nremedy: " in ended.stderr
+    assert "Exception ignored" not in ended.stderr
 
 
 def test_a_reader_that_goes_away_is_no_refuted_claim() -> None:
