@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from orchestrator.errors import HedgerowError, LeftoversError
 from orchestrator.run.interrupts import Interrupted
@@ -64,12 +64,10 @@ class Ending:
         """These bear the run's id. Where there are none, what could not be taken down counts."""
         untaken = _messages([cause for cause in self._causes if isinstance(cause, LeftoversError)])
         self.leftovers = list(leftovers) or untaken
-        with self.step():
-            if leftovers:
-                for message in untaken:
-                    self._watcher.say(message)
-            if self.leftovers:
-                self._watcher.say(f"{left_behind(self.leftovers).message}; orchestrator down tries again")
+        for message in untaken if leftovers else ():
+            self._tell(message)
+        if self.leftovers:
+            self._tell(f"{left_behind(self.leftovers).message}; orchestrator down tries again")
 
     def conclude(self, remembered: Interrupted | None) -> None:
         """Raises what the command is to end with; `remembered` is the interrupt that came late, if one did.
@@ -95,12 +93,16 @@ class Ending:
         """Of what nobody foresaw, where another error is raised in its place."""
         for cause in self._causes:
             if not isinstance(cause, HedgerowError):
-                self._watcher.say("".join(traceback.format_exception(cause)).rstrip())
+                self._tell("".join(traceback.format_exception(cause)).rstrip())
+
+    def _tell(self, text: str) -> None:
+        with suppress(OSError):  # a terminal that is gone keeps nothing from being given back
+            self._watcher.say(text)
 
     def _first(self, others: Sequence[HedgerowError]) -> Exception:
         """As it was raised, so that its traceback is told; the others only in words."""
         for error in others[1:]:
-            self._watcher.say(error.message)
+            self._tell(error.message)
         return next(cause for cause in self._causes if not isinstance(cause, (Interrupted, LeftoversError)))
 
 

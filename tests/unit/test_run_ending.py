@@ -62,7 +62,8 @@ class Stage:
         monkeypatch.setattr(runner, "remaining", self._audit)
         experiment = experiment_of(OPEN)
         self.folder = RunFolder.create(tmp_path, "example")
-        self.run = Run(experiment, make_plan(experiment), self.folder, SimpleNamespace(say=self.said.append))
+        self.watcher: Any = SimpleNamespace(say=self.said.append)
+        self.run = Run(experiment, make_plan(experiment), self.folder, self.watcher)
 
     def _audit(self, run_id: str) -> list[str]:
         assert self.taken_down
@@ -170,6 +171,20 @@ def test_an_interrupt_while_cleaning_up_goes_before_what_is_left(stage: Stage) -
     error = stage.measure()
     assert isinstance(error, Interrupted)
     assert error.message == "interrupted by SIGTERM; the hedger ended; left behind on the host: process 12"
+
+
+@pytest.mark.parametrize("left", [[], ["process 12"]])
+def test_a_terminal_that_is_gone_keeps_nothing_from_being_given_back(stage: Stage, left: list[str]) -> None:
+    def gone(_: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    def hang_up() -> None:
+        stage.watcher.say = gone
+        interrupt()
+
+    stage.blocks, stage.down, stage.left = hang_up, surprise, left
+    assert isinstance(stage.measure(), Interrupted)
+    assert [run.run_id for run in live_runs()] == ([stage.run.run_id] if left else [])
 
 
 def test_a_full_disk_keeps_nothing_from_being_given_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
