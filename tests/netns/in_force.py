@@ -87,7 +87,7 @@ def is_corrupted(observer: Observer) -> bool:
     return sum(_counted(observer, node, "InCsumErrors") for node in _SERVERS) > _MANY
 
 
-_SOON = "at: 300ms, duration: 40s"
+_SOON = "at: 300ms, duration: 10m"
 _ALL_SERVERS = f"target: servers, {_SOON}"
 
 #: By kind, without those that only netem has: the scenario's entry, and what is seen then.
@@ -95,8 +95,8 @@ FAULTS: dict[str, tuple[str, Callable[[Observer], bool]]] = {
     "pause": (f"fault: pause, target: server-0, {_SOON}", is_stopped),
     "freeze": (f"fault: freeze, target: server-0, {_SOON}", is_frozen),
     "kill": (f"fault: kill, target: server-0, {_SOON}", is_killed),
-    "restart": ("fault: restart, target: server-0, at: 300ms, every: 300ms", is_replaced),
-    "gc": ("fault: gc, target: server-0, at: 300ms, every: 300ms, objects: 2000000", is_collecting),
+    "restart": ("fault: restart, target: server-0, at: 300ms, every: 700ms", is_replaced),
+    "gc": ("fault: gc, target: server-0, at: 300ms, every: 700ms, objects: 2000000", is_collecting),
     "cpu-stress": (f"fault: cpu-stress, target: server-0, {_SOON}", is_burning),
     "cpu-quota": (f"fault: cpu-quota, target: server-0, {_SOON}, percent: 2", is_limited),
     "slow": (f"fault: slow, {_ALL_SERVERS}, factor: 500", is_unanswered),

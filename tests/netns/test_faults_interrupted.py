@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +41,8 @@ def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
     fault, in_force = FAULTS[name]
     results = tmp_path / "results"
     # What is undone by removing the control group is of no use to one who cannot tell that there was one.
-    everything = [fault, "fault: freeze, target: server-2, at: 45s, duration: 1s"]
-    process = start_run(write_fault_scenario(tmp_path, *everything, requests=10_000), results)
+    everything = [fault, "fault: freeze, target: server-2, at: 605s, duration: 1s"]
+    process = start_run(write_fault_scenario(tmp_path, *everything, requests=125_000), results)
     with no_longer_than_this(process):
         wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
         (folder,) = results.iterdir()
@@ -67,7 +66,7 @@ def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
 def test_a_run_that_a_test_gives_up_is_ended_before_the_next_one(tmp_path: Path) -> None:
     fault, _ = FAULTS["pause"]
     results = tmp_path / "results"
-    process = start_run(write_fault_scenario(tmp_path, fault, requests=10_000), results)
+    process = start_run(write_fault_scenario(tmp_path, fault, requests=125_000), results)
     with pytest.raises(ZeroDivisionError), no_longer_than_this(process):
         wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", process)
         raise ZeroDivisionError
@@ -103,7 +102,6 @@ def test_after_minus_nine_and_without_its_journal_down_leaves_nobody_under_a_fau
 
 @pytest.mark.parametrize("struck", ENDED_OTHERWISE, indirect=True)
 def test_an_interrupt_undoes_the_fault_and_the_run_at_once(struck: Struck) -> None:
-    begun_s = time.monotonic()
+    """A fault lasts for ten minutes, and nobody waits that long."""
     assert struck.end(signal.SIGINT) == 130
-    assert time.monotonic() - begun_s < 30, "the fault was waited for"
     assert alive(struck.processes, struck.token) == []
