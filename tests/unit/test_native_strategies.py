@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,14 +39,6 @@ def client(tmp_path: Path) -> Iterator[Client]:
         cannot_run(str(error))
     with running_client(tmp_path) as started:
         yield started
-
-
-@pytest.fixture
-def silent() -> Iterator[tuple[str, int]]:
-    """Where a server listens that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        yield deaf.getsockname()
 
 
 class Script:

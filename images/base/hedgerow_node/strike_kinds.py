@@ -6,6 +6,7 @@ can stop, or end) is looked at again later.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -57,7 +58,7 @@ class Collector(Protocol):
         """The collections of the block; waits for one that is going on."""
 
 
-class Strike:
+class Strike(ABC):
     """One occurrence of a fault: due `at_ns`, over `until_ns` (None: when it is told to be)."""
 
     fault = ""
@@ -80,9 +81,9 @@ class Strike:
         except OSError as error:
             self._problem = str(error)
 
-    def finish(self, wait: bool = False) -> None:
-        """Undo it, now, or as soon as that can be done; `wait` until it has been."""
-        raise NotImplementedError
+    def finish(self, wait: bool = False) -> None:  # noqa: ARG002 (what lasts has something to wait for)
+        """Undo it, now, or as soon as that can be done; `wait` until it has been. What ends by itself needs none."""
+        return
 
     def report(self) -> dict[str, Any]:
         """What was planned, what was done when, and the proof."""
@@ -97,12 +98,13 @@ class Strike:
             "proof": proof,
         }
 
+    @abstractmethod
     def _apply(self) -> int | None:
         """Do it: when that was, None where there was nobody to do it to. Raises OSError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _proof(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """What shows that it happened."""
 
 
 class Pause(Strike):
@@ -236,6 +238,9 @@ class Collection(Strike):
         self._found = [garbage for garbage in collected if garbage.due_ns == self.at_ns]
         if self._found:
             self.applied_ns, self.undone_ns = self._found[0].start_ns, self._found[-1].end_ns
+
+    def _apply(self) -> int | None:
+        return self.applied_ns  # the worker's doing, not the supervisor's
 
     def _proof(self) -> dict[str, Any]:
         return {"collections": [{"start_ns": found.start_ns, "end_ns": found.end_ns} for found in self._found]}
