@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from node_programs import has_ipv6_loopback
-from policy import cannot_run
+from support.node_programs import has_ipv6_loopback
+from support.policy import cannot_run
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bpf.kernel_bench import KernelBench, kernel_bench
 from kernel_programs import DelayLineKind, KernelPrograms
+from support.kernel_bench import KernelBench, kernel_bench
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from attachments import EGRESS, INGRESS, PREFERENCE, Attachments
-from bpf.kernel_bench import private_network
+from support.kernel_bench import private_network
 
 GONE = 9999  #: no interface has this number
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.datagrams import request, response
-from bpf.frames import Datagram
-from bpf.kernel_bench import DROPPED, MARK_HEDGE, PASSED, REDIRECTED, REPLICAS4, KernelBench
 from hedgerow_node.records import Winner
 from kernel_programs import Mode, Target
+from support.datagrams import request, response
+from support.frames import Datagram
+from support.kernel_bench import DROPPED, MARK_HEDGE, PASSED, REDIRECTED, REPLICAS4, KernelBench
 
 ASKED, OTHER, THIRD = REPLICAS4
 

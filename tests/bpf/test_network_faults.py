@@ -7,9 +7,17 @@ import random
 
 import pytest
 
-from bpf.datagrams import ID, request, response
-from bpf.frames import Datagram
-from bpf.kernel_bench import (
+from delay_link import LANE_HANDLE
+from fault_maps import FaultMaps
+from fault_rules import FaultRule, FaultRules
+from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.lanes import LANES
+from hedgerow_node.records import Winner
+from hedgerow_node.wire import IdPlace
+from kernel_programs import Direction, Fault, Identity, Mode
+from support.datagrams import ID, request, response
+from support.frames import Datagram
+from support.kernel_bench import (
     CLIENT4,
     CLIENT6,
     DROPPED,
@@ -22,14 +30,6 @@ from bpf.kernel_bench import (
     KernelBench,
     run,
 )
-from delay_link import LANE_HANDLE
-from fault_maps import FaultMaps
-from fault_rules import FaultRule, FaultRules
-from hedgerow_node.chance import rule_salt, struck
-from hedgerow_node.lanes import LANES
-from hedgerow_node.records import Winner
-from hedgerow_node.wire import IdPlace
-from kernel_programs import Direction, Fault, Identity, Mode
 
 STOLEN = 4  #: TC_ACT_STOLEN
 MARK_STRUCK_REQUEST, MARK_STRUCK_RESPONSE = 0x4ED40000, 0x4ED50000

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.datagrams import HOPS, UNDERSTOOD, V4, V6
-from bpf.frames import (
+from kernel_programs import Mode
+from support.datagrams import HOPS, UNDERSTOOD, V4, V6
+from support.frames import (
     ETH_ARP,
     ETH_VLAN,
     FRAGMENT,
@@ -17,8 +18,7 @@ from bpf.frames import (
     Datagram,
     options_header,
 )
-from bpf.kernel_bench import PASSED, KernelBench
-from kernel_programs import Mode
+from support.kernel_bench import PASSED, KernelBench
 
 REFUSED = {
     "ARP": (replace(V4, ethertype=ETH_ARP), "not_ip"),

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.datagrams import request, response
-from bpf.frames import ETH_VLAN, HOP_BY_HOP, Datagram, options_header
-from bpf.kernel_bench import (
+from hedgerow_node.lanes import LANES
+from hedgerow_node.records import Winner
+from kernel_programs import Identity, Mode, Target
+from support.datagrams import request, response
+from support.frames import ETH_VLAN, HOP_BY_HOP, Datagram, options_header
+from support.kernel_bench import (
     CLIENT4,
     CLIENT6,
     DROPPED,
@@ -24,9 +27,6 @@ from bpf.kernel_bench import (
     SERVER6,
     KernelBench,
 )
-from hedgerow_node.lanes import LANES
-from hedgerow_node.records import Winner
-from kernel_programs import Identity, Mode, Target
 
 HOUR_NS = 3_600_000_000_000
 

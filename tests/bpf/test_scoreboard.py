@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.datagrams import request, response
-from bpf.frames import FRAGMENT, Datagram
-from bpf.kernel_bench import (
+from hedgerow_node.records import Winner
+from hedgerow_node.wire import IdPlace
+from kernel_programs import Identity, Mode
+from support.datagrams import request, response
+from support.frames import FRAGMENT, Datagram
+from support.kernel_bench import (
     CLIENT4,
     CLIENT6,
     DROPPED,
@@ -20,9 +23,6 @@ from bpf.kernel_bench import (
     SERVER6,
     KernelBench,
 )
-from hedgerow_node.records import Winner
-from hedgerow_node.wire import IdPlace
-from kernel_programs import Identity, Mode
 
 #: An IPv6 fragment header without its first byte: offset 0 and more to come, or offset 8.
 FIRST_FRAGMENT, LATER_FRAGMENT = bytes([0, 0, 1, 0, 0, 0, 7]), bytes([0, 0, 8, 0, 0, 0, 7])

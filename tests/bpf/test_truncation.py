@@ -9,9 +9,9 @@ import pytest
 from pyroute2 import IPRoute
 
 from attachments import EGRESS, Attachments
-from bpf.datagrams import UNDERSTOOD
-from bpf.kernel_bench import PASSED, KernelBench
 from kernel_programs import Mode
+from support.datagrams import UNDERSTOOD
+from support.kernel_bench import PASSED, KernelBench
 
 ETHERNET_HEADER = 14
 #: The shortest frames that BPF_PROG_TEST_RUN takes: an Ethernet and an IP header. Shorter ones go over a link.

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine_state import docker, engine_state
-from netns.host_state import assert_as_before, host_state
-from netns.scenario_files import orchestrate
-from policy import cannot_run
+from support.engine_state import docker, engine_state
+from support.host_state import assert_as_before, host_state
+from support.policy import cannot_run
+from support.scenario_files import orchestrate
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_state import CHECKOUT, docker
-from netns.scenario_files import Finished, finish, start_run, write_scenario
+from support.engine_state import CHECKOUT, docker
+from support.scenario_files import Finished, finish, start_run, write_scenario
 
 pytestmark = pytest.mark.root
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from engine_state import CHECKOUT, container, docker, inspect
-from netns.scenario_files import NEVER_TOO_LATE, Finished, finish, orchestrate, start_run, wait_for, write_scenario
 from orchestrator.host.engine import things_of
+from support.engine_state import CHECKOUT, container, docker, inspect
+from support.scenario_files import NEVER_TOO_LATE, Finished, finish, orchestrate, start_run, wait_for, write_scenario
 
 pytestmark = pytest.mark.root
 

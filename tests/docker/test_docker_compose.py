@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_state import CHECKOUT, container, docker, inspect
-from netns.scenario_files import wait_for
+from support.engine_state import CHECKOUT, container, docker, inspect
+from support.scenario_files import wait_for
 
 pytestmark = pytest.mark.root
 

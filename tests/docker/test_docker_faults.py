@@ -15,12 +15,12 @@ import pytest
 from docker.errors import NotFound
 
 from docker import from_env
-from engine_state import container, docker, inspect
-from netns.fault_run import no_longer_than_this, run_with_faults, write_fault_scenario
-from netns.quick_variant import SCENARIOS, run_quick_variant
-from netns.scenario_files import orchestrate, start_run, wait_for
 from orchestrator.host.engine import things_of
 from orchestrator.host.undo import carry_out, release_containers
+from support.engine_state import container, docker, inspect
+from support.fault_run import no_longer_than_this, run_with_faults, write_fault_scenario
+from support.quick_variant import SCENARIOS, run_quick_variant
+from support.scenario_files import orchestrate, start_run, wait_for
 
 pytestmark = pytest.mark.root
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from netns.host_state import assert_as_before, host_state
-from netns.pair import Pair, linked_pair
+from support.host_state import assert_as_before, host_state
+from support.pair import Pair, linked_pair
 
 
 @pytest.fixture(autouse=True)

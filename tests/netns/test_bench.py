@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from netns.scenario_files import orchestrate
+from support.scenario_files import orchestrate
 
 pytestmark = pytest.mark.root
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from netns.scenario_files import wait_for
 from orchestrator.host import cgroups
 from orchestrator.host.audit import leftovers
 from orchestrator.host.cgroups import CPU, FREEZER, Group, Hierarchy, group_name, groups_of, hierarchies, prepare
 from orchestrator.host.undo import carry_out, release_controller, remove_cgroups
+from support.scenario_files import wait_for
 
 pytestmark = pytest.mark.root
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from netns.fault_run import NODES, no_longer_than_this, write_fault_scenario
-from netns.in_force import FAULTS
-from netns.observer import Observer
-from netns.scenario_files import orchestrate, start_run, wait_for
 from orchestrator.host.audit import leftovers
 from orchestrator.host.cgroups import groups_of
 from orchestrator.host.marks import processes_of
+from support.fault_run import NODES, no_longer_than_this, write_fault_scenario
+from support.in_force import FAULTS
+from support.observer import Observer
+from support.scenario_files import orchestrate, start_run, wait_for
 
 pytestmark = pytest.mark.root
 

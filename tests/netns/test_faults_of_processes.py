@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
-from netns.fault_run import NODES, FaultRun, temporary_run
-from netns.observer import Observer, Sight, within
+from support.fault_run import NODES, FaultRun, temporary_run
+from support.observer import Observer, Sight, within
 
 pytestmark = pytest.mark.root
 

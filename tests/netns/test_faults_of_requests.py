@@ -11,7 +11,7 @@ import pytest
 
 from hedgerow_node.chance import rule_salt, struck
 from hedgerow_node.units import NS_PER_MS
-from netns.fault_run import FaultRun, temporary_run
+from support.fault_run import FaultRun, temporary_run
 
 pytestmark = pytest.mark.root
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from netns.fault_run import FaultRun, run_with_faults, write_fault_scenario
-from netns.scenario_files import start_run
 from orchestrator.run.faults.cpu import UNUSED
+from support.fault_run import FaultRun, run_with_faults, write_fault_scenario
+from support.scenario_files import start_run
 
 pytestmark = pytest.mark.root
 

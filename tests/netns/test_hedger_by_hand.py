@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from netns.conversation import Conversation
-from netns.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, statistics
 from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER
+from support.conversation import Conversation
+from support.pair import PATIENCE_S, PORT, SERVER_HOSTS, Pair, ipv4, ipv6, statistics
 
 pytestmark = pytest.mark.root
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from hedgerow_node.control import ControlClient, ControlError
-from netns.bpf_objects import Kind, objects
-from netns.conversation import Conversation
-from netns.pair import Pair, ipv4
-from netns.scenario_files import wait_for
 from orchestrator.topology.programs import HEDGER
+from support.bpf_objects import Kind, objects
+from support.conversation import Conversation
+from support.pair import Pair, ipv4
+from support.scenario_files import wait_for
 
 pytestmark = pytest.mark.root
 

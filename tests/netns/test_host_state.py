@@ -16,9 +16,9 @@ import pytest
 
 from delay_link import QDISC_HANDLE, link_names
 from kernel_programs import KernelPrograms
-from netns.bpf_objects import NAME_SIZE, bpf
-from netns.host_state import assert_as_before, host_state
 from orchestrator.host.namespaces import create, delete
+from support.bpf_objects import NAME_SIZE, bpf
+from support.host_state import assert_as_before, host_state
 
 pytestmark = pytest.mark.root
 
@@ -135,6 +135,6 @@ def test_a_namespace_is_seen_by_its_mark() -> None:
 
 def test_what_is_left_fails_the_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     before = host_state()
-    monkeypatch.setattr("netns.host_state._SETTLE_S", 0.0)
+    monkeypatch.setattr("support.host_state._SETTLE_S", 0.0)
     with loaded("splitter", "scoreboard_map"), pytest.raises(AssertionError, match=r"left behind: .*programs"):
         assert_as_before(before)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from hedgerow_node.control import ControlClient
-from netns.scenario_files import ORCHESTRATOR, orchestrate, start_run, wait_for, write_scenario
 from orchestrator.host.marks import namespaces_of, processes_of
+from support.scenario_files import ORCHESTRATOR, orchestrate, start_run, wait_for, write_scenario
 
 pytestmark = pytest.mark.root
 

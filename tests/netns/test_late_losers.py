@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from netns.scenario_files import finish, start_run
+from support.scenario_files import finish, start_run
 
 pytestmark = pytest.mark.root
 

@@ -13,10 +13,10 @@ import pytest
 
 import delay_link
 from hedgerow_node.control import ControlError
-from netns.faulty import Arrived, FaultyHedger, FaultyPath, faulty_hedger, faulty_path, predicted
-from netns.pair import PATIENCE_S
 from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER
+from support.faulty import Arrived, FaultyHedger, FaultyPath, faulty_hedger, faulty_path, predicted
+from support.pair import PATIENCE_S
 
 pytestmark = pytest.mark.root
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from netns.scenario_files import NEVER_TOO_LATE, finish, start_run, write_scenario
+from support.scenario_files import NEVER_TOO_LATE, finish, start_run, write_scenario
 
 pytestmark = pytest.mark.root
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.units import NS_PER_US
-from netns.scenario_files import NEVER_TOO_LATE, finish, orchestrate, start_run, write_scenario
+from support.scenario_files import NEVER_TOO_LATE, finish, orchestrate, start_run, write_scenario
 
 pytestmark = pytest.mark.root
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netns.scenario_files import finish, start_run, wait_for, write_scenario
 from orchestrator.host.root import ROOT
+from support.scenario_files import finish, start_run, wait_for, write_scenario
 
 pytestmark = pytest.mark.root
 

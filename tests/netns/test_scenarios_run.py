@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netns.host_state import assert_as_before, host_state
-from netns.quick_variant import SCENARIOS, run_quick_variant
+from support.host_state import assert_as_before, host_state
+from support.quick_variant import SCENARIOS, run_quick_variant
 
 pytestmark = pytest.mark.root
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from native_runs import build
-from node_programs import Server, running_server
-from unit.fault_stage import Clock
+from support.fault_stage import Clock
+from support.native_runs import build
+from support.node_programs import Server, running_server
 
 settings.register_profile("hedgerow", deadline=None, derandomize=True, database=None)
 settings.load_profile("hedgerow")

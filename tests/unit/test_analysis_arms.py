@@ -21,8 +21,8 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import read_hedges, read_samples, read_server
 from orchestrator.errors import RunError
 from orchestrator.scenario.claim_grammar import parse_claim
-from unit.arms_scenarios import ARMS, SWEEP
-from unit.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from
+from support.arms_scenarios import ARMS, SWEEP
+from support.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from
 
 
 def made(folder: Path, text: str, *overrides: str) -> RunFolder:

@@ -15,7 +15,7 @@ from orchestrator.analysis.control import Halves, controls, halves
 from orchestrator.analysis.paired import comparisons
 from orchestrator.analysis.quantiles import Rounds, plain
 from orchestrator.analysis.run_data import RunData, read_run
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import Story, finished_run, scenario_from
 
 TIMEOUT_NS = 450 * NS_PER_MS
 

@@ -15,8 +15,8 @@ from orchestrator.analysis.windows import due_meanwhile, windows
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.timeline import struck_ids, timeline
-from unit.arms_scenarios import ARMS
-from unit.run_folder_factory import experiment_from, finished_run
+from support.arms_scenarios import ARMS
+from support.run_folder_factory import experiment_from, finished_run
 
 FAULT: dict[str, Any] = {
     "event": "fault", "serial": 1, "order": 0, "arm": None, "strategy": "kernel", "block": 0, "key": "0.1",

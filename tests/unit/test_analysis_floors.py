@@ -19,7 +19,7 @@ from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, judge_all
 from orchestrator.scenario.claim_grammar import parse_claim
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import Story, finished_run, scenario_from
 
 QUIET = HostNoise({"p50": 1e3, "p99": 2e3, "max": 5e3})
 LOUD = HostNoise({"p50": 60e3, "p99": 1.5e6, "max": 9e6})

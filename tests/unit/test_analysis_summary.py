@@ -13,7 +13,7 @@ import pytest
 from orchestrator.analysis.summary import summarise, write_summary
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import Story, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.collect.tables import write_tables
 from orchestrator.plan.blocks import make_plan
 from orchestrator.scenario.claim_grammar import parse_claim
-from unit.run_folder_factory import Story, raw_run, scenario_from
+from support.run_folder_factory import Story, raw_run, scenario_from
 
 
 def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -> Evidence:

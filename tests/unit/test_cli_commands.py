@@ -15,8 +15,8 @@ import pytest
 from orchestrator.cli import app, run
 from orchestrator.collect.folder import RunFolder
 from orchestrator.commands import images
-from unit.experiments import OPEN
-from unit.run_folder_factory import ROOT, finished_run, make_tables, raw_run, scenario_from
+from support.experiments import OPEN
+from support.run_folder_factory import ROOT, finished_run, make_tables, raw_run, scenario_from
 
 PAPER = str(ROOT / "scenarios" / "paper.yaml")
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")

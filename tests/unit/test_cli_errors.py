@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.cli import run
 from orchestrator.commands import schema
-from unit.run_folder_factory import ROOT
+from support.run_folder_factory import ROOT
 
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
 ORCHESTRATOR = str(Path(sys.executable).parent / "orchestrator")

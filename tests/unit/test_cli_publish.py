@@ -15,7 +15,7 @@ from orchestrator.cli import run
 from orchestrator.collect.folder import RunFolder
 from orchestrator.commands import run as run_command
 from orchestrator.errors import RunError
-from unit.run_folder_factory import ROOT, Story, finished_run, raw_run, scenario_from
+from support.run_folder_factory import ROOT, Story, finished_run, raw_run, scenario_from
 
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
 

@@ -16,7 +16,7 @@ import pytest
 from hedgerow_node.clock import now_ns, realtime_offset_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome
 from hedgerow_node.schedule import send_offsets_ns
-from node_programs import MS, PATIENCE_S, Client, running_client
+from support.node_programs import MS, PATIENCE_S, Client, running_client
 
 SO_TIMESTAMPNS = 35
 CLOSED = {"mode": "closed", "users": 1, "think_ns": 0}

@@ -21,9 +21,9 @@ from client_socket import Connection, kernel_timestamp_ns
 from client_worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
-from node_programs import MS, PATIENCE_S
-from unit.client_peers import SETTINGS as CLOSED
-from unit.client_peers import answer, asked, peers
+from support.client_peers import SETTINGS as CLOSED
+from support.client_peers import answer, asked, peers
+from support.node_programs import MS, PATIENCE_S
 
 Script = Callable[[socket.socket], None]
 

@@ -13,9 +13,9 @@ from client_block import IdRange, OpenArrivals
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
 from hedgerow_node.schedule import send_offsets_ns
-from node_programs import MS
-from unit.client_peers import SETTINGS as CLOSED
-from unit.client_peers import answer, asked, peers, run, unread
+from support.client_peers import SETTINGS as CLOSED
+from support.client_peers import answer, asked, peers, run, unread
+from support.node_programs import MS
 
 STRATEGIES = pytest.mark.parametrize("strategy", ["baseline", "kernel", "app-deadline", "app-asyncio"])
 HEDGERS = pytest.mark.parametrize("strategy", ["app-deadline", "app-asyncio"])

@@ -13,7 +13,7 @@ from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from hedging_policies import POLICIES, AppDeadline, AppSeed, Policy
-from node_programs import MS, PLACES
+from support.node_programs import MS, PLACES
 
 INTENDED_NS = 5_000_000_000
 SENT_NS = INTENDED_NS + 123

@@ -19,7 +19,7 @@ import pytest
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Sample, ServedCopy, read_rows
-from node_programs import (
+from support.node_programs import (
     IMAGES,
     MS,
     PATIENCE_S,

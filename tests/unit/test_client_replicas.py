@@ -13,8 +13,8 @@ from client_socket import close_connections, open_connections
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import Outcome
 from hedgerow_node.replicas import asked_replica, hedge_replica
-from node_programs import MS
-from unit.client_peers import SETTINGS, answer, asked, peers, run, unread
+from support.client_peers import SETTINGS, answer, asked, peers, run, unread
+from support.node_programs import MS
 
 REPLICAS, COUNT = 3, 24
 SERVERS = tuple(("127.0.0.1", port) for port in range(1, 1 + REPLICAS))

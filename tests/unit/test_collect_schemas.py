@@ -14,7 +14,7 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS, read_json
 from orchestrator.errors import RunError
 from orchestrator.host.journal import undos
-from unit.run_folder_factory import finished_run, make_tables, raw_run, scenario_from
+from support.run_folder_factory import finished_run, make_tables, raw_run, scenario_from
 
 SMOKE = scenario_from("smoke")
 TABLES = ("samples.parquet", "hedges.parquet", "server.parquet")

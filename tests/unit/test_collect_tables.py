@@ -15,7 +15,7 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import make_plan
-from unit.run_folder_factory import Story, raw_run, scenario_from
+from support.run_folder_factory import Story, raw_run, scenario_from
 
 SMOKE = scenario_from("smoke")
 PLAN = make_plan(SMOKE)

@@ -12,9 +12,9 @@ from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.comparison.comparison import Comparison, compare
 from orchestrator.report.comparison.figures import Interval, overlap
-from unit.arms_scenarios import ARMS
-from unit.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
-from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.arms_scenarios import ARMS
+from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
+from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import browser
 from orchestrator.cli import run
 from orchestrator.collect.folder import RunFolder
 from orchestrator.report.comparison.comparison import compare
 from orchestrator.report.comparison.files import render, write_comparison
-from unit.arms_scenarios import ARMS
-from unit.comparisons import ELSEWHERE, described
-from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support import browser
+from support.arms_scenarios import ARMS
+from support.comparisons import ELSEWHERE, described
+from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 from unit.test_report_html import assert_reads_well
 
 

@@ -15,7 +15,7 @@ import pytest
 from hedgerow_node.control import MAX_LINE, ControlClient, ControlError, ControlServer, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.poller import Poller
-from node_programs import PATIENCE_S
+from support.node_programs import PATIENCE_S
 
 
 class Program:

@@ -16,7 +16,7 @@ from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import Strategy
 from orchestrator.scenario.schema import scenario_json_schema
-from unit.run_folder_factory import ROOT
+from support.run_folder_factory import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text()

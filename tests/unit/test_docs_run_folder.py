@@ -13,8 +13,8 @@ import pytest
 
 from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS
-from unit.arms_scenarios import ARMS, SWEEP
-from unit.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
+from support.arms_scenarios import ARMS, SWEEP
+from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
 
 PAGE = (ROOT / "docs" / "run-folder.md").read_text()
 TABLES = ("samples", "hedges", "server")

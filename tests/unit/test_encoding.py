@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.run_folder_factory import ROOT
+from support.run_folder_factory import ROOT
 
 SOURCES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "images").rglob("*.py")])
 #: Beside `open`, which is looked at where its mode is that of a text.

@@ -13,9 +13,9 @@ from orchestrator.run.faults import cpu
 from orchestrator.run.faults.registry import HANDLERS, handler
 from orchestrator.run.faults.scene import LEAD_NS, Scene, carefully
 from orchestrator.scenario import faults as models
-from unit.experiments import faulty
-from unit.fake_topology import FakeTopology
-from unit.fault_stage import PAUSE, START_NS, Clock, Stage, at_ms
+from support.experiments import faulty
+from support.fake_topology import FakeTopology
+from support.fault_stage import PAUSE, START_NS, Clock, Stage, at_ms
 
 
 def test_every_kind_of_fault_has_somebody_who_brings_it_about() -> None:

@@ -13,8 +13,8 @@ from orchestrator.errors import UsageError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.run.faults.acts import least_strikes
 from orchestrator.run.faults.network import check_room
-from unit.experiments import faulty
-from unit.fault_stage import START_NS, Clock, Stage
+from support.experiments import faulty
+from support.fault_stage import START_NS, Clock, Stage
 
 # --- service --------------------------------------------------------------------------------------------------------
 

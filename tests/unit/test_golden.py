@@ -23,7 +23,7 @@ import yaml
 from orchestrator.cli import run
 from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.report.plot_names import file_endings
-from unit.run_folder_factory import ROOT
+from support.run_folder_factory import ROOT
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = sorted(path for path in GOLDEN.glob("*/*") if RUN_NAME.fullmatch(path.name))

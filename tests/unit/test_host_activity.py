@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.host.facts.activity import activity, changes, cpu_time_ms, differences, minus
 from orchestrator.host.facts.tree import Tree
-from unit.fake_host import guest, laptop, plant
+from support.fake_host import guest, laptop, plant
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from orchestrator.host.facts.static import host_facts
 from orchestrator.host.facts.tree import Tree
 from orchestrator.host.facts.virtualisation import hypervisor, throttled_periods
 from orchestrator.run.environment import environment
-from unit.fake_host import guest, laptop, plant
+from support.fake_host import guest, laptop, plant
 
 
 def test_a_laptop(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.report import figures
 from orchestrator.report.junit import as_junit
-from unit.arms_scenarios import ARMS
-from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.arms_scenarios import ARMS
+from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")

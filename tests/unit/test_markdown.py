@@ -11,8 +11,8 @@ import pytest
 from orchestrator.analysis.summary import summarise
 from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
-from unit.arms_scenarios import ARMS
-from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.arms_scenarios import ARMS
+from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ import pytest
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
 from hedgerow_node.replicas import asked_replica, hedge_replica
-from native_runs import Copy, Peer, answer, app_native, echo, silence
-from node_programs import MS, PATIENCE_S
+from support.native_runs import Copy, Peer, answer, app_native, echo, silence
+from support.node_programs import MS, PATIENCE_S
 
 
 def stop(process: subprocess.Popen[str]) -> None:

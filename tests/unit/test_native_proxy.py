@@ -18,8 +18,8 @@ import pytest
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.replicas import asked_replica, hedge_replica
-from native_runs import Address, Copy, Peer, answer, echo, proxy, silence
-from node_programs import MS, PATIENCE_S
+from support.native_runs import Address, Copy, Peer, answer, echo, proxy, silence
+from support.node_programs import MS, PATIENCE_S
 
 
 @contextmanager

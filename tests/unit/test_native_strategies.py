@@ -16,9 +16,9 @@ import native_programs
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome, Sample, read_rows
 from hedgerow_node.schedule import send_offsets_ns
-from native_runs import Copy, Peer, answer
-from node_programs import MS, PATIENCE_S, Client, running_client, running_server, wait_until_gone
-from policy import cannot_run
+from support.native_runs import Copy, Peer, answer
+from support.node_programs import MS, PATIENCE_S, Client, running_client, running_server, wait_until_gone
+from support.policy import cannot_run
 
 CLOSED = {"mode": "closed", "users": 24, "think_ns": 0}
 OPEN = {"mode": "open", "process": "poisson", "rate_per_s": 300.0, "seed": 5, "users": 3}

@@ -8,7 +8,7 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import BLOCK_OVERHEAD_NS, LEAD_NS, RUN_OVERHEAD_NS, block_etas_ns, run_eta_ns
 from orchestrator.plan.sample_size import judgeable
-from unit.experiments import OPEN, experiment_of
+from support.experiments import OPEN, experiment_of
 
 ARMS = f"""{OPEN}
 arms:

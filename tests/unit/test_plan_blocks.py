@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hedgerow_node.records import FIRST_WARMUP_ID
 from orchestrator.plan.blocks import make_plan, split_ids
-from unit.run_folder_factory import scenario_from
+from support.run_folder_factory import scenario_from
 
 
 @given(requests=st.integers(1, 10_000), blocks=st.integers(1, 100))

@@ -15,7 +15,7 @@ from orchestrator.plan.eta import (
     spoken,
     stalled_requests,
 )
-from unit.run_folder_factory import scenario_from
+from support.run_folder_factory import scenario_from
 
 
 def test_stalled_requests_are_counted_by_the_condition() -> None:

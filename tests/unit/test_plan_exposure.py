@@ -7,7 +7,7 @@ import pytest
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.exposure import concerned_ids, expected_hedges
 from orchestrator.plan.timeline import timeline
-from unit.experiments import faulty
+from support.experiments import faulty
 
 CONSTANT = "workload.arrivals.process=constant"
 

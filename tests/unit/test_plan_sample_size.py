@@ -10,7 +10,7 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.exposure import expected_hedges
 from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
 from orchestrator.scenario.models import Scenario
-from unit.run_folder_factory import scenario_from
+from support.run_folder_factory import scenario_from
 
 
 @pytest.mark.parametrize(("quantile", "needed"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3_688)])

@@ -10,8 +10,8 @@ from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.timeline import Occurrence, struck_ids, timeline
-from unit.experiments import experiment_of, faulty
-from unit.run_folder_factory import scenario_from
+from support.experiments import experiment_of, faulty
+from support.run_folder_factory import scenario_from
 
 JITTERED = "{fault: pause, target: server-0, at: 50ms, duration: 60ms, every: 200ms, jitter: 100ms}"
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from orchestrator.analysis.summary import summarise
 from orchestrator.report.terminal import as_text, render
-from unit.arms_scenarios import ARMS, GRID, SWEEP
-from unit.run_folder_factory import experiment_from, finished_run
+from support.arms_scenarios import ARMS, GRID, SWEEP
+from support.run_folder_factory import experiment_from, finished_run
 
 
 def told(folder: Path, text: str, *overrides: str) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-import browser
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
 from orchestrator.report.html import write_report
 from orchestrator.report.index import write_index
 from orchestrator.report.plots import draw
 from orchestrator.run.environment import environment
-from unit.arms_scenarios import ARMS
-from unit.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support import browser
+from support.arms_scenarios import ARMS
+from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 
 FAULT = {
     "event": "fault",

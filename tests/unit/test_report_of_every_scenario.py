@@ -13,7 +13,7 @@ from orchestrator.report.markdown import as_markdown
 from orchestrator.report.terminal import as_text
 from orchestrator.run.environment import environment
 from orchestrator.scenario.load import load_experiment
-from unit.run_folder_factory import ROOT, finished_run
+from support.run_folder_factory import ROOT, finished_run
 
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
 

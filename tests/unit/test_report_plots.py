@@ -9,7 +9,7 @@ import pytest
 from orchestrator.collect.folder import RunFolder
 from orchestrator.report.plots import STYLES, draw
 from orchestrator.scenario.models import Scenario
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import Story, finished_run, scenario_from
 
 NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time", "extra-load-p99")
 

@@ -30,8 +30,8 @@ from orchestrator.report.plots.latency_over_time import latency_over_time
 from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
 from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
-from unit.arms_scenarios import ARMS, GRID, SWEEP
-from unit.run_folder_factory import experiment_from, finished_run
+from support.arms_scenarios import ARMS, GRID, SWEEP
+from support.run_folder_factory import experiment_from, finished_run
 
 BY_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
 

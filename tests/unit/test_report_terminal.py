@@ -12,7 +12,7 @@ from rich.console import Console
 from orchestrator.analysis.summary import summarise
 from orchestrator.report import figures
 from orchestrator.report.terminal import as_text, print_summary, render
-from unit.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import Story, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")

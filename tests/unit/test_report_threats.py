@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.report.threats import threats
-from unit.run_folder_factory import scenario_from
+from support.run_folder_factory import scenario_from
 
 QUIET: dict[str, Any] = {
     "backend": "netns",

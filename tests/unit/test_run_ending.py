@@ -22,7 +22,7 @@ from orchestrator.run import runner
 from orchestrator.run.ending import leftovers_told
 from orchestrator.run.interrupts import Interrupted
 from orchestrator.run.runner import Run
-from unit.experiments import OPEN, experiment_of
+from support.experiments import OPEN, experiment_of
 
 
 def nothing() -> None:

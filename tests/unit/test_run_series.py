@@ -22,8 +22,8 @@ from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.topology.base import Layout
-from unit.experiments import OPEN, experiment_of, faulty
-from unit.fake_topology import FakeTopology
+from support.experiments import OPEN, experiment_of, faulty
+from support.fake_topology import FakeTopology
 
 START_NS = 10**12
 PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"

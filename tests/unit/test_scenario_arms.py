@@ -9,7 +9,7 @@ from orchestrator.errors import ScenarioError
 from orchestrator.scenario.arrivals import ClosedArrivals, OpenArrivals
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
-from unit.experiments import experiment_of
+from support.experiments import experiment_of
 
 BASE = """
 version: 1

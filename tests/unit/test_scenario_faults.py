@@ -22,7 +22,7 @@ from orchestrator.scenario.faults import (
     targets_of,
 )
 from orchestrator.scenario.models import Scenario
-from unit.experiments import experiment_of, faulty
+from support.experiments import experiment_of, faulty
 
 EVERY_KIND = [
     "{fault: pause, target: client, duration: 10ms}",

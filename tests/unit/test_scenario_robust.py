@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ScenarioError
-from unit.experiments import OPEN, experiment_of
+from support.experiments import OPEN, experiment_of
 
 KEYS = [
     *("hedging", "delay", "target", "workload", "arrivals", "rate", "mode", "users", "requests", "service", "stall"),

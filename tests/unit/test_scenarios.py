@@ -11,8 +11,8 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.plan.sample_size import judgeable
 from orchestrator.scenario.load import load_experiment
-from unit.experiments import experiment_of
-from unit.run_folder_factory import ROOT
+from support.experiments import experiment_of
+from support.run_folder_factory import ROOT
 
 FILES = sorted((ROOT / "scenarios").glob("*.yaml"))
 

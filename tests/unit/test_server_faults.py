@@ -14,9 +14,9 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.expression import parse
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from node_programs import MS, PATIENCE_S, Server
 from service_faults import DROP, SLOW, FaultRanges, ServiceFault
 from service_model import ServiceModel, ServiceSettings, Stall
+from support.node_programs import MS, PATIENCE_S, Server
 
 SOURCE = ("192.0.2.1", 40_000)
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))

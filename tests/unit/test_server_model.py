@@ -14,9 +14,9 @@ from hedgerow_node.expression import parse
 from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from node_programs import MS
 from server_memory import MEMORY_NS, CopyMemory
 from service_model import ServiceModel, ServiceSettings, Stall, read_settings
+from support.node_programs import MS
 
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))
 SOURCE, OTHER_SOURCE = ("192.0.2.1", 40_000), ("192.0.2.1", 40_001)

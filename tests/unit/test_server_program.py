@@ -15,7 +15,7 @@ import pytest
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
-from node_programs import IMAGES, MS, PATIENCE_S, Server, running, running_server, wait_until_gone
+from support.node_programs import IMAGES, MS, PATIENCE_S, Server, running, running_server, wait_until_gone
 
 STALL = {"when": "id % 100 < 2", "duration_ns": 150 * MS, "heal_on_duplicate": True}
 

@@ -19,8 +19,8 @@ import pytest
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import NO_TIME, Action
-from node_programs import MS, PATIENCE_S, Server, wait_until_gone
-from processes import children, eventually, ran_ns, state
+from support.node_programs import MS, PATIENCE_S, Server, wait_until_gone
+from support.processes import children, eventually, ran_ns, state
 
 HOUR_NS = 3_600_000 * MS
 A_MOMENT_S = 0.2  #: how long a test listens for what must not come; longer would only be slower

@@ -13,8 +13,8 @@ import pytest
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome, Sample, read_rows
-from node_programs import MS, PATIENCE_S, Client, Server, running_client, wait_until_gone
-from processes import children, eventually, ran_ns, state
+from support.node_programs import MS, PATIENCE_S, Client, Server, running_client, wait_until_gone
+from support.processes import children, eventually, ran_ns, state
 
 HOUR_NS = 3_600_000 * MS
 #: Takes about half a second.

@@ -10,7 +10,7 @@ import pytest
 from hedgerow_node import strike_kinds
 from hedgerow_node.strike_kinds import Pause
 from hedgerow_node.supervisor import Alarm
-from node_programs import MS
+from support.node_programs import MS
 
 
 class Supervised:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from netns.scenario_files import wait_for
 from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import LeftoversError, PrerequisiteError, RunError
 from orchestrator.host.journal import Journal
@@ -22,6 +21,7 @@ from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.topology import docker as docker_module
 from orchestrator.topology.base import Layout
 from orchestrator.topology.docker import DockerTopology
+from support.scenario_files import wait_for
 
 RUN_ID = "0123ab"
 STUBBORN = "trap '' TERM; echo up >&2; while :; do sleep 0.1; done"

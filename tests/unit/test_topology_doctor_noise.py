@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.topology.checks import Check, State
 from orchestrator.topology.doctor_noise import look_at_noise
-from unit.fake_host import guest, laptop, plant
+from support.fake_host import guest, laptop, plant
 
 
 def looked_at(root: Path, files: dict[str, str]) -> dict[str, Check]:

@@ -21,8 +21,8 @@ from hedgerow_node.poller import Poller
 from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
 from hedgerow_node.supervisor import Alarm, Supervisor
-from node_programs import IMAGES, MS, PATIENCE_S, wait_until_gone
-from processes import eventually
+from support.node_programs import IMAGES, MS, PATIENCE_S, wait_until_gone
+from support.processes import eventually
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netns.fault_run import run_with_faults, write_fault_scenario
 from orchestrator.host.cgroups import CPU, handed_down, hierarchy_of
+from support.fault_run import run_with_faults, write_fault_scenario
 
 pytestmark = pytest.mark.root
 

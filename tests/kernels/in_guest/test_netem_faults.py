@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netns.faulty import PATIENCE_S, FaultyHedger, FaultyPath, faulty_hedger, faulty_path
+from support.faulty import PATIENCE_S, FaultyHedger, FaultyPath, faulty_hedger, faulty_path
 
 pytestmark = pytest.mark.root
 

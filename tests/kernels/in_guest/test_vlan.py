@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from netns.conversation import Conversation
-from netns.host_state import assert_as_before, host_state
-from netns.pair import PORT, SERVER_HOSTS, Pair, ipv4, linked_pair, statistics
+from support.conversation import Conversation
+from support.host_state import assert_as_before, host_state
+from support.pair import PORT, SERVER_HOSTS, Pair, ipv4, linked_pair, statistics
 
 pytestmark = pytest.mark.root
 

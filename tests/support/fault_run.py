@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from netns.observer import Observer
-from netns.scenario_files import PATIENCE_S, Finished, finish, start_run, wait_for
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.run.faults.acts import Act, acts_of
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
+from support.observer import Observer
+from support.scenario_files import PATIENCE_S, Finished, finish, start_run, wait_for
 
 REPLICAS = 3
 NODES = ("client", *(f"server-{replica}" for replica in range(REPLICAS)))

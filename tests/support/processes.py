@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from node_programs import PATIENCE_S
+from support.node_programs import PATIENCE_S
 
 T = TypeVar("T")
 

@@ -33,7 +33,7 @@ from orchestrator.scenario.arrivals import ClosedArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.load import load_experiment, load_scenario
 from orchestrator.scenario.models import Scenario
-from unit.open_block_factory import OpenBlockModel
+from support.open_block_factory import OpenBlockModel
 
 ROOT = Path(__file__).parents[2]
 START_NS = 1_000_000_000_000

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from delay_link import LINK_PREFIX, QDISC_HANDLE
 from netem_faults import HANDLE as NETEM_HANDLE
-from netns.bpf_objects import Kind, objects
 from orchestrator.host.cgroups import hierarchies
+from support.bpf_objects import Kind, objects
 
 _SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later
 _POLL_S = 0.05

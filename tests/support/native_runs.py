@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, Sample, read_rows
-from node_programs import IMAGES, MS, PATIENCE_S
-from policy import cannot_run
+from support.node_programs import IMAGES, MS, PATIENCE_S
+from support.policy import cannot_run
 
 SOURCES = IMAGES / "client" / "native"
 Address = tuple[str, int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bpf.frames import DESTINATION, ETH_QINQ, ETH_VLAN, HOP_BY_HOP, Datagram, options_header
-from bpf.kernel_bench import CLIENT4, CLIENT6, SERVER4, SERVER6
+from support.frames import DESTINATION, ETH_QINQ, ETH_VLAN, HOP_BY_HOP, Datagram, options_header
+from support.kernel_bench import CLIENT4, CLIENT6, SERVER4, SERVER6
 
 ID = b"\0\0\0\7"
 V4 = Datagram(CLIENT4, SERVER4, ID + bytes(28))

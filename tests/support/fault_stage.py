@@ -9,8 +9,8 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.collect.folder import RunFolder
 from orchestrator.run.faults.acts import Act, Proof
 from orchestrator.run.faults.registry import handler
-from unit.experiments import faulty
-from unit.fake_topology import FakeTopology, scene_of
+from support.experiments import faulty
+from support.fake_topology import FakeTopology, scene_of
 
 START_NS = 1_000 * NS_PER_S
 PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hedgerow_node.chance import rule_salt, struck
-from netns.host_state import assert_as_before, host_state
-from netns.pair import PORT, SERVER_HOSTS, Pair, ipv4, ipv6, linked_pair
-from node_programs import connect
 from orchestrator.host.namespaces import DIRECTORY, inside
 from orchestrator.topology.programs import HEDGER
+from support.host_state import assert_as_before, host_state
+from support.node_programs import connect
+from support.pair import PORT, SERVER_HOSTS, Pair, ipv4, ipv6, linked_pair
 
 SEED = 7
 SIZE = 64

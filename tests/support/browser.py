@@ -15,7 +15,7 @@ from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
-from policy import cannot_run
+from support.policy import cannot_run
 
 PHONE_PX, DESKTOP_PX = 390, 1280
 _TIMEOUT_S = 120

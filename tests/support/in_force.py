@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import takewhile
 
-from netns.fault_run import NODES
-from netns.observer import Observer, Sight
+from support.fault_run import NODES
+from support.observer import Observer, Sight
 
 _SERVERS = tuple(node for node in NODES if node != "client")
 _RECENT = 20

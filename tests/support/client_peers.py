@@ -15,7 +15,7 @@ from client_socket import Connection, close_connections
 from client_worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from node_programs import MS, PATIENCE_S
+from support.node_programs import MS, PATIENCE_S
 
 #: Closed arrivals, three requests, deadlines so late that only those count which a test sets itself.
 SETTINGS = BlockSettings(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from netns.scenario_files import finish, start_run
 from orchestrator.scenario.load import load_experiment
+from support.scenario_files import finish, start_run
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 
