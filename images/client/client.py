@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
+
+from typing import TYPE_CHECKING
 
 from client_block import COMPILED, BlockSettings, read_settings
 from client_by_hand import parse_arguments, run_by_hand
@@ -27,6 +28,9 @@ from hedgerow_node.sources import digest
 from hedgerow_node.strikes import Strikes
 from hedgerow_node.supervisor import Supervisor
 from native_programs import locate
+
+if TYPE_CHECKING:
+    import socket
 
 _CHUNK = 1 << 16
 #: What a worker that ended well without a report has said.

@@ -7,11 +7,13 @@ common is all it knows of them.
 from __future__ import annotations
 
 import heapq
-from array import array
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from client_block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.schedule import send_offsets_ns
+
+if TYPE_CHECKING:
+    from array import array
 
 NEVER_NS = (1 << 63) - 1
 

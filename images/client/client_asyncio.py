@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from client_arrivals import Arrivals
-from client_block import BlockSettings
 from client_exchange import Exchange
-from client_ledger import Ledger
 from client_loop import spin_ns
-from client_socket import Connection, Connections
-from hedgerow_node.records import Outcome
 from hedgerow_node.timerfd import TimerFd
 from hedgerow_node.units import NS_PER_S
-from hedging_policies import Policy
+
+if TYPE_CHECKING:
+    from client_arrivals import Arrivals
+    from client_block import BlockSettings
+    from client_ledger import Ledger
+    from client_socket import Connection, Connections
+    from hedgerow_node.records import Outcome
+    from hedging_policies import Policy
 
 
 class AsyncioLoop(Exchange):

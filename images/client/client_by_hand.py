@@ -7,9 +7,9 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from client_block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
-from client_ledger import Ledger
 from client_worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
@@ -19,6 +19,9 @@ from hedgerow_node.schedule import PROCESSES
 from hedgerow_node.units import NS_PER_MS, parse_duration_ns, parse_rate_per_s
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
 from hedging_policies import POLICIES
+
+if TYPE_CHECKING:
+    from client_ledger import Ledger
 
 _QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import gc
 import threading
+from typing import TYPE_CHECKING
 
-from client_block import Collections
 from hedgerow_node.clock import now_ns
 from hedgerow_node.object_graph import collect, object_graph
 from hedgerow_node.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from client_block import Collections
 
 
 class Collector:

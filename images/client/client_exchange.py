@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from array import array
+from typing import TYPE_CHECKING
 
 from client_arrivals import NEVER_NS, Arrivals
-from client_block import BlockSettings
-from client_ledger import Ledger
 from client_socket import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
 from hedgerow_node.replicas import asked_replica, hedge_replica
 from hedgerow_node.wire import MAX_PAYLOAD
-from hedging_policies import Policy
+
+if TYPE_CHECKING:
+    from client_block import BlockSettings
+    from client_ledger import Ledger
+    from hedging_policies import Policy
 
 _NOTHING = -1  #: no position in the ledger
 _SEND_ATTEMPTS = 3

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from client_block import IdRange
 from hedgerow_node.records import NO_TIME, Outcome, Sample
 from hedgerow_node.units import NS_PER_US
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from client_block import IdRange
 
 
 class Ledger:

@@ -6,16 +6,19 @@ A difference between two strategies is not the loop's. The exception is app-asyn
 from __future__ import annotations
 
 import heapq
+from typing import TYPE_CHECKING
 
 from client_arrivals import NEVER_NS, Arrivals
 from client_block import BlockSettings, OpenArrivals
 from client_exchange import BURST, Exchange
-from client_ledger import Ledger
-from client_socket import Connections
 from hedgerow_node.clock import now_ns
 from hedgerow_node.poller import Poller
 from hedgerow_node.units import NS_PER_US
-from hedging_policies import Policy
+
+if TYPE_CHECKING:
+    from client_ledger import Ledger
+    from client_socket import Connections
+    from hedging_policies import Policy
 
 _INDEX_BITS = 32
 _INDEX_MASK = (1 << _INDEX_BITS) - 1

@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from client_block import BlockSettings
 from hedgerow_node.addresses import resolve
 from hedgerow_node.records import NO_TIME
 from hedgerow_node.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from client_block import BlockSettings
 
 _SO_TIMESTAMPNS = 35  # Python's socket module does not name it
 _RECEIVE_BUFFER = 4 << 20  # bytes asked for, for what arrives while the client is held up; the kernel may give less

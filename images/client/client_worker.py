@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import gc
 import json
-import socket
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from client_arrivals import make_arrivals
 from client_asyncio import AsyncioLoop
 from client_block import BlockSettings, OpenArrivals
 from client_collections import Collector
-from client_exchange import Exchange
 from client_ledger import Ledger
 from client_loop import ClientLoop
 from client_socket import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
-from hedgerow_node.control import Message
 from hedgerow_node.records import Outcome, Sample, write_rows
 from hedging_policies import POLICIES
 from native_programs import become_app_native
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from client_exchange import Exchange
+    from hedgerow_node.control import Message
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from client_arrivals import open_offsets_ns
 from client_block import BlockSettings, ClosedArrivals, OpenArrivals
 from client_loop import spin_ns
 from hedgerow_node.addresses import format_endpoint
 from hedgerow_node.control import ControlError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
 
 _SOURCES = Path(__file__).resolve().parent / "native"
 _BUILD = _SOURCES / "build"

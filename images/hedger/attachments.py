@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyroute2 import IPRoute
 
 EGRESS = 0xFFFFFFF3
 INGRESS = 0xFFFFFFF2

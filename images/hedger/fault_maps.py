@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from fault_rules import FaultRules
 from hedgerow_node.chance import threshold
 from kernel_programs import MAX_REPLICAS, DelayLineKind, KernelPrograms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fault_rules import FaultRules
 
 FAULT_LANES = 1  #: the place in lane_map of the lanes of the fault `delay`
 _ZERO = ctypes.c_int(0)

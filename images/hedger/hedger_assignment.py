@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from hedgerow_node.fields import Fields
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.wire import IdPlace, read_places
 from hedging import Assignment
 from iproute import interface_towards
 from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, DelayLineKind, Service, Target
+
+if TYPE_CHECKING:
+    from hedgerow_node.fields import Fields
 
 TARGETS = {target.name.lower(): target for target in Target}
 DELAY_LINES = ("auto", *(kind.name.lower() for kind in DelayLineKind))

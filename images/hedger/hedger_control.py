@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fault_rules import read_fault_rules, read_netem_phases, read_netem_rules
 from hedger_assignment import read_assignment
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.sources import digest
-from hedgerow_node.supervisor import Supervisor
 from hedging import CANNOT, Assignment, Hedger
 from interface_state import interface_state
 from iproute import IprouteError, interface_towards
 from kernel_programs import Identity, KernelPrograms, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hedgerow_node.supervisor import Supervisor
 
 _MODES = {mode.name.lower(): mode for mode in Mode}
 _IDENTITIES = {identity.name.lower(): identity for identity in Identity}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedger_assignment import DELAY_LINES, TARGETS, checked_run_id
 from hedgerow_node.addresses import parse_endpoint
@@ -16,6 +15,9 @@ from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import parse_place
 from hedging import Assignment
 from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
 

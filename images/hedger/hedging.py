@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -25,6 +23,10 @@ from kernel_programs import Identity, KernelPrograms, Mode, ProgramsError, Servi
 from latency_histogram import quantile_ns
 from netem_faults import NetemError, NetemFaults
 from network_faults import NetworkFaults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
 

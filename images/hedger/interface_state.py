@@ -14,9 +14,12 @@ import json
 import socket
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hedgerow_node.control import Message
 from iproute import IprouteError, output
+
+if TYPE_CHECKING:
+    from hedgerow_node.control import Message
 
 _SIOCETHTOOL = 0x8946
 _GET_STRING_SET_INFO, _GET_STRINGS, _GET_FEATURES = 0x37, 0x1B, 0x3A

@@ -10,10 +10,13 @@ from __future__ import annotations
 import os
 import platform
 import sysconfig
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _USR_INCLUDE = Path("/usr/include")
 _ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}

@@ -9,17 +9,19 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
 from kernel_headers import HeadersMissingError, stub_kernel_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 BPF_SOURCES = Path(__file__).resolve().parents[2] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
@@ -121,7 +123,7 @@ def inline_sources(path: Path) -> str:
         r'^#include "([^"]+)"$',
         lambda match: inline_sources(path.parent / match[1]),
         path.read_text(encoding="utf-8"),
-        flags=re.M,
+        flags=re.MULTILINE,
     )
 
 

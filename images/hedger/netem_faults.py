@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attachments import Attachments
 from delay_link import NETEM_LIMIT
 from fault_maps import FaultMaps
 from fault_rules import NetemKind, NetemRule
 from hedgerow_node.clock import now_ns
 from iproute import IprouteError, batch, output
-from kernel_programs import KernelPrograms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from attachments import Attachments
+    from kernel_programs import KernelPrograms
 
 HANDLE = 0x4EF  #: of the root qdisc; those of its classes' qdiscs follow
 _CLASSES = range(2, 17)  #: a prio qdisc has sixteen; the first is for packets that no rule is about

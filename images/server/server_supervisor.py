@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlClient, ControlError, Message
@@ -17,12 +15,17 @@ from hedgerow_node.records import NO_TIME
 from hedgerow_node.sources import digest
 from hedgerow_node.strike_kinds import CollectedGarbage
 from hedgerow_node.strikes import Strikes
-from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_US
 from server_log import ServerLog
 from server_sockets import open_socket
 from server_worker import ServerWorker
-from service_model import ServiceSettings
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Sequence
+
+    from hedgerow_node.supervisor import Supervisor
+    from service_model import ServiceSettings
 
 _WORKER_TIMEOUT_S = 30.0
 

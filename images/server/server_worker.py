@@ -12,8 +12,7 @@ import gc
 import heapq
 import os
 import socket
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
 from hedgerow_node.control import ControlServer, Message
@@ -23,8 +22,12 @@ from hedgerow_node.poller import Poller
 from hedgerow_node.records import NO_TIME, Action
 from hedgerow_node.units import NS_PER_US
 from hedgerow_node.wire import MAX_COPY_ORDINAL, MAX_PAYLOAD
-from server_log import ServerLog
 from service_model import ServiceModel, ServiceSettings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server_log import ServerLog
 
 SPIN_NS = 150 * NS_PER_US  #: waking up takes 80 to 160 µs on an idle virtual machine, on bare metal less
 _MAX_LOGGED_COPY = 0xFFFF

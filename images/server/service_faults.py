@@ -7,13 +7,17 @@ meets the same, whenever its requests arrive.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.expression import Expression, parse
-from hedgerow_node.fields import Fields
 from server_log import MAX_FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hedgerow_node.fields import Fields
 
 SLOW, STALL, DROP = "slow", "stall", "drop-requests"
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.draws import standard_normal
 from hedgerow_node.expression import Expression, ExpressionError, parse
-from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import RequestIdPlaces, read_places
 from server_memory import CopyMemory
 from service_faults import DROP, SLOW, STALL, FaultRanges, ServiceFault, read_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hedgerow_node.fields import Fields
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,14 @@ rounds for all of them: what disturbed a round disturbs both sides of a comparis
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from orchestrator.analysis.quantiles import Weights
 from orchestrator.plan.sample_size import MIN_BLOCKS
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.quantiles import Weights
 
 RESAMPLES = 2_000
 

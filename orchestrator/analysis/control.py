@@ -10,23 +10,27 @@ is not in it; that is in the intervals of the claims themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hedgerow_node.draws import standard_normal
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.replicas import asked_replica
-from orchestrator.analysis.faults import FaultRecord
 from orchestrator.analysis.measures import Ints, Measures
 from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.paired import Paired, paired
-from orchestrator.analysis.quantiles import Floats, Weights
-from orchestrator.analysis.run_data import ArmData
 from orchestrator.analysis.windows import due_meanwhile
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.faults import FaultRecord
+    from orchestrator.analysis.quantiles import Floats, Weights
+    from orchestrator.analysis.run_data import ArmData
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")

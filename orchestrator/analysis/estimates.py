@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.analysis.intervals import interval
-from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.scenario.claim_grammar import FUNCTIONS, Dimension
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.measures import Measures
 
 
 @dataclass(frozen=True)

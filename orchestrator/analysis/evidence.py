@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from orchestrator.analysis.control import CONTROL, Halves
-from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.noise_floor import HostNoise
 from orchestrator.analysis.quantiles import Floats, Weights, plain
 from orchestrator.scenario.claim_grammar import Call, Expression, Negation, Number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.analysis.measures import Measures
+    from orchestrator.analysis.noise_floor import HostNoise
 
 #: What a request without an answer is taken to have taken: the two ends of what it may be.
 Unanswered = Literal["forever", "timeout"]

@@ -9,11 +9,11 @@ claim about them look as it does only by lengthening the side that came out long
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.analysis.control import CONTROL
-from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.trials import differences
 from orchestrator.analysis.what_if import figures_of, with_figure
@@ -26,6 +26,9 @@ from orchestrator.scenario.claim_grammar import (
     Number,
     Operation,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.evidence import Evidence
 
 _NS_PER_MS = 1e6
 _AS_TIME = (Dimension.DURATION, 1)

@@ -17,13 +17,17 @@ Shares and counts get the first correction alone: their range is bounded, and a 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from orchestrator.analysis.quantiles import Floats
 from orchestrator.plan.sample_size import TAIL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.quantiles import Floats
 
 Interval = tuple[float, float]
 

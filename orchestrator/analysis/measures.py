@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
 from orchestrator.analysis.quantiles import Floats, Rounds, Weights
-from orchestrator.collect.tables import Columns
 from orchestrator.scenario.claim_grammar import FUNCTIONS
+
+if TYPE_CHECKING:
+    from orchestrator.collect.tables import Columns
 
 Ints = NDArray[np.int64]
 

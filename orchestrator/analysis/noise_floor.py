@@ -12,9 +12,11 @@ or the P99 of probes that did not tell it: where in doubt the host is taken to b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NS_PER_US = 1_000
 #: The largest share of requests that each figure of the probe answers for.

@@ -7,12 +7,16 @@ interval is too narrow where blocks differ; beside the one by blocks it shows ho
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import bdtr
 
-from orchestrator.analysis.intervals import Interval
-from orchestrator.analysis.quantiles import Floats
 from orchestrator.plan.sample_size import TAIL, samples_needed
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.intervals import Interval
+    from orchestrator.analysis.quantiles import Floats
 
 
 def order_interval(ordered: Floats, quantile: float) -> Interval | None:

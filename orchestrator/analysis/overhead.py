@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +10,12 @@ from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Floats, plain
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import read_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.collect.folder import RunFolder
 
 _NS_PER_US = 1e3
 _QUANTILES = ("p50", "p99")

@@ -5,17 +5,20 @@ Two intervals that overlap say little about a difference; the interval of the di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from orchestrator.analysis.intervals import Interval, interval, p_value, spread
-from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Floats, Weights, plain
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.scenario.claim_grammar import FUNCTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from orchestrator.analysis.measures import Measures
 
 FIGURES = ("p50", "p99")
 _REFERENCES = ("baseline", "kernel")

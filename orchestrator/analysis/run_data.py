@@ -7,14 +7,13 @@ all, so that a comparison across arms is paired by round as one within an arm is
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
 from orchestrator.analysis.measures import Ints, Measures
-from orchestrator.analysis.quantiles import Weights
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.tables import (
     Columns,
     no_copies,
@@ -25,9 +24,13 @@ from orchestrator.collect.tables import (
     read_server,
 )
 from orchestrator.errors import RunError
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.quantiles import Weights
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.scenario.experiment import Experiment
+    from orchestrator.scenario.models import Scenario
 
 
 @dataclass(frozen=True)

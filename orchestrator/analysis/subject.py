@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from orchestrator.analysis.intervals import Interval
 from orchestrator.scenario.claim_grammar import Comparison, Dimension, Expression, Number, Operation, calls
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.intervals import Interval
 
 _NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "share": 1.0, "count": 1.0}
 

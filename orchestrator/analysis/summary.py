@@ -7,17 +7,13 @@ and journal.jsonl what was done to whom meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from orchestrator.analysis.control import controls, halves
 from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.faults import DiscardedBlock
-from orchestrator.analysis.intervals import Interval
-from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.noise_floor import HostNoise
 from orchestrator.analysis.order_statistics import order_interval
 from orchestrator.analysis.paired import comparisons
@@ -25,11 +21,18 @@ from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import due_meanwhile
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS, read_json
 from orchestrator.scenario.claim_grammar import FUNCTIONS, parse_claim
 from orchestrator.scenario.faults import targets_of
-from orchestrator.scenario.models import Claim, Scenario, Strategy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.analysis.faults import DiscardedBlock
+    from orchestrator.analysis.intervals import Interval
+    from orchestrator.analysis.measures import Measures
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.scenario.models import Claim, Scenario, Strategy
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
 _LATENESSES = {"p50": "lateness_p50", "p99": "lateness_p99", "max": "lateness_max"}

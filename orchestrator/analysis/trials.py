@@ -13,21 +13,25 @@ for both ends of what it may be, the time-out and infinity; where the two disagr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.evidence import Evidence, Unanswered
 from orchestrator.analysis.intervals import p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
 from orchestrator.analysis.sums import Sum, sums_of
 from orchestrator.analysis.what_if import figures_of, with_figure
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
 from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, Comparison, Dimension, Number, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.evidence import Evidence, Unanswered
 
 Leaning = Literal["supported", "refuted"]
 

@@ -8,11 +8,9 @@ says what would.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.floors import floor_of
 from orchestrator.analysis.intervals import Interval, critical, interval
 from orchestrator.analysis.multiplicity import holm
@@ -20,6 +18,11 @@ from orchestrator.analysis.subject import as_seen, scaled, subject_of
 from orchestrator.analysis.trials import Counted, Tested, Untold, is_counted, try_claim
 from orchestrator.plan.sample_size import TAIL
 from orchestrator.scenario.claim_grammar import Comparison, Dimension
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.analysis.evidence import Evidence
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.analysis.faults import FaultRecord
-from orchestrator.analysis.run_data import ArmData
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.faults import FaultRecord
+    from orchestrator.analysis.run_data import ArmData
 
 #: A window that leaves out less than this share of the block covers all of it.
 _NEARLY_ALL = 0.002

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
-from orchestrator.plan.blocks import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.plan.blocks import Block
 
 RUN_NAME = re.compile(r"(?P<scenario>[a-z0-9][a-z0-9-]*)-(?P<time>\d{8}T\d{6}Z)-(?P<token>[0-9a-f]{6})")
 

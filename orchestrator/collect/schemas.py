@@ -11,11 +11,13 @@ its own, `version`, which belongs to the scenario format.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 #: By file name: the format that this version writes, and the latest that it reads.
 SCHEMAS: Mapping[str, int] = {

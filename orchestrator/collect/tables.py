@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,10 +16,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS, check_schema, read_json
 from orchestrator.errors import RunError
-from orchestrator.plan.blocks import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.plan.blocks import Block
 
 #: Columns by name, all of the same length. Times that did not happen are NO_TIME (-1).
 Columns = dict[str, NDArray[Any]]

@@ -10,13 +10,16 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import PrerequisiteError, RunError
 from orchestrator.host import root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 FREEZER, CPU = "freezer", "cpu"
 _REAL_TIME = "cpu.rt_runtime_us"

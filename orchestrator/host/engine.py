@@ -7,7 +7,6 @@ engine's socket exists, since that takes longer than all that a run without Dock
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import LeftoversError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from docker import DockerClient
 
 PROJECT_LABEL = "com.docker.compose.project"

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from shutil import rmtree
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError
 from orchestrator.host import root
@@ -23,6 +22,10 @@ from orchestrator.host.journal import undos
 from orchestrator.host.marks import RUN_ID
 from orchestrator.host.undo import by_marks, carry_out_for
 from orchestrator.unforeseen import as_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 _LOCK, _JOURNAL = "lock", "journal.jsonl"
 

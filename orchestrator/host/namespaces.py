@@ -9,11 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import PrerequisiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DIRECTORY = Path("/run/netns")
 _CLONE_NEWNET = 0x40000000

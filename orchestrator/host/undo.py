@@ -6,15 +6,17 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import LeftoversError
 from orchestrator.host import cgroups
 from orchestrator.host.engine import NoEngineError, release_things, remove_things_of, things_of
 from orchestrator.host.marks import namespace_name, namespaces_of, processes_of
 from orchestrator.host.namespaces import delete, exists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 _END_TIMEOUT_S = 3.0
 _REMOVE_TIMEOUT_S = 10.0  #: containers on a busy host take their time

@@ -9,12 +9,16 @@ kernel's hedger.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hedgerow_node.records import FIRST_WARMUP_ID
 from orchestrator.scenario.experiment import Experiment, as_experiment
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.scenario.models import Scenario
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,17 @@ virtual machine.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
-from orchestrator.plan.blocks import Block, Plan
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.faults import has_times
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.scenario.models import Scenario
 
 REQUEST_OVERHEAD_NS = 500 * NS_PER_US  #: client and server in Python, two context switches each way
 BLOCK_OVERHEAD_NS = 40 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block

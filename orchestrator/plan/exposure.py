@@ -7,12 +7,11 @@ is what a run is for; such faults are expected to cause no hedges here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.replicas import asked_replica
-from orchestrator.plan.blocks import Block, Plan
 from orchestrator.plan.timeline import Occurrence, send_offset_ns, struck_ids, timeline
 from orchestrator.scenario.faults import (
     CLIENT,
@@ -34,7 +33,12 @@ from orchestrator.scenario.faults import (
     Slow,
     targets_of,
 )
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.scenario.models import Scenario
 
 
 def concerned_ids(scenario: Scenario, block: Block, occurrence: Occurrence) -> list[int]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
-from orchestrator.plan.blocks import Block, Plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.plan.exposure import concerned_ids
 from orchestrator.plan.sample_size import Judgement, judgeable
 from orchestrator.plan.timeline import Occurrence, timeline
 from orchestrator.scenario.checks import needs_netem
-from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.one_line import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.scenario.experiment import Arm, Experiment
 
 #: Occurrences of one fault that are listed for people; the rest are counted.
 _LISTED = 8

@@ -8,15 +8,19 @@ are resampled whole, fewer than five of them give too few distinct resamples to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from orchestrator.plan.blocks import Plan
 from orchestrator.plan.exposure import expected_hedges, unforeseen
 from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, parse_claim
 from orchestrator.scenario.experiment import Experiment, as_experiment
-from orchestrator.scenario.models import Claim, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.plan.blocks import Plan
+    from orchestrator.scenario.models import Claim, Scenario
 
 TAIL = 0.025
 MIN_BLOCKS = 5

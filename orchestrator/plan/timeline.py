@@ -10,13 +10,16 @@ import random
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from hedgerow_node.schedule import send_offsets_ns
-from orchestrator.plan.blocks import Block
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.fault_checks import nominal_block_ns
 from orchestrator.scenario.faults import Fault, Gc, Restart
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from orchestrator.plan.blocks import Block
+    from orchestrator.scenario.models import Scenario
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.collect.folder import RUN_NAME, RunFolder, list_runs
 from orchestrator.collect.schemas import read_json
 from orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VERDICTS = ("supported", "refuted", "inconclusive")
 

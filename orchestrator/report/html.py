@@ -5,13 +5,17 @@ Self-contained: style and pictures are in it, no script is needed to read it, it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.report import figures
 from orchestrator.report.page import LATENCIES, Page, gather
 from orchestrator.scenario.one_line import one_line
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
 
 
 def write_report(folder: RunFolder) -> None:

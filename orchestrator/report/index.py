@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.collect.folder import take_owner
 from orchestrator.report.entries import entries
 from orchestrator.report.html import environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_index(results: Path) -> Path:

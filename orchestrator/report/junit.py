@@ -8,14 +8,17 @@ claim is wrong, a pass that it holds, and neither was shown. The exit code (3) t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from orchestrator.collect.folder import RUN_NAME
-from orchestrator.errors import HedgerowError
 from orchestrator.report import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.errors import HedgerowError
 
 _PROPERTIES = ("run", "scenario", "backend", "engine", "delay_line", "verdict")
 #: What XML 1.0 has no way to write; YAML has (by escapes), so a scenario may hold it.

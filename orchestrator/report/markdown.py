@@ -6,12 +6,15 @@ What a scenario says may hold anything: its words are escaped, so that a cell st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import HedgerowError
 from orchestrator.report import figures
 from orchestrator.report.notes import notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.errors import HedgerowError
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!$&])")
 _LATENCIES = ("p50", "p95", "p99", "max")

@@ -6,8 +6,10 @@ for a CPU, heat, lost packets, a setting that changed under the run. All of them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _US_PER_S = 1e6
 _LOSSES = {

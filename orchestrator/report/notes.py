@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.report.figures import blocks, control_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MEASURED_ON = {"backend": "backend", "engine": "engine", "delay_line": "delay line"}
 _CLOSED = (

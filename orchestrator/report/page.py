@@ -9,19 +9,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.analysis.faults import FaultRecord, read_fault_log
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import read_json
 from orchestrator.report import figures
 from orchestrator.report.inline_svg import inline
 from orchestrator.report.meanwhile import meanwhile
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.threats import Threat, threats
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.scenario.experiment import Experiment
 
 LATENCIES = ("p50", "p95", "p99", "p999", "max")
 #: What each kind of picture shows; names of picture files begin with these.

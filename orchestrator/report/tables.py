@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.report import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PUBLISHED = "  published"
 _LATENCIES = ("p50", "p95", "p99", "max")

@@ -7,8 +7,7 @@ columns but for long claims and sweeps over two keys.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -17,6 +16,9 @@ from rich.text import Text
 
 from orchestrator.report.notes import notes
 from orchestrator.report.tables import PUBLISHED, Section, sections
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _STYLES = {"supported": "green", "refuted": "bold red", "inconclusive": "yellow"}
 

@@ -7,13 +7,17 @@ whose words it bears.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import HedgerowError, LeftoversError
 from orchestrator.run.interrupts import Interrupted
-from orchestrator.run.progress import Watcher
 from orchestrator.unforeseen import as_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.run.progress import Watcher
 
 
 def left_behind(leftovers: Sequence[str], before: Sequence[HedgerowError] = ()) -> LeftoversError:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS
-from orchestrator.plan.blocks import Block
-from orchestrator.run.block import Attempt, BlockReport
 from orchestrator.run.environment import environment
-from orchestrator.scenario.experiment import Experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.plan.blocks import Block
+    from orchestrator.run.block import Attempt, BlockReport
+    from orchestrator.scenario.experiment import Experiment
 
 
 class Manifest:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.folder import RunFolder
-from orchestrator.plan.blocks import Block
-from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.arrivals import OpenArrivals
-from orchestrator.scenario.models import Scenario
 from orchestrator.topology.base import CLIENT, server_name
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.plan.blocks import Block
+    from orchestrator.run.faults.scene import Scene
+    from orchestrator.scenario.models import Scenario
 
 #: The strategy of a block with nothing attached to the client's interface; for `bench`, not for scenarios.
 BARE = "bare"

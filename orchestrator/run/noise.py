@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import struct
 from array import array
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
 from hedgerow_node.poller import Poller
@@ -25,6 +23,10 @@ from orchestrator.errors import RunError
 from orchestrator.host.facts.activity import cpu_time_ms
 from orchestrator.host.facts.tree import Tree
 from orchestrator.run.interrupts import held_back
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
 
 FULL_NS = 2 * NS_PER_S
 SHORT_NS = 300 * NS_PER_MS

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
-from orchestrator.plan.blocks import Plan
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.ending import Ending
 from orchestrator.run.interrupts import Interrupts
 from orchestrator.run.manifest import Manifest
 from orchestrator.run.noise import in_words, probe, probe_length
-from orchestrator.run.progress import Watcher
 from orchestrator.run.series import Series
 from orchestrator.run.surroundings import surroundings
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
+
+if TYPE_CHECKING:
+    from orchestrator.plan.blocks import Plan
+    from orchestrator.run.progress import Watcher
+    from orchestrator.scenario.experiment import Experiment
 
 #: Makes a backend's topology from its layout, the run's live directory, its journal and its folder.
 MakeTopology = Callable[[Layout, LiveRun, Journal, RunFolder], Topology]

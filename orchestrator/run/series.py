@@ -7,22 +7,25 @@ whoever watches, written down, and run again, twice at most.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
-from orchestrator.host.journal import Journal
-from orchestrator.plan.blocks import Block, Plan
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
-from orchestrator.run.faults.acts import Act, Proof
-from orchestrator.run.manifest import Manifest
-from orchestrator.run.progress import Watcher
 from orchestrator.scenario.checks import check_delay_line_capacity
-from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.topology.base import HEDGER, Topology
 from orchestrator.topology.programs import hedger_assignment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.host.journal import Journal
+    from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.run.faults.acts import Act, Proof
+    from orchestrator.run.manifest import Manifest
+    from orchestrator.run.progress import Watcher
+    from orchestrator.scenario.experiment import Arm, Experiment
 
 MAX_ATTEMPTS = 3
 

@@ -6,15 +6,18 @@ The topology is up by then, so the differences are those of the measuring. A run
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
 from orchestrator.errors import RunError
 from orchestrator.host.facts.activity import activity, changes, differences, minus
-from orchestrator.run.manifest import Manifest
 from orchestrator.topology.base import HEDGER, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.run.manifest import Manifest
 
 
 @contextmanager

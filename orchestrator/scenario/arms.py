@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.scenario.document import Document, KeyPath, NoPlaceError, dotted, put
 from orchestrator.scenario.merge import leaves, nested, overlaid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 MAX_ARMS = 100
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")

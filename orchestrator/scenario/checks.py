@@ -5,7 +5,7 @@ Everything found is reported; nothing is repaired silently.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
@@ -18,6 +18,9 @@ from orchestrator.scenario.claim_checks import claim_complaints
 from orchestrator.scenario.fault_checks import fault_complaints
 from orchestrator.scenario.faults import Delay, targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 #: Where, what, and what to do about it.
 Complaint = tuple[tuple[str | int, ...], str, str]

@@ -6,11 +6,15 @@ claims, and a figure without a value is one that its summary has as null.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from orchestrator.scenario.claim_grammar import Call, parse_claim
 from orchestrator.scenario.faults import ServiceStall
-from orchestrator.scenario.models import Claim, Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from orchestrator.scenario.models import Claim, Scenario
 
 #: Where, what, and what to do about it.
 Complaint = tuple[tuple[str | int, ...], str, str]

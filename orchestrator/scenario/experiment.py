@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.scenario.models import Claim, Scenario
+if TYPE_CHECKING:
+    from orchestrator.scenario.models import Claim, Scenario
 
 
 @dataclass(frozen=True)

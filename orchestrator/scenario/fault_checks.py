@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
@@ -24,7 +24,11 @@ from orchestrator.scenario.faults import (
     has_times,
     targets_of,
 )
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.scenario.models import Scenario
 
 Complaint = tuple[tuple[str | int, ...], str, str]
 

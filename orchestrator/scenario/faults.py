@@ -8,14 +8,16 @@ is in `fault_checks`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.scenario.quantities import BitRate, Duration, Percent, ProcessorPercent, Real, Whole, between_ns
 from orchestrator.scenario.section import MINUTE_NS, WHEN, Condition, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLIENT, SERVERS, EVERYTHING = "client", "servers", "everything"
 _SERVER = re.compile(r"server-(0|[1-9]\d?)")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
@@ -19,6 +17,10 @@ from orchestrator.scenario.document import Document, KeyPath, dotted, override, 
 from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.explain import explain_all
 from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 Complaint = tuple[KeyPath, str, str]
 
@@ -118,9 +120,11 @@ def _validated(document: Document) -> tuple[Scenario | None, list[Complaint]]:
     try:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
-        for complaint in explain_all(error.errors(), document):
-            if not any(complaint[0][: len(other)] == other[: len(complaint[0])] for other in later):
-                problems.append(complaint)
+        problems.extend(
+            complaint
+            for complaint in explain_all(error.errors(), document)
+            if not any(complaint[0][: len(other)] == other[: len(complaint[0])] for other in later)
+        )
         return None, problems
     return scenario, problems
 

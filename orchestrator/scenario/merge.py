@@ -6,10 +6,12 @@ Mappings are merged key by key; lists and single values replace what was there.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.scenario.document import Document, KeyPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ARRIVALS: KeyPath = ("workload", "arrivals")
 _SERVICE_TIME: KeyPath = ("service", "service_time")

@@ -5,8 +5,7 @@ The spellings are those of `hedgerow_node.units`, the same that the programs' co
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -19,6 +18,9 @@ from hedgerow_node.units import (
     parse_rate_per_s,
     parse_ratio,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _duration_ns(value: Any) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
 
 from orchestrator.scenario.experiment_file import ScenarioFile
+
+if TYPE_CHECKING:
+    from pydantic_core import core_schema
 
 
 class _DefaultsAsWritten(GenerateJsonSchema):

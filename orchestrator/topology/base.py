@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from hedgerow_node.control import ControlClient
+if TYPE_CHECKING:
+    from hedgerow_node.control import ControlClient
 
 CLIENT, HEDGER = "client", "hedger"
 

@@ -12,12 +12,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hedgerow_node.control import ControlClient
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import PrerequisiteError, RunError
 from orchestrator.host.engine import (
     NO_QUOTA,
@@ -28,8 +25,6 @@ from orchestrator.host.engine import (
     engine_facts,
     project_name,
 )
-from orchestrator.host.journal import Journal
-from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE
 from orchestrator.host.root import ROOT as CONTROL_INSIDE
 from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
@@ -38,7 +33,13 @@ from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from docker import DockerClient
+    from hedgerow_node.control import ControlClient
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.host.journal import Journal
+    from orchestrator.host.live import LiveRun
 
 MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")

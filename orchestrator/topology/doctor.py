@@ -9,9 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.cgroups import CPU, FREEZER, described
 from orchestrator.host.live import live_runs
@@ -19,6 +18,9 @@ from orchestrator.topology.checks import Check, State
 from orchestrator.topology.doctor_docker import look_at_docker
 from orchestrator.topology.doctor_noise import look_at_noise
 from orchestrator.topology.programs import HEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 OLDEST_KERNEL = (5, 10)
 #: The tools that are called, by the package that holds them.

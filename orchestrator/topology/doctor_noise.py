@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from orchestrator.host.facts.activity import cpu_time_ms
 from orchestrator.host.facts.cpu import frequency_limits_mhz, governors, idle, turbo
 from orchestrator.host.facts.tree import Tree
 from orchestrator.host.facts.virtualisation import cpu_quota_percent, hypervisor
 from orchestrator.topology.checks import Check, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _GOOD_CLOCKSOURCES = ("tsc", "arch_sys_counter", "kvm-clock")
 #: More of all CPU time than this taken by the hypervisor shows in a P99.

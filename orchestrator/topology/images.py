@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PrerequisiteError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docker import DockerClient
 
 ROOT = Path(__file__).resolve().parents[2]

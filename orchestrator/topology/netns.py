@@ -10,24 +10,27 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
 
-from hedgerow_node.control import ControlClient
-from orchestrator.collect.folder import RunFolder
 from orchestrator.host import cgroups
-from orchestrator.host.journal import Journal
-from orchestrator.host.live import LiveRun
 from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
 from orchestrator.host.namespaces import DIRECTORY, create, inside
 from orchestrator.host.undo import carry_out, delete_namespace, end_processes, release_controller, remove_cgroups
 from orchestrator.topology import programs
 from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.nodes import Nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from hedgerow_node.control import ControlClient
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.host.journal import Journal
+    from orchestrator.host.live import LiveRun
 
 INTERFACE = "eth0"
 BRIDGE = "bridge0"

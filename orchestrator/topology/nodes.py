@@ -7,13 +7,16 @@ would disturb what is being measured.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlClient, ControlError
 from hedgerow_node.sources import digest
 from orchestrator.errors import PrerequisiteError, RunError
 from orchestrator.topology.base import CLIENT, HEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 START_TIMEOUT_S = 20.0
 CALL_TIMEOUT_S = 60.0  #: configuring the hedger compiles: a quarter of a second here, many under emulation

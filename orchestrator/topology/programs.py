@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.scenario.models import Scenario
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 SERVER = IMAGES / "server" / "server.py"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from pyroute2 import IPRoute
 
 from attachments import EGRESS, INGRESS, PREFERENCE, Attachments
 from support.kernel_bench import private_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GONE = 9999  #: no interface has this number
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hedgerow_node.records import Winner
 from kernel_programs import Mode, Target
 from support.datagrams import request, response
-from support.frames import Datagram
 from support.kernel_bench import DROPPED, MARK_HEDGE, PASSED, REDIRECTED, REPLICAS4, KernelBench
+
+if TYPE_CHECKING:
+    from support.frames import Datagram
 
 ASKED, OTHER, THIRD = REPLICAS4
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from pyroute2 import IPRoute
@@ -12,6 +12,9 @@ from attachments import EGRESS, Attachments
 from kernel_programs import Mode
 from support.datagrams import UNDERSTOOD
 from support.kernel_bench import PASSED, KernelBench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ETHERNET_HEADER = 14
 #: The shortest frames that BPF_PROG_TEST_RUN takes: an Ethernet and an IP header. Shorter ones go over a link.

@@ -5,7 +5,7 @@ Without an engine these tests are left out, aloud; in CI, where `.ci/test` has s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from support.engine_state import docker, engine_state
 from support.host_state import assert_as_before, host_state
 from support.policy import cannot_run
 from support.scenario_files import orchestrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 def commands_of_the_page() -> str:
     """What docs/artifact-evaluation.md tells reviewers to type."""
-    (block,) = [block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.S) if "docker run" in block]
+    (block,) = [
+        block for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL) if "docker run" in block
+    ]
     return str(block)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +14,9 @@ import pytest
 from orchestrator.host.engine import things_of
 from support.engine_state import CHECKOUT, container, docker, inspect
 from support.scenario_files import NEVER_TOO_LATE, Finished, finish, orchestrate, start_run, wait_for, write_scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

@@ -6,10 +6,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from contextlib import closing, suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker.errors import NotFound
@@ -21,6 +19,10 @@ from support.engine_state import container, docker, inspect
 from support.fault_run import no_longer_than_this, run_with_faults, write_fault_scenario
 from support.quick_variant import SCENARIOS, run_quick_variant
 from support.scenario_files import orchestrate, start_run, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

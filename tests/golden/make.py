@@ -14,14 +14,17 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.collect.folder import RunFolder, list_runs, make_folder
 from orchestrator.collect.tables import write_checksums
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN = Path(__file__).resolve().parent
 ROOT = GOLDEN.parents[1]

@@ -6,12 +6,15 @@ Keeps the tests that run inside the machines out of the host's.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kernels.fetch import NotPossibleHereError, host_suite
 from kernels.fleet import Fleet
-from kernels.guest import Guest
+
+if TYPE_CHECKING:
+    from kernels.guest import Guest
 
 collect_ignore = [] if "HEDGEROW_GUEST" in os.environ else ["in_guest"]
 

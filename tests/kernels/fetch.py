@@ -10,12 +10,15 @@ from __future__ import annotations
 import fcntl
 import platform
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kernels.archive import Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kernels"
 

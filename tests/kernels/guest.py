@@ -7,11 +7,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.records import FIRST_WARMUP_ID
 from kernels.machine import Ending, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OUTCOME = "outcome.json"
 """Beside the steps: how the machine ended, written on the host."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import lzma
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 MODULES = (
     # the machine: its file systems and its console

@@ -15,11 +15,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from kernels import initramfs
-from kernels.fetch import Toolbox
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kernels.fetch import Toolbox
 
 _SCRIPTS = Path(__file__).parent
 _LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")

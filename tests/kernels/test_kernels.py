@@ -6,12 +6,16 @@ have both: every kernel of a stock distribution, and a clock that counts instruc
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kernels.fetch import KERNELS
 from kernels.fleet import ALLOWED_S
-from kernels.guest import Guest, SmokeRun
 from kernels.machine import Ending
+
+if TYPE_CHECKING:
+    from kernels.guest import Guest, SmokeRun
 
 STALLED = {request_id for request_id in range(500) if request_id % 100 < 2}  #: as scenarios/smoke.yaml has it
 MAX_LATENESS_NS = 100_000

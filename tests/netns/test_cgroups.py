@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from orchestrator.host.audit import leftovers
 from orchestrator.host.cgroups import CPU, FREEZER, Group, Hierarchy, group_name, groups_of, hierarchies, prepare
 from orchestrator.host.undo import carry_out, release_controller, remove_cgroups
 from support.scenario_files import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
 from support.fault_run import NODES, FaultRun, temporary_run
 from support.observer import Observer, Sight, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 

@@ -5,13 +5,16 @@ Which requests are struck is computed here once more, from the scenario alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hedgerow_node.chance import rule_salt, struck
 from hedgerow_node.units import NS_PER_MS
 from support.fault_run import FaultRun, temporary_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.run.faults.cpu import UNUSED
 from support.fault_run import FaultRun, run_with_faults, write_fault_scenario
 from support.scenario_files import start_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +14,9 @@ from support.bpf_objects import Kind, objects
 from support.conversation import Conversation
 from support.pair import Pair, ipv4
 from support.scenario_files import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

@@ -8,9 +8,9 @@ import re
 import secrets
 import struct
 import subprocess
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,9 @@ from kernel_programs import KernelPrograms
 from orchestrator.host.namespaces import create, delete
 from support.bpf_objects import NAME_SIZE, bpf
 from support.host_state import assert_as_before, host_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 
@@ -33,7 +36,7 @@ def held(kind: str) -> set[int]:
     found = set()
     for path in Path("/proc/self/fdinfo").iterdir():
         try:
-            match = re.search(rf"^{kind}_id:\t(\d+)$", path.read_text(), re.M)
+            match = re.search(rf"^{kind}_id:\t(\d+)$", path.read_text(), re.MULTILINE)
         except OSError:  # the descriptor that the folder was read by
             continue
         found |= {int(match[1])} if match else set()

@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hedgerow_node.control import ControlClient
 from orchestrator.host.marks import namespaces_of, processes_of
 from support.scenario_files import ORCHESTRATOR, orchestrate, start_run, wait_for, write_scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 

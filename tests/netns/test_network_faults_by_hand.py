@@ -6,8 +6,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +16,10 @@ from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER
 from support.faulty import Arrived, FaultyHedger, FaultyPath, faulty_hedger, faulty_path, predicted
 from support.pair import PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +15,9 @@ from orchestrator.host.undo import carry_out, remove_cgroups
 from orchestrator.topology import netns
 from orchestrator.topology.base import Layout
 from orchestrator.topology.netns import NetnsTopology
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.root
 

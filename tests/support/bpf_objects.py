@@ -9,18 +9,21 @@ import ctypes
 import os
 import re
 import struct
-from collections.abc import Iterator
 from enum import Enum
 from functools import cache
+from typing import TYPE_CHECKING
 
 from kernel_programs import BPF_SOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_OBJ_GET_INFO_BY_FD = 15
 _TOLD_SIZE = 256  #: of information about an object: more than is asked for
 NAME_SIZE = 16  #: with the zero at its end
-_PROGRAM = re.compile(r"^int (\w+)\(struct __sk_buff \*skb\)", re.M)
-_MAP = re.compile(r'^BPF_\w+\((?:"\w+", [^,]+, [^,]+, )?(\w+)', re.M)
+_PROGRAM = re.compile(r"^int (\w+)\(struct __sk_buff \*skb\)", re.MULTILINE)
+_MAP = re.compile(r'^BPF_\w+\((?:"\w+", [^,]+, [^,]+, )?(\w+)', re.MULTILINE)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 

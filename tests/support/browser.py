@@ -47,8 +47,9 @@ def measure(page: str, width_px: int, dark: bool = False) -> dict[str, Any]:
     """What browser_measure.js finds in `page` (HTML) at that width: see there for the keys."""
     script = f"<script>{_MEASURE.read_text()}</script><pre id='findings'></pre>"
     dumped = _chromium(_framed(page, width_px, 3000, dark) + script, "--virtual-time-budget=10000", "--dump-dom")
-    found = re.search(r"<pre id=\"findings\">(.*?)</pre>", dumped, re.S)
-    assert found and found[1], dumped[-2000:]
+    found = re.search(r"<pre id=\"findings\">(.*?)</pre>", dumped, re.DOTALL)
+    assert found, dumped[-2000:]
+    assert found[1], dumped[-2000:]
     findings: dict[str, Any] = json.loads(unescape(found[1]))
     return findings
 

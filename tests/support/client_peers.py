@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from client_arrivals import make_arrivals
 from client_block import BlockSettings, ClosedArrivals, IdRange
@@ -16,6 +16,9 @@ from client_worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from support.node_programs import MS, PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 #: Closed arrivals, three requests, deadlines so late that only those count which a test sets itself.
 SETTINGS = BlockSettings(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
 
 ID_LENGTH = 4
 

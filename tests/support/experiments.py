@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.experiment import Experiment
 
 #: 10 blocks of one second each; every other key is as left out.
 OPEN = """

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.host.facts.tree import Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _CPU = "sys/devices/system/cpu"
 

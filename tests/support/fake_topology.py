@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.run.faults.acts import acts_of
 from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene
-from orchestrator.scenario.experiment import Experiment
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.scenario.experiment import Experiment
 
 
 class FakeControl:

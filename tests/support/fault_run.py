@@ -5,20 +5,23 @@ from __future__ import annotations
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.run.faults.acts import Act, acts_of
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
 from support.observer import Observer
 from support.scenario_files import PATIENCE_S, Finished, finish, start_run, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.scenario.experiment import Experiment
 
 REPLICAS = 3
 NODES = ("client", *(f"server-{replica}" for replica in range(REPLICAS)))

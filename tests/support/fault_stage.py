@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.collect.folder import RunFolder
-from orchestrator.run.faults.acts import Act, Proof
 from orchestrator.run.faults.registry import handler
 from support.experiments import faulty
 from support.fake_topology import FakeTopology, scene_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.run.faults.acts import Act, Proof
 
 START_NS = 1_000 * NS_PER_S
 PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"

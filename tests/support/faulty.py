@@ -6,11 +6,9 @@ import socket
 import struct
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.chance import rule_salt, struck
 from orchestrator.host.namespaces import DIRECTORY, inside
@@ -18,6 +16,10 @@ from orchestrator.topology.programs import HEDGER
 from support.host_state import assert_as_before, host_state
 from support.node_programs import connect
 from support.pair import PORT, SERVER_HOSTS, Pair, ipv4, ipv6, linked_pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 SEED = 7
 SIZE = 64

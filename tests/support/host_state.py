@@ -10,14 +10,17 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from delay_link import LINK_PREFIX, QDISC_HANDLE
 from netem_faults import HANDLE as NETEM_HANDLE
 from orchestrator.host.cgroups import hierarchies
 from support.bpf_objects import Kind, objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later
 _POLL_S = 0.05

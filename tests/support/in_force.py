@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from support.fault_run import NODES
-from support.observer import Observer, Sight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.observer import Observer, Sight
 
 _SERVERS = tuple(node for node in NODES if node != "client")
 _RECENT = 20

@@ -9,17 +9,21 @@ import ctypes
 import itertools
 import os
 import struct
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import delay_link
 from hedge_log import HedgeLog
 from hedgerow_node.lanes import LANES
-from hedgerow_node.records import Hedge
 from hedgerow_node.wire import IdPlace
 from iproute import batch
 from kernel_programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hedgerow_node.records import Hedge
 
 CLIENT4, SERVER4, OTHER4, THIRD4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100), ("10.9.0.4", 9200)
 CLIENT6, SERVER6, OTHER6, THIRD6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100), ("fd09::4", 9200)

@@ -11,16 +11,18 @@ import subprocess
 import threading
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, Sample, read_rows
 from support.node_programs import IMAGES, MS, PATIENCE_S
 from support.policy import cannot_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SOURCES = IMAGES / "client" / "native"
 Address = tuple[str, int]

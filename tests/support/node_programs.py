@@ -8,14 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlClient, ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, Sample, ServedCopy, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
 PATIENCE_S = 60.0  #: how long a test waits for what must happen; never a figure it judges

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.host.cgroups import group_name, hierarchies
 from orchestrator.host.marks import processes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _INTERVAL_S = 0.004
 _PROGRAMS = (b"/server.py", b"/client.py")

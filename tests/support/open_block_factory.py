@@ -7,20 +7,23 @@ hedger that is part of the client hedges then. The kernel is never paused.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from hedgerow_node.replicas import asked_replica, hedge_replica
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.plan.blocks import Block
 from orchestrator.plan.timeline import timeline
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import targets_of
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.plan.blocks import Block
+    from orchestrator.scenario.models import Scenario
 
 WAY_NS = 200 * NS_PER_US  #: one way
 #: How much later than asked for the supervisor applies and undoes a fault.

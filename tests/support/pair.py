@@ -8,14 +8,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.namespaces import DIRECTORY, create, delete, inside
 from orchestrator.topology.programs import HEDGER, SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 CLIENT_HOST, SERVER_HOSTS = 1, (2, 3, 4)  #: the server side has three addresses: a service's replicas
 VLAN = 100

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.records import (
@@ -32,8 +32,12 @@ from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.scenario.arrivals import ClosedArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.load import load_experiment, load_scenario
-from orchestrator.scenario.models import Scenario
 from support.open_block_factory import OpenBlockModel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.scenario.models import Scenario
 
 ROOT = Path(__file__).parents[2]
 START_NS = 1_000_000_000_000

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -13,6 +12,10 @@ from hypothesis import settings
 from support.fault_stage import Clock
 from support.native_runs import build
 from support.node_programs import Server, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 settings.register_profile("hedgerow", deadline=None, derandomize=True, database=None)
 settings.load_profile("hedgerow")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,6 +14,10 @@ from orchestrator.analysis.paired import comparisons
 from orchestrator.analysis.quantiles import Rounds, plain
 from orchestrator.analysis.run_data import RunData, read_run
 from support.run_folder_factory import Story, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 TIMEOUT_NS = 450 * NS_PER_MS
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +16,9 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.timeline import struck_ids, timeline
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import experiment_from, finished_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAULT: dict[str, Any] = {
     "event": "fault", "serial": 1, "order": 0, "arm": None, "strategy": "kernel", "block": 0, "key": "0.1",

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from orchestrator.analysis.control import halves
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.noise_floor import HostNoise
 from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, judge_all
 from orchestrator.scenario.claim_grammar import parse_claim
 from support.run_folder_factory import Story, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from orchestrator.analysis.measures import Measures
 
 QUIET = HostNoise({"p50": 1e3, "p99": 2e3, "max": 5e3})
 LOUD = HostNoise({"p50": 60e3, "p99": 1.5e6, "max": 9e6})

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from orchestrator.analysis.intervals import critical, interval, p_value, spread
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 EVENLY = np.arange(1.0, 2001.0)
 

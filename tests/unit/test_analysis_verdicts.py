@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,6 +17,10 @@ from orchestrator.collect.tables import write_tables
 from orchestrator.plan.blocks import make_plan
 from orchestrator.scenario.claim_grammar import parse_claim
 from support.run_folder_factory import Story, raw_run, scenario_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -> Evidence:

@@ -7,16 +7,20 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 from unittest.mock import MagicMock
 
 import pytest
 
 from orchestrator.cli import app, run
-from orchestrator.collect.folder import RunFolder
 from orchestrator.commands import images
 from support.experiments import OPEN
 from support.run_folder_factory import ROOT, finished_run, make_tables, raw_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.collect.folder import RunFolder
 
 PAPER = str(ROOT / "scenarios" / "paper.yaml")
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")

@@ -6,16 +6,18 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
 
 from orchestrator.cli import run
-from orchestrator.collect.folder import RunFolder
 from orchestrator.commands import run as run_command
 from orchestrator.errors import RunError
 from support.run_folder_factory import ROOT, Story, finished_run, raw_run, scenario_from
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
 
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
 

@@ -6,10 +6,8 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +15,10 @@ from hedgerow_node.clock import now_ns, realtime_offset_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome
 from hedgerow_node.schedule import send_offsets_ns
 from support.node_programs import MS, PATIENCE_S, Client, running_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SO_TIMESTAMPNS = 35
 CLOSED = {"mode": "closed", "users": 1, "think_ns": 0}

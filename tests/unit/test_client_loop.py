@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from client_arrivals import make_arrivals
 from client_block import BlockSettings, ClosedArrivals, IdRange
 from client_by_hand import latencies_ms
-from client_exchange import Exchange
 from client_ledger import Ledger
 from client_socket import Connection, kernel_timestamp_ns
 from client_worker import make_loop
@@ -24,6 +24,9 @@ from hedgerow_node.records import NO_TIME, Outcome
 from support.client_peers import SETTINGS as CLOSED
 from support.client_peers import answer, asked, peers
 from support.node_programs import MS, PATIENCE_S
+
+if TYPE_CHECKING:
+    from client_exchange import Exchange
 
 Script = Callable[[socket.socket], None]
 

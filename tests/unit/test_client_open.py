@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import socket
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from hedgerow_node.schedule import send_offsets_ns
 from support.client_peers import SETTINGS as CLOSED
 from support.client_peers import answer, asked, peers, run, unread
 from support.node_programs import MS
+
+if TYPE_CHECKING:
+    import socket
 
 STRATEGIES = pytest.mark.parametrize("strategy", ["baseline", "kernel", "app-deadline", "app-asyncio"])
 HEDGERS = pytest.mark.parametrize("strategy", ["app-deadline", "app-asyncio"])

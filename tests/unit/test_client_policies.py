@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +13,9 @@ from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from hedging_policies import POLICIES, AppDeadline, AppSeed, Policy
 from support.node_programs import MS, PLACES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INTENDED_NS = 5_000_000_000
 SENT_NS = INTENDED_NS + 123

@@ -11,9 +11,7 @@ import struct
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +27,10 @@ from support.node_programs import (
     running_server,
     wait_until_gone,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 STALL_NS = 400 * MS
 STALL = {"when": "id % 10 == 3", "duration_ns": STALL_NS, "heal_on_duplicate": True}

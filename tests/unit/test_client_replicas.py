@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from collections import defaultdict
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from hedgerow_node.records import Outcome
 from hedgerow_node.replicas import asked_replica, hedge_replica
 from support.client_peers import SETTINGS, answer, asked, peers, run, unread
 from support.node_programs import MS
+
+if TYPE_CHECKING:
+    import socket
 
 REPLICAS, COUNT = 3, 24
 SERVERS = tuple(("127.0.0.1", port) for port in range(1, 1 + REPLICAS))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,6 +15,10 @@ from orchestrator.collect.tables import read_hedges, read_samples, read_server, 
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import make_plan
 from support.run_folder_factory import Story, raw_run, scenario_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 SMOKE = scenario_from("smoke")
 PLAN = make_plan(SMOKE)

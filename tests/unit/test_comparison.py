@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,9 @@ from orchestrator.report.comparison.figures import Interval, overlap
 from support.arms_scenarios import ARMS
 from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

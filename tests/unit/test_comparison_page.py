@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.cli import run
-from orchestrator.collect.folder import RunFolder
 from orchestrator.report.comparison.comparison import compare
 from orchestrator.report.comparison.files import render, write_comparison
 from support import browser
@@ -16,6 +15,11 @@ from support.arms_scenarios import ARMS
 from support.comparisons import ELSEWHERE, described
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
 from unit.test_report_html import assert_reads_well
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.collect.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +15,10 @@ from hedgerow_node.control import MAX_LINE, ControlClient, ControlError, Control
 from hedgerow_node.fields import Fields
 from hedgerow_node.poller import Poller
 from support.node_programs import PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Program:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import yaml
 from typer.core import TyperGroup as Group
@@ -18,12 +17,15 @@ from orchestrator.scenario.models import Strategy
 from orchestrator.scenario.schema import scenario_json_schema
 from support.run_folder_factory import ROOT
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text()
 
 
 def yaml_blocks() -> list[str]:
-    return re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.S)
+    return re.findall(r"```yaml\n(.*?)```", SCENARIOS, re.DOTALL)
 
 
 def test_the_scenario_that_is_explained_key_by_key_is_one(tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import SCHEMAS
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.collect.folder import RunFolder
 
 PAGE = (ROOT / "docs" / "run-folder.md").read_text()
 TABLES = ("samples", "hedges", "server")
@@ -32,7 +35,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
 
 def section(title: str) -> str:
     """The part of the page under a heading."""
-    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.S | re.M)
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
@@ -58,10 +61,10 @@ def keys(value: Any) -> Iterator[str]:
 def test_every_column_is_explained_with_its_type(folders: list[RunFolder]) -> None:
     explained = section("The tables")
     for table in TABLES:
-        (part,) = re.findall(rf"\*\*`{table}\.parquet`\*\*(.*?)(?=\*\*`|\Z)", explained, re.S)
+        (part,) = re.findall(rf"\*\*`{table}\.parquet`\*\*(.*?)(?=\*\*`|\Z)", explained, re.DOTALL)
         columns = pq.read_schema(getattr(folders[0], table))
         assert_named(set(columns.names), part)
-        typed = dict(re.findall(r"^\| `(\w+)` \| (\w+)", part, re.M))
+        typed = dict(re.findall(r"^\| `(\w+)` \| (\w+)", part, re.MULTILINE))
         assert typed.items() <= {column.name: str(column.type) for column in columns}.items()
 
 
@@ -80,7 +83,7 @@ def test_every_event_that_is_written_is_explained() -> None:
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
-    told = re.findall(r"^\| `([\w.]+)` \| .* \| `(?:hedgerow\.)?schema`[^|]*: (\d+) \|", PAGE, re.M)
+    told = re.findall(r"^\| `([\w.]+)` \| .* \| `(?:hedgerow\.)?schema`[^|]*: (\d+) \|", PAGE, re.MULTILINE)
     assert {name: int(number) for name, number in told} == dict(SCHEMAS)
 
 

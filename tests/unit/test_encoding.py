@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.run_folder_factory import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SOURCES = sorted([*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "images").rglob("*.py")])
 #: Beside `open`, which is looked at where its mode is that of a text.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -16,6 +15,9 @@ from orchestrator.commands import images
 from orchestrator.topology import backends, doctor_docker
 from orchestrator.topology.backends import choose
 from orchestrator.topology.checks import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(

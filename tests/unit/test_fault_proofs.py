@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -16,6 +15,9 @@ from orchestrator.scenario import faults as models
 from support.experiments import faulty
 from support.fake_topology import FakeTopology
 from support.fault_stage import PAUSE, START_NS, Clock, Stage, at_ms
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_every_kind_of_fault_has_somebody_who_brings_it_about() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +14,9 @@ from orchestrator.run.faults.acts import least_strikes
 from orchestrator.run.faults.network import check_room
 from support.experiments import faulty
 from support.fault_stage import START_NS, Clock, Stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # --- service --------------------------------------------------------------------------------------------------------
 

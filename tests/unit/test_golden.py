@@ -12,10 +12,9 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -24,6 +23,9 @@ from orchestrator.cli import run
 from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.report.plot_names import file_endings
 from support.run_folder_factory import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = sorted(path for path in GOLDEN.glob("*/*") if RUN_NAME.fullmatch(path.name))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from orchestrator.host.facts.activity import activity, changes, cpu_time_ms, differences, minus
 from orchestrator.host.facts.tree import Tree
 from support.fake_host import guest, laptop, plant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +18,9 @@ from orchestrator.host.cgroups import (
     release_controller,
     remove,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIRST_VERSION = """\
 30 25 0:26 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +12,9 @@ from orchestrator.host.facts.tree import Tree
 from orchestrator.host.facts.virtualisation import hypervisor, throttled_periods
 from orchestrator.run.environment import environment
 from support.fake_host import guest, laptop, plant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_a_laptop(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +10,9 @@ from orchestrator.errors import LeftoversError
 from orchestrator.host import undo as undo_module
 from orchestrator.host.journal import Journal, undos
 from orchestrator.host.undo import carry_out, carry_out_for, delete_namespace, end_processes, remove_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN_ID, OTHER = "0123ab", "cd4567"
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import pytest
@@ -14,6 +13,9 @@ from orchestrator.report import figures
 from orchestrator.report.junit import as_junit
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,6 +26,9 @@ from kernel_programs import (
     inline_sources,
 )
 from latency_histogram import bucket_bounds_ns, quantile_ns
+
+if TYPE_CHECKING:
+    from enum import IntEnum
 
 TYPES = (BPF_SOURCES / "types.h").read_text()
 

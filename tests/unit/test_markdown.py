@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +12,9 @@ from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +12,9 @@ from hedgerow_node.addresses import format_endpoint, parse_endpoint
 from hedgerow_node.control import ControlError
 from hedgerow_node.fields import Fields
 from hedgerow_node.wire import IdPlace, RequestIdPlaces, parse_place, read_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_fields_are_read_by_their_kind() -> None:

@@ -9,10 +9,8 @@ import signal
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +18,10 @@ from hedgerow_node.clock import now_ns
 from hedgerow_node.replicas import asked_replica, hedge_replica
 from support.native_runs import Address, Copy, Peer, answer, echo, proxy, silence
 from support.node_programs import MS, PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager

@@ -6,9 +6,8 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +18,9 @@ from hedgerow_node.schedule import send_offsets_ns
 from support.native_runs import Copy, Peer, answer
 from support.node_programs import MS, PATIENCE_S, Client, running_client, running_server, wait_until_gone
 from support.policy import cannot_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CLOSED = {"mode": "closed", "users": 24, "think_ns": 0}
 OPEN = {"mode": "open", "process": "poisson", "rate_per_s": 300.0, "seed": 5, "users": 3}

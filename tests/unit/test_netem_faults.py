@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +11,9 @@ import netem_faults
 from fault_rules import NetemKind, NetemRule
 from iproute import IprouteError
 from netem_faults import HANDLE, NetemError, NetemFaults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ROOT = f"{HANDLE:x}:"
 MS = 1_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,10 @@ from hypothesis import strategies as st
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.exposure import expected_hedges
 from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
-from orchestrator.scenario.models import Scenario
 from support.run_folder_factory import scenario_from
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.models import Scenario
 
 
 @pytest.mark.parametrize(("quantile", "needed"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3_688)])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner, read_rows, write_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TIMES = st.integers(min_value=NO_TIME, max_value=2**63 - 1)
 IDS = st.integers(min_value=0, max_value=2**64 - 1)

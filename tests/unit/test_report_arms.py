@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -13,6 +12,9 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.report.terminal import as_text, render
 from support.arms_scenarios import ARMS, GRID, SWEEP
 from support.run_folder_factory import experiment_from, finished_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def told(folder: Path, text: str, *overrides: str) -> dict[str, Any]:

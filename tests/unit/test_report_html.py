@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
 from orchestrator.report.html import write_report
 from orchestrator.report.index import write_index
@@ -18,6 +17,11 @@ from orchestrator.run.environment import environment
 from support import browser
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.collect.folder import RunFolder
 
 FAULT = {
     "event": "fault",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from orchestrator.report.terminal import as_text
 from orchestrator.run.environment import environment
 from orchestrator.scenario.load import load_experiment
 from support.run_folder_factory import ROOT, finished_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.report.plots import STYLES, draw
 from orchestrator.scenario.models import Scenario
 from support.run_folder_factory import Story, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.collect.folder import RunFolder
 
 NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time", "extra-load-p99")
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection, PolyCollection
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.summary import summarise
-from orchestrator.collect.folder import RunFolder
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.plots import draw
@@ -32,6 +27,16 @@ from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
 from support.arms_scenarios import ARMS, GRID, SWEEP
 from support.run_folder_factory import experiment_from, finished_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import Bbox
+
+    from orchestrator.collect.folder import RunFolder
 
 BY_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -13,6 +12,9 @@ from orchestrator.analysis.summary import summarise
 from orchestrator.report import figures
 from orchestrator.report.terminal import as_text, print_summary, render
 from support.run_folder_factory import Story, finished_run, scenario_from
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

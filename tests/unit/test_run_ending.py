@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +22,9 @@ from orchestrator.run.ending import leftovers_told
 from orchestrator.run.interrupts import Interrupted
 from orchestrator.run.runner import Run
 from support.experiments import OPEN, experiment_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def nothing() -> None:

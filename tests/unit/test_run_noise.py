@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import threading
 from array import array
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +17,11 @@ from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
 from orchestrator.run import noise
 from orchestrator.run.noise import FULL_NS, SHORT_NS, in_words, latenesses, probe, probe_length, summarised
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from types import FrameType
 
 
 class Simulated:

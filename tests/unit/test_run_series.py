@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,10 +19,14 @@ from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.manifest import Manifest
 from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
 from support.fake_topology import FakeTopology
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orchestrator.scenario.experiment import Experiment
 
 START_NS = 10**12
 PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -21,8 +21,10 @@ from orchestrator.scenario.faults import (
     has_times,
     targets_of,
 )
-from orchestrator.scenario.models import Scenario
 from support.experiments import experiment_of, faulty
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.models import Scenario
 
 EVERY_KIND = [
     "{fault: pause, target: client, duration: 10ms}",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.errors import ScenarioError
 from orchestrator.scenario.checks import check_delay_line_capacity, highest_rate_per_s
 from orchestrator.scenario.load import dump_scenario, load_experiment, load_scenario
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.models import Scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 SMALLEST = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from orchestrator.plan.sample_size import judgeable
 from orchestrator.scenario.load import load_experiment
 from support.experiments import experiment_of
 from support.run_folder_factory import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = sorted((ROOT / "scenarios").glob("*.yaml"))
 

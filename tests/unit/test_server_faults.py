@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +15,10 @@ from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from service_faults import DROP, SLOW, FaultRanges, ServiceFault
 from service_model import ServiceModel, ServiceSettings, Stall
 from support.node_programs import MS, PATIENCE_S, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SOURCE = ("192.0.2.1", 40_000)
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))

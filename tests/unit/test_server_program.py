@@ -8,14 +8,17 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from support.node_programs import IMAGES, MS, PATIENCE_S, Server, running, running_server, wait_until_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STALL = {"when": "id % 100 < 2", "duration_ns": 150 * MS, "heal_on_duplicate": True}
 

@@ -10,9 +10,8 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -21,6 +20,9 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.records import NO_TIME, Action
 from support.node_programs import MS, PATIENCE_S, Server, wait_until_gone
 from support.processes import children, eventually, ran_ns, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HOUR_NS = 3_600_000 * MS
 A_MOMENT_S = 0.2  #: how long a test listens for what must not come; longer would only be slower
@@ -54,7 +56,7 @@ def answer_at_last(client: socket.socket, request_id: int) -> tuple[int, int, in
         except ConnectionRefusedError:
             return None
 
-    return cast(tuple[int, int, int], eventually(attempt))
+    return cast("tuple[int, int, int]", eventually(attempt))
 
 
 def is_silent(client: socket.socket) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +13,10 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome, Sample, read_rows
 from support.node_programs import MS, PATIENCE_S, Client, Server, running_client, wait_until_gone
 from support.processes import children, eventually, ran_ns, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 HOUR_NS = 3_600_000 * MS
 #: Takes about half a second.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node import strike_kinds
 from hedgerow_node.strike_kinds import Pause
 from hedgerow_node.supervisor import Alarm
 from support.node_programs import MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
 
 
 class Supervised:

@@ -7,8 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +21,9 @@ from orchestrator.topology import docker as docker_module
 from orchestrator.topology.base import Layout
 from orchestrator.topology.docker import DockerTopology
 from support.scenario_files import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RUN_ID = "0123ab"
 STUBBORN = "trap '' TERM; echo up >&2; while :; do sleep 0.1; done"

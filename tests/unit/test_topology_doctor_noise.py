@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.topology.checks import Check, State
 from orchestrator.topology.doctor_noise import look_at_noise
 from support.fake_host import guest, laptop, plant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def looked_at(root: Path, files: dict[str, str]) -> dict[str, Check]:

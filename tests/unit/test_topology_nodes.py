@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from hedgerow_node.control import ControlClient
 from orchestrator.errors import RunError
 from orchestrator.topology import nodes as nodes_module
 from orchestrator.topology.nodes import Nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE_S = 10.0
 

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,6 +23,9 @@ from hedgerow_node.processes import fork_worker
 from hedgerow_node.supervisor import Alarm, Supervisor
 from support.node_programs import IMAGES, MS, PATIENCE_S, wait_until_gone
 from support.processes import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture

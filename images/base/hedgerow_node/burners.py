@@ -7,11 +7,15 @@ processors that are being measured, and a stress that builds up over them would 
 from __future__ import annotations
 
 import os
-import socket
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hedgerow_node.processes import Worker, fork_worker
-from hedgerow_node.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    import socket
+
+    from hedgerow_node.supervisor import Supervisor
 
 _FIRST_FD_NOT_STANDARD = 3
 _ALL_FDS = 1 << 30

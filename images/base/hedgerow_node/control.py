@@ -16,10 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hedgerow_node.poller import Poller
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hedgerow_node.poller import Poller
 
 Message = dict[str, Any]
 Operation = Callable[[Message], Message | None]
@@ -326,7 +328,7 @@ class ControlClient:
             left_s = deadline_s - time.monotonic()
             try:
                 if left_s <= 0:
-                    raise TimeoutError
+                    raise TimeoutError  # noqa: TRY301 (one way out for both kinds of waiting too long)
                 self._connection.settimeout(left_s)
                 data = self._connection.recv(_CHUNK)
             except TimeoutError as error:

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_LENGTH = 500  #: characters
 MAX_DEPTH = 50  #: nested parentheses, "not"s and signs

@@ -12,7 +12,10 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KILLED = "signal 9 (SIGKILL)"  #: how a worker ended that was killed, in `Worker.reap`'s words
 

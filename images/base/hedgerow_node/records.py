@@ -7,10 +7,12 @@ knows. Times are CLOCK_MONOTONIC in integer nanoseconds; `NO_TIME` stands for "d
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from enum import IntEnum
-from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 NO_TIME = -1
 FIRST_WARMUP_ID = 1 << 31  #: ids from here up belong to warm-up requests and enter no figure

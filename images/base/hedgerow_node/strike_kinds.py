@@ -7,15 +7,18 @@ can stop, or end) is looked at again later.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from hedgerow_node.burners import Burners
 from hedgerow_node.clock import now_ns
 from hedgerow_node.process_state import STOPPED, cpu_ns, cpu_pressure_us, process_state
-from hedgerow_node.processes import Worker
-from hedgerow_node.supervisor import Alarm, Supervisor
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hedgerow_node.burners import Burners
+    from hedgerow_node.processes import Worker
+    from hedgerow_node.supervisor import Alarm, Supervisor
 
 _LOOK_AGAIN_NS = 100 * NS_PER_US  #: how soon at first; each time twice as long
 _LOOK_AT_LEAST_EVERY_NS = 5 * NS_PER_MS  #: a look takes some ten microseconds, of a processor that is measured on

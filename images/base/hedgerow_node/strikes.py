@@ -8,18 +8,21 @@ it cannot, the kernel ends all processes that it has forked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hedgerow_node.burners import Burners
 from hedgerow_node.clock import keep_deadlines, set_timer_slack_ns
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
-from hedgerow_node.processes import Worker
 from hedgerow_node.strike_kinds import Collection, Collector, CpuStress, Kill, Lifeline, Pause, Strike
-from hedgerow_node.supervisor import Alarm, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hedgerow_node.processes import Worker
+    from hedgerow_node.supervisor import Alarm, Supervisor
 
 S = TypeVar("S", bound=Strike)
 

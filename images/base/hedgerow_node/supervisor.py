@@ -9,14 +9,16 @@ import heapq
 import itertools
 import signal
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlServer, Operation
 from hedgerow_node.poller import Poller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 @dataclass

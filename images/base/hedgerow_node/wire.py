@@ -8,9 +8,10 @@ place in each, the rest of a request is zero. The two bytes after the id of a re
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hedgerow_node.fields import Fields
+if TYPE_CHECKING:
+    from hedgerow_node.fields import Fields
 
 MAX_PAYLOAD = 65_507  #: bytes of the largest UDP datagram over IPv4
 MAX_ID_LENGTH = 8  #: bytes

@@ -89,7 +89,7 @@ def changes(before: Any, after: Any, name: str = "") -> dict[str, list[Any]]:
 
 def cpu_time_ms(tree: Tree) -> dict[str, int] | None:
     """What all CPUs together have spent on what since boot, ms; the kernel counts it in ticks of 10 ms or so."""
-    match = re.search(r"^cpu +(.*)$", tree.text("proc/stat") or "", re.M)
+    match = re.search(r"^cpu +(.*)$", tree.text("proc/stat") or "", re.MULTILINE)
     if match is None:
         return None
     ticks_per_s = os.sysconf("SC_CLK_TCK")
@@ -107,13 +107,13 @@ def _load(tree: Tree) -> list[float] | None:
 
 def _count(stat: str, name: str) -> int | None:
     """The first number in the line of /proc/stat that starts with `name`."""
-    match = re.search(rf"^{name} (\d+)", stat, re.M)
+    match = re.search(rf"^{name} (\d+)", stat, re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def _table(text: str | None) -> dict[str, int]:
     """Lines of a name and a number, with or without a colon and a unit."""
-    return {name: int(number) for name, number in re.findall(r"^(\S+?):?\s+(\d+)", text or "", re.M)}
+    return {name: int(number) for name, number in re.findall(r"^(\S+?):?\s+(\d+)", text or "", re.MULTILINE)}
 
 
 def _mib(kib: int | None) -> int | None:

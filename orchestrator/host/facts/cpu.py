@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.host.facts.tree import Tree
+if TYPE_CHECKING:
+    from orchestrator.host.facts.tree import Tree
 
 CPU = "sys/devices/system/cpu"
 _KHZ_PER_MHZ = 1000
@@ -41,7 +42,7 @@ def frequencies_mhz(tree: Tree) -> list[float] | None:
     now_khz = [tree.number(path) for path in tree.paths(f"{CPU}/cpu[0-9]*/cpufreq/scaling_cur_freq")]
     if now_khz:
         return [khz / _KHZ_PER_MHZ for khz in now_khz if khz is not None] or None
-    told = re.findall(r"^cpu MHz\s*: ([\d.]+)$", tree.text("proc/cpuinfo") or "", re.M)
+    told = re.findall(r"^cpu MHz\s*: ([\d.]+)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
     return [float(mhz) for mhz in told] or None
 
 
@@ -99,7 +100,7 @@ def throttle_counts(tree: Tree) -> dict[str, int] | None:
 
 
 def _cpuinfo(tree: Tree, name: str) -> str | None:
-    match = re.search(rf"^{name}\s*: (.*)$", tree.text("proc/cpuinfo") or "", re.M)
+    match = re.search(rf"^{name}\s*: (.*)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
     return match[1].strip() if match else None
 
 

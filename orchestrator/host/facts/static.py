@@ -31,5 +31,5 @@ def host_facts(tree: Tree | None = None) -> dict[str, Any]:
 
 
 def _os_release(tree: Tree) -> str | None:
-    match = re.search(r'^PRETTY_NAME="?(.*?)"?$', tree.text("etc/os-release") or "", re.M)
+    match = re.search(r'^PRETTY_NAME="?(.*?)"?$', tree.text("etc/os-release") or "", re.MULTILINE)
     return match[1] if match else None

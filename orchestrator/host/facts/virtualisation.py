@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.host.facts.tree import Tree
+if TYPE_CHECKING:
+    from orchestrator.host.facts.tree import Tree
 
 _GROUPS = "sys/fs/cgroup"
 _VERSION_1 = (f"{_GROUPS}/cpu", f"{_GROUPS}/cpu,cpuacct")  #: the hierarchy that shares out the CPU, by its names
@@ -32,7 +33,7 @@ def hypervisor(tree: Tree) -> bool | None:
     """Whether a hypervisor is beneath; x86 processors say so themselves, of others None says that nothing did."""
     if tree.exists("sys/hypervisor/type") or tree.exists("proc/xen") or tree.exists("proc/device-tree/hypervisor"):
         return True
-    flags = re.search(r"^flags\s*: (.*)$", tree.text("proc/cpuinfo") or "", re.M)
+    flags = re.search(r"^flags\s*: (.*)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
     return None if flags is None else "hypervisor" in flags[1].split()
 
 
@@ -71,7 +72,7 @@ def cpu_quota_percent(tree: Tree) -> float | None:
 def throttled_periods(tree: Tree) -> int | None:
     """How often our control groups had used up their quota and had to wait; None where nothing counts it."""
     told = [tree.text(f"{group}/cpu.stat") or "" for group in _own_groups(tree)]
-    counts = [int(count) for text in told for count in re.findall(r"^nr_throttled (\d+)$", text, re.M)]
+    counts = [int(count) for text in told for count in re.findall(r"^nr_throttled (\d+)$", text, re.MULTILINE)]
     return sum(counts) if counts else None
 
 
@@ -85,6 +86,6 @@ def _own_groups(tree: Tree) -> list[str]:
         return []
     hierarchy = _GROUPS if version == 2 else next(path for path in _VERSION_1 if tree.exists(path))
     line = r"^0::(/.*)$" if version == 2 else r"^\d+:(?:[^:]*,)?cpu(?:,[^:]*)?:(/.*)$"
-    match = re.search(line, tree.text("proc/self/cgroup") or "", re.M)
+    match = re.search(line, tree.text("proc/self/cgroup") or "", re.MULTILINE)
     parts = match[1].strip("/").split("/") if match and match[1].strip("/") else []
     return ["/".join([hierarchy, *parts[:count]]) for count in range(len(parts), -1, -1)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.report.comparison.sources import Source
+if TYPE_CHECKING:
+    from orchestrator.report.comparison.sources import Source
 
 Claim = dict[str, Any]
 

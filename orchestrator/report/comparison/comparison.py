@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import UsageError
 from orchestrator.report.comparison.claims import ClaimPair, claim_pairs
 from orchestrator.report.comparison.differences import Difference, environment_differences, scenario_differences
 from orchestrator.report.comparison.figures import Pair, alone, pairs
 from orchestrator.report.comparison.sources import Source, read_source
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
 
 LETTERS = ("A", "B")
 CAUTION = (

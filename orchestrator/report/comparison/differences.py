@@ -6,12 +6,15 @@ A figure that differs is only worth a thought once these do not: so they come fi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.facts.activity import changes
-from orchestrator.report.comparison.sources import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.report.comparison.sources import Source
 
 #: Of the manifest, in the order in which they are told; the last two are those of the docker backend.
 _SECTIONS = ("backend", "engine", "delay_line", "arms", "host", "git", "versions", "container_engine", "images")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.report.comparison.sources import Source
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.report.comparison.sources import Source
 
 Interval = list[float | None]
 

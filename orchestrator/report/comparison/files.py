@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.collect.folder import make_folder, take_owner
@@ -15,6 +14,10 @@ from orchestrator.report.inline_svg import inline
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.plots.compared_ccdf import compared_ccdf
 from orchestrator.report.plots.style import save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 PAGE = "comparison.html"
 _CAPTION = (

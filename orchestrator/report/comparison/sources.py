@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.collect.schemas import read_json
 from orchestrator.errors import RunError
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from orchestrator.report.comparison import words
 from orchestrator.report.comparison.comparison import CAUTION, LETTERS, Comparison
-from orchestrator.report.comparison.differences import Difference
 from orchestrator.report.tables import Section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.report.comparison.differences import Difference
 
 
 def sections(comparison: Comparison) -> list[Section]:

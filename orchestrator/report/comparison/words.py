@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.report import figures
-from orchestrator.report.comparison.claims import ClaimPair
-from orchestrator.report.comparison.comparison import Comparison
-from orchestrator.report.comparison.figures import Beside
-from orchestrator.report.comparison.sources import Source
 from orchestrator.scenario.one_line import one_line
+
+if TYPE_CHECKING:
+    from orchestrator.report.comparison.claims import ClaimPair
+    from orchestrator.report.comparison.comparison import Comparison
+    from orchestrator.report.comparison.figures import Beside
+    from orchestrator.report.comparison.sources import Source
 
 _ABSENT = "-"
 _UNITS = {"ms": " (ms)", "us": " (µs)", "ratio": ""}

@@ -6,8 +6,9 @@ arm's name behind. Of the whole run: extra-load-p99, and sweep where it is one.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from orchestrator.analysis.run_data import read_run
-from orchestrator.collect.folder import RunFolder
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.plots.extra_load import extra_load
 from orchestrator.report.plots.hedged_ecdf import hedged_ecdf
@@ -16,6 +17,9 @@ from orchestrator.report.plots.latency_over_time import latency_over_time
 from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
 from orchestrator.report.plots.style import STYLES, save
 from orchestrator.report.plots.sweep import sweep
+
+if TYPE_CHECKING:
+    from orchestrator.collect.folder import RunFolder
 
 __all__ = ["STYLES", "draw"]
 

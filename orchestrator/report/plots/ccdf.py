@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from orchestrator.analysis.intervals import interval
-from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import NS_PER_MS, log_ticks, percent_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.measures import Measures
 
 _BAND_POINTS = 60
 

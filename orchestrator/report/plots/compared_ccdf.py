@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from orchestrator.analysis.run_data import ArmData, RunData
 from orchestrator.report.plots.ccdf import add_ccdf, finish_ccdf
 from orchestrator.report.plots.style import (
     HEIGHT,
@@ -23,6 +19,14 @@ from orchestrator.report.plots.style import (
     titled,
     undress,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.run_data import ArmData, RunData
 
 #: Two of Okabe and Ito's colours, told apart by the colour-blind, and by their dashes in print without colour.
 _STYLES: tuple[tuple[str, Any], ...] = (("#0072B2", "solid"), ("#D55E00", (0, (5, 1.5))))

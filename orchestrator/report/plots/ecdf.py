@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from orchestrator.report.plots.style import STYLES, legend, percent_ticks, say_nothing_there
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 def add_ecdf(axes: Axes, strategy: str, values: NDArray[Any], right: float = np.inf) -> None:

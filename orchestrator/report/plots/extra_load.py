@@ -7,15 +7,10 @@ where it begins. An arm has a panel to itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from orchestrator.analysis.estimates import Estimate, estimate
-from orchestrator.analysis.quantiles import Weights
-from orchestrator.analysis.run_data import ArmData, RunData
 from orchestrator.report.plots.style import (
     BEYOND,
     HEIGHT,
@@ -33,6 +28,15 @@ from orchestrator.report.plots.style import (
     undress,
 )
 from orchestrator.report.plots.sweep import series_of, short
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.quantiles import Weights
+    from orchestrator.analysis.run_data import ArmData, RunData
 
 _COLUMNS = 3
 _PANEL = 3.1  # inches

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from hedgerow_node.records import Action
 from orchestrator.analysis.measures import latencies_ns
-from orchestrator.analysis.run_data import ArmData
 from orchestrator.report.plots.ecdf import add_ecdf, finish_ecdf
 from orchestrator.report.plots.style import NOTE, NS_PER_MS, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from orchestrator.analysis.run_data import ArmData
 
 _HELD_BACK = (Action.STALLED, Action.DROPPED)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.quantiles import Weights
-from orchestrator.analysis.run_data import ArmData
 from orchestrator.report.plots.ccdf import add_ccdf, finish_ccdf
 from orchestrator.report.plots.style import NS_PER_MS, STYLES, canvas, legend, say_nothing_there
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.quantiles import Weights
+    from orchestrator.analysis.run_data import ArmData
 
 
 def latency_ccdf(arm: ArmData, resamples: Weights | None) -> Figure:

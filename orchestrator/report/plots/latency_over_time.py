@@ -6,15 +6,12 @@ a fault stands in one place, and what the host did by itself is scattered.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from orchestrator.analysis.measures import latencies_ns
-from orchestrator.analysis.run_data import ArmData
 from orchestrator.analysis.windows import Window, block_starts, in_block_ns, windows
 from orchestrator.report.plots.style import (
     NS_PER_MS,
@@ -28,6 +25,14 @@ from orchestrator.report.plots.style import (
     titled,
     undress,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.run_data import ArmData
 
 #: Light tints that no strategy's colour is taken for; one a declared fault, again from the first where they end.
 _TINTS = ("#D9D9D9", "#F7E3A1", "#F2CFE0", "#CDE7D8", "#D6DBF5")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
-from orchestrator.analysis.run_data import ArmData
 from orchestrator.report.plots.ecdf import add_ecdf, finish_ecdf
 from orchestrator.report.plots.style import NS_PER_US, canvas, log_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.run_data import ArmData
 
 
 def lateness_ecdf(arm: ArmData) -> Figure:

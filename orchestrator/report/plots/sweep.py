@@ -5,17 +5,12 @@ Two swept keys make columns: the one with fewer values is told above them, the o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from orchestrator.analysis.estimates import Estimate, estimate
-from orchestrator.analysis.quantiles import Weights
-from orchestrator.analysis.run_data import ArmData, RunData
 from orchestrator.report.plots.style import (
     BEYOND,
     MARKS,
@@ -30,6 +25,15 @@ from orchestrator.report.plots.style import (
     undress,
 )
 from orchestrator.report.plots.sweep_axis import SweepAxis, sweep_axis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from orchestrator.analysis.quantiles import Weights
+    from orchestrator.analysis.run_data import ArmData, RunData
 
 _FUNCTIONS, _HEIGHTS = ("p99", "p50"), (3, 2)
 _HEIGHT, _COLUMN = 6.2, 2.7  # inches

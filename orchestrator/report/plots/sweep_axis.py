@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from hedgerow_node.units import parse_bit_rate, parse_duration_ns, parse_rate_per_s, parse_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from matplotlib.axes import Axes
 
 _DECADE = 10.0
 _MARGIN = 0.08  #: of the range of values, left free at either end

@@ -6,16 +6,19 @@ An occurrence that aims at several nodes is one act at each, since each has to b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.replicas import asked_replica
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.plan.blocks import Block
 from orchestrator.plan.timeline import Occurrence, struck_ids, timeline
 from orchestrator.scenario.faults import Fault, targets_of
-from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from orchestrator.plan.blocks import Block
+    from orchestrator.scenario.models import Scenario
 
 #: A fault must have lasted this share of the time it was meant to.
 LEAST_SHARE = 0.9

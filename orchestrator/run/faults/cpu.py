@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.facts.tree import Tree
 from orchestrator.host.facts.virtualisation import cpu_quota_percent
 from orchestrator.run.faults.acts import Act, Proof, overlap
-from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
+
+if TYPE_CHECKING:
+    from orchestrator.run.faults.scene import Scene
 
 #: Burners must have got this share of what they could at most have got, others' burners taken into account. It is
 #: small because a host that is busy with something else leaves them little, and is no less short of time for that.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.run.faults.acts import Act
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.run.faults.acts import Act
 
 Message = dict[str, Any]
 

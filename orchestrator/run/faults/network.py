@@ -6,15 +6,17 @@ request loses its first copy under every strategy. By netem it is the kernel's o
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.chance import rule_salt, struck
 from orchestrator.errors import UsageError
-from orchestrator.plan.blocks import Plan
 from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof, acts_of, asked_of, least_strikes
-from orchestrator.run.faults.scene import Scene
-from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.faults import Delay, NetworkFault, RateLimit, Reorder
+
+if TYPE_CHECKING:
+    from orchestrator.plan.blocks import Plan
+    from orchestrator.run.faults.scene import Scene
+    from orchestrator.scenario.experiment import Experiment
 
 _CERTAIN = 100.0
 MAX_RULES = 64  #: that the hedger's programs have room for

@@ -7,12 +7,14 @@ orchestrator does it, a few milliseconds less exactly. A collection is done by t
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof
-from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import CLIENT
+
+if TYPE_CHECKING:
+    from orchestrator.run.faults.scene import Scene
 
 _STOPPED = "T"
 

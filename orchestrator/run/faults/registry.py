@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.run.faults import cpu, network, process, service
-from orchestrator.run.faults.acts import Act, Proof
-from orchestrator.run.faults.scene import Scene
-from orchestrator.scenario.faults import Fault
+
+if TYPE_CHECKING:
+    from orchestrator.run.faults.acts import Act, Proof
+    from orchestrator.run.faults.scene import Scene
+    from orchestrator.scenario.faults import Fault
 
 
 class Handler(Protocol):

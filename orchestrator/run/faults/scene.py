@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import ServedCopy, read_rows
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import HedgerowError
-from orchestrator.plan.blocks import Block
-from orchestrator.run.faults.acts import Act
 from orchestrator.run.faults.netem_rules import Message, NetemRules
-from orchestrator.scenario.models import Scenario
 from orchestrator.topology.base import CLIENT, HEDGER, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from orchestrator.collect.folder import RunFolder
+    from orchestrator.plan.blocks import Block
+    from orchestrator.run.faults.acts import Act
+    from orchestrator.scenario.models import Scenario
 
 #: From the news of the first measured send to that send, where something has to happen at its time.
 LEAD_NS = 250 * NS_PER_MS

@@ -6,13 +6,17 @@ whenever their copies arrive, and under every strategy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import parse
 from hedgerow_node.records import Action
 from orchestrator.run.faults.acts import Act, Proof, asked_of, least_strikes
-from orchestrator.run.faults.scene import Scene
 from orchestrator.scenario.faults import DropRequests, ServiceStall, Slow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.run.faults.scene import Scene
 
 #: What the server may write into its log of a copy that it has struck. A row has room for one word, and a slowed copy
 #: that also stalls, or is healed of that, is called so; how many were slowed, its count of hits tells.

@@ -6,13 +6,16 @@ Run inside the virtual machines, whose kernels all have VLANs; a host's kernel m
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.conversation import Conversation
 from support.host_state import assert_as_before, host_state
 from support.pair import PORT, SERVER_HOSTS, Pair, ipv4, linked_pair, statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.root
 
