@@ -10,8 +10,8 @@ import json
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.schemas import check_schema
 from orchestrator.errors import RunError
+from orchestrator.runfolder.format_versions import check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,5 +108,5 @@ def _records(journal: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise RunError(f"{journal}:{number}: is not JSON: {error}", "was the file edited?") from error
             return
         if number == 1:
-            check_schema(journal, record.get("schema"))
+            check_version(journal, record.get("schema"))
         yield number, record

@@ -12,7 +12,7 @@ from orchestrator.analysis.quantiles import Floats, Rounds, Weights
 from orchestrator.scenario.claim_grammar import FUNCTIONS
 
 if TYPE_CHECKING:
-    from orchestrator.collect.tables import Columns
+    from orchestrator.runfolder.tables import Columns
 
 Ints = NDArray[np.int64]
 

@@ -10,12 +10,12 @@ from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.quantiles import Floats, plain
-from orchestrator.collect.tables import read_samples
+from orchestrator.runfolder.tables import read_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 _NS_PER_US = 1e3
 _QUANTILES = ("p50", "p99")

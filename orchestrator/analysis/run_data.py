@@ -14,7 +14,8 @@ import numpy as np
 from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
 from orchestrator.analysis.measures import Ints, Measures
-from orchestrator.collect.tables import (
+from orchestrator.errors import RunError
+from orchestrator.runfolder.tables import (
     Columns,
     no_copies,
     no_hedges,
@@ -23,12 +24,11 @@ from orchestrator.collect.tables import (
     read_samples,
     read_server,
 )
-from orchestrator.errors import RunError
 from orchestrator.scenario.load import load_experiment
 
 if TYPE_CHECKING:
     from orchestrator.analysis.quantiles import Weights
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Experiment
     from orchestrator.scenario.models import Scenario
 

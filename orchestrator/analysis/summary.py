@@ -21,7 +21,7 @@ from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import due_meanwhile
-from orchestrator.collect.schemas import SCHEMAS, read_json
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from orchestrator.scenario.claim_grammar import FUNCTIONS, parse_claim
 from orchestrator.scenario.faults import targets_of
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.faults import DiscardedBlock
     from orchestrator.analysis.intervals import Interval
     from orchestrator.analysis.measures import Measures
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Claim, Scenario, Strategy
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
@@ -57,7 +57,7 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     verdicts: list[Verdict] = [claim["verdict"] for claims in judged.values() for claim in claims]
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return {
-        "schema": SCHEMAS[folder.summary.name],
+        "schema": FORMAT_VERSIONS[folder.summary.name],
         "scenario": run.experiment.name,
         "run": folder.name,
         **{key: manifest.get(key) for key in _MANIFEST_KEYS},

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.collect.folder import find_run
 from orchestrator.commands.evaluate import evaluate, exit_with, print_result
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, NoReport, ResultsFolder
 from orchestrator.commands.publish import Publication
+from orchestrator.runfolder.folder import find_run
 
 
 def analyze(

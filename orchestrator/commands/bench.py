@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import PrerequisiteError
 from orchestrator.plan.blocks import make_plan
@@ -18,6 +17,7 @@ from orchestrator.run.ending import leftovers_told
 from orchestrator.run.messages import BARE
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.netns import NetnsTopology
@@ -71,7 +71,7 @@ def _scenario(requests: int, blocks: int) -> Scenario:
 
 def _evaluate(folder: RunFolder, scenario: Scenario) -> list[dict[str, Any]]:
     from orchestrator.analysis.overhead import overhead  # noqa: PLC0415 - numpy, after the measuring
-    from orchestrator.collect.tables import write_tables  # noqa: PLC0415
+    from orchestrator.runfolder.tables import write_tables  # noqa: PLC0415
 
     write_tables(folder, make_plan(scenario, tuple(_CONDITIONS)))
     return overhead(folder, tuple(_CONDITIONS), scenario.design.seed)

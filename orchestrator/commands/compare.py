@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.collect.folder import find_run
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
 from orchestrator.errors import UsageError
 from orchestrator.report.comparison.comparison import compare as compare_runs
 from orchestrator.report.comparison.text import notes, sections
 from orchestrator.report.terminal import print_tables
+from orchestrator.runfolder.folder import find_run
 
 #: In the results folder; no run can be called that, since the names of runs end with a time and a token.
 FOLDER = "comparisons"

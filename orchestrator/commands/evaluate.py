@@ -9,10 +9,10 @@ from typing import Any
 
 import typer
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.options import print_json
 from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.scenario.load import load_experiment
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
@@ -25,7 +25,7 @@ def evaluate(folder: RunFolder, report: bool) -> dict[str, Any]:
     Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
     """
     from orchestrator.analysis.summary import summarise, write_summary  # noqa: PLC0415
-    from orchestrator.collect.tables import write_checksums, write_tables  # noqa: PLC0415
+    from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():
         experiment = load_experiment(folder.scenario, recorded=True)

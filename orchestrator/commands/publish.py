@@ -13,10 +13,10 @@ from typing import Any
 
 import typer
 
-from orchestrator.collect.folder import make_folder, take_owner
 from orchestrator.errors import HedgerowError
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown, error_as_markdown
+from orchestrator.runfolder.folder import chown_like, make_folder
 from orchestrator.unforeseen import as_error
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
@@ -53,7 +53,7 @@ class Publication(AbstractContextManager["Publication"]):
             try:
                 make_folder(self._junit.parent)
                 self._junit.write_text(as_junit(self.subject, self.summary, error), encoding="utf-8")
-                take_owner(self._junit, self._junit.parent)
+                chown_like(self._junit, self._junit.parent)
             except OSError as failure:
                 _warn("--junit", self._junit, failure)
         if self._page:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.collect.folder import find_run
 from orchestrator.commands.evaluate import make_report
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
 from orchestrator.errors import UsageError
+from orchestrator.runfolder.folder import find_run
 
 
 def report(
@@ -30,7 +30,7 @@ def report(
             raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
         path = write_index(results)
     else:
-        from orchestrator.collect.tables import write_checksums  # noqa: PLC0415
+        from orchestrator.runfolder.tables import write_checksums  # noqa: PLC0415
 
         folder = find_run(results, run)
         make_report(folder)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.commands.evaluate import evaluate, exit_with, print_result
 from orchestrator.commands.options import (
     DEFAULT_RESULTS,
@@ -30,6 +29,7 @@ from orchestrator.run.ending import leftovers_told
 from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
 from orchestrator.topology.backends import choose

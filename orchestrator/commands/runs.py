@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.collect.folder import RunFolder, find_run
-from orchestrator.collect.schemas import read_json
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
 from orchestrator.commands.publish import Publication
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.entries import Entry, entries, entry_of
 from orchestrator.report.tables import Section
 from orchestrator.report.terminal import print_summary, tables_as_text
+from orchestrator.runfolder.folder import RunFolder, find_run
+from orchestrator.runfolder.format_versions import read_json
 
 _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 #: In the order in which a reader wants to know of them.

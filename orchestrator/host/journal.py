@@ -12,7 +12,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from orchestrator.collect.schemas import SCHEMAS, check_schema
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._file: TextIO = path.open("a", buffering=1, encoding="utf-8")
         if not self._file.tell():
-            self._write({"event": "begin", "schema": SCHEMAS[path.name]})
+            self._write({"event": "begin", "schema": FORMAT_VERSIONS[path.name]})
 
     def change(self, text: str, undo: dict[str, Any]) -> None:
         """Notes that a change is about to be made, and how it is undone (see `undo.py`)."""
@@ -55,5 +55,5 @@ def undos(path: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             break  # the run was killed while it wrote this line: the change was not made
     if records:
-        check_schema(path, records[0].get("schema"))
+        check_version(path, records[0].get("schema"))
     return (record["undo"] for record in reversed(records) if record.get("event") == "change")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.folder import RUN_NAME, RunFolder, list_runs
-from orchestrator.collect.schemas import read_json
 from orchestrator.errors import RunError
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder, list_runs
+from orchestrator.runfolder.format_versions import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path

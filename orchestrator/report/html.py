@@ -15,7 +15,7 @@ from orchestrator.report.page import LATENCIES, Page, gather
 from orchestrator.scenario.one_line import one_line
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 
 def write_report(folder: RunFolder) -> None:

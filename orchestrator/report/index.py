@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.collect.folder import take_owner
 from orchestrator.report.entries import entries
 from orchestrator.report.html import environment
+from orchestrator.runfolder.folder import chown_like
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,5 +18,5 @@ def write_index(results: Path) -> Path:
     path.write_text(
         environment().get_template("index.html.j2").render(entries=entries(results)[::-1]), encoding="utf-8"
     )
-    take_owner(path, results)
+    chown_like(path, results)
     return path

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from orchestrator.collect.folder import RUN_NAME
 from orchestrator.report import figures
+from orchestrator.runfolder.folder import RUN_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

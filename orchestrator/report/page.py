@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.analysis.faults import FaultRecord, read_fault_log
-from orchestrator.collect.schemas import read_json
 from orchestrator.report import figures
 from orchestrator.report.inline_svg import inline
 from orchestrator.report.meanwhile import meanwhile
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.threats import Threat, threats
+from orchestrator.runfolder.format_versions import read_json
 from orchestrator.scenario.load import load_experiment
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Experiment
 
 LATENCIES = ("p50", "p95", "p99", "p999", "max")

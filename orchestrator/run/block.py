@@ -18,9 +18,9 @@ from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.topology.base import CLIENT, HEDGER, Topology, server_name
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.host.journal import Journal
     from orchestrator.plan.blocks import Block
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
 
 _CHECK_NS = NS_PER_S // 2

@@ -6,15 +6,15 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.collect.schemas import SCHEMAS
 from orchestrator.run.environment import environment
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.plan.blocks import Block
     from orchestrator.run.block import Attempt, BlockReport
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Experiment
 
 
@@ -25,7 +25,7 @@ class Manifest:
         self._folder = folder
         scenario = experiment.scenario
         self._content: dict[str, Any] = {
-            "schema": SCHEMAS[folder.manifest.name],
+            "schema": FORMAT_VERSIONS[folder.manifest.name],
             "run": folder.name,
             "scenario": experiment.name,
             "backend": backend,

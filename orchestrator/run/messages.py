@@ -8,9 +8,9 @@ from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.topology.base import CLIENT, server_name
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.plan.blocks import Block
     from orchestrator.run.faults.scene import Scene
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
 
 #: The strategy of a block with nothing attached to the client's interface; for `bench`, not for scenarios.

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
@@ -18,6 +17,7 @@ from orchestrator.run.manifest import Manifest
 from orchestrator.run.noise import in_words, probe, probe_length
 from orchestrator.run.series import Series
 from orchestrator.run.surroundings import surroundings
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 

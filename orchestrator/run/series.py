@@ -19,12 +19,12 @@ from orchestrator.topology.programs import hedger_assignment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.host.journal import Journal
     from orchestrator.plan.blocks import Block, Plan
     from orchestrator.run.faults.acts import Act, Proof
     from orchestrator.run.manifest import Manifest
     from orchestrator.run.progress import Watcher
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Arm, Experiment
 
 MAX_ATTEMPTS = 3

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from hedgerow_node.control import ControlClient
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
+    from orchestrator.runfolder.folder import RunFolder
 
 MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hedgerow_node.control import ControlClient
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
+    from orchestrator.runfolder.folder import RunFolder
 
 INTERFACE = "eth0"
 BRIDGE = "bridge0"

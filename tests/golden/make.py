@@ -18,10 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.collect.folder import RunFolder, list_runs, make_folder
-from orchestrator.collect.tables import write_checksums
 from orchestrator.commands.evaluate import evaluate
 from orchestrator.errors import ExitCode
+from orchestrator.runfolder.folder import RunFolder, list_runs, make_folder
+from orchestrator.runfolder.tables import write_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
 from orchestrator.host.undo import carry_out, remove_cgroups
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.topology import netns
 from orchestrator.topology.base import Layout
 from orchestrator.topology.netns import NetnsTopology

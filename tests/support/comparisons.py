@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.run.environment import environment
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 HERE = environment()
 NOISE = {"duration_s": 2.0, "cpus": 2, "lateness_us": {"p50": 60.0, "p99": 400.0, "max": 900.0}, "steal_ms": 0}

@@ -10,7 +10,7 @@ from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Experiment
 
 

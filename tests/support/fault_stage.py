@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
-from orchestrator.collect.folder import RunFolder
 from orchestrator.run.faults.registry import handler
+from orchestrator.runfolder.folder import RunFolder
 from support.experiments import faulty
 from support.fake_topology import FakeTopology, scene_of
 

@@ -25,10 +25,10 @@ from hedgerow_node.records import (
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.summary import summarise, write_summary
-from orchestrator.collect.folder import RunFolder
-from orchestrator.collect.tables import write_tables
 from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Block, make_plan
+from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.tables import write_tables
 from orchestrator.scenario.arrivals import ClosedArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.load import load_experiment, load_scenario

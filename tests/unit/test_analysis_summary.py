@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.analysis.summary import summarise, write_summary
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError
+from orchestrator.runfolder.folder import RunFolder
 from support.run_folder_factory import Story, finished_run, scenario_from
 
 

@@ -20,7 +20,7 @@ from support.run_folder_factory import ROOT, finished_run, make_tables, raw_run,
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 PAPER = str(ROOT / "scenarios" / "paper.yaml")
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")

@@ -17,7 +17,7 @@ from orchestrator.errors import RunError
 from support.run_folder_factory import ROOT, Story, finished_run, raw_run, scenario_from
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli import run
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.comparison.comparison import Comparison, compare
 from orchestrator.report.comparison.figures import Interval, overlap
+from orchestrator.runfolder.folder import RunFolder
 from support.arms_scenarios import ARMS
 from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from

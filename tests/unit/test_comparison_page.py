@@ -19,7 +19,7 @@ from unit.test_report_html import assert_reads_well
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.collect.schemas import SCHEMAS
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 PAGE = (ROOT / "docs" / "run-folder.md").read_text()
 TABLES = ("samples", "hedges", "server")
@@ -84,7 +84,7 @@ def test_every_event_that_is_written_is_explained() -> None:
 
 def test_the_numbers_are_those_of_the_code() -> None:
     told = re.findall(r"^\| `([\w.]+)` \| .* \| `(?:hedgerow\.)?schema`[^|]*: (\d+) \|", PAGE, re.MULTILINE)
-    assert {name: int(number) for name, number in told} == dict(SCHEMAS)
+    assert {name: int(number) for name, number in told} == dict(FORMAT_VERSIONS)
 
 
 def test_every_file_of_a_run_is_in_the_list(folders: list[RunFolder]) -> None:

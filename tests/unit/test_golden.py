@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from orchestrator.cli import run
-from orchestrator.collect.folder import RUN_NAME, RunFolder
 from orchestrator.report.plot_names import file_endings
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from support.run_folder_factory import ROOT
 
 if TYPE_CHECKING:

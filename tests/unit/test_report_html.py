@@ -21,7 +21,7 @@ from support.run_folder_factory import Story, experiment_from, finished_run, sce
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 FAULT = {
     "event": "fault",

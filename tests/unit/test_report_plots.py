@@ -13,7 +13,7 @@ from support.run_folder_factory import Story, finished_run, scenario_from
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time", "extra-load-p99")
 

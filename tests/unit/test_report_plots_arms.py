@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.transforms import Bbox
 
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 BY_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
 

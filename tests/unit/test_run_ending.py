@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, RunError
 from orchestrator.host import root as root_module
 from orchestrator.host.live import LiveRun, live_runs
@@ -21,6 +20,7 @@ from orchestrator.run import runner
 from orchestrator.run.ending import leftovers_told
 from orchestrator.run.interrupts import Interrupted
 from orchestrator.run.runner import Run
+from orchestrator.runfolder.folder import RunFolder
 from support.experiments import OPEN, experiment_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_node.control import ControlError
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import ExitCode, RunError
 from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Plan, make_plan
@@ -19,6 +18,7 @@ from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.manifest import Manifest
 from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
 from support.fake_topology import FakeTopology

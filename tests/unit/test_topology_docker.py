@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.collect.folder import RunFolder
 from orchestrator.errors import LeftoversError, PrerequisiteError, RunError
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
 from orchestrator.host.undo import end_processes, release_containers, remove_project
 from orchestrator.run.interrupts import Interrupted, Interrupts
+from orchestrator.runfolder.folder import RunFolder
 from orchestrator.topology import docker as docker_module
 from orchestrator.topology.base import Layout
 from orchestrator.topology.docker import DockerTopology

@@ -12,7 +12,7 @@ from orchestrator.report.comparison.figures import Pair, alone, pairs
 from orchestrator.report.comparison.sources import Source, read_source
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 LETTERS = ("A", "B")
 CAUTION = (

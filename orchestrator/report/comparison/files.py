@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
-from orchestrator.collect.folder import make_folder, take_owner
 from orchestrator.report.comparison import words
 from orchestrator.report.comparison.comparison import CAUTION, LETTERS, Comparison
 from orchestrator.report.html import environment
@@ -14,6 +13,7 @@ from orchestrator.report.inline_svg import inline
 from orchestrator.report.plot_names import file_endings
 from orchestrator.report.plots.compared_ccdf import compared_ccdf
 from orchestrator.report.plots.style import save
+from orchestrator.runfolder.folder import chown_like, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     page = folder / PAGE
     page.write_text(render(comparison, tails), encoding="utf-8")
     for path in (page, *(folder / f"{tail.name}.{kind}" for tail in tails for kind in ("png", "svg"))):
-        take_owner(path, folder)
+        chown_like(path, folder)
     return page
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.collect.schemas import read_json
 from orchestrator.errors import RunError
+from orchestrator.runfolder.format_versions import read_json
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from orchestrator.report.plots.style import STYLES, save
 from orchestrator.report.plots.sweep import sweep
 
 if TYPE_CHECKING:
-    from orchestrator.collect.folder import RunFolder
+    from orchestrator.runfolder.folder import RunFolder
 
 __all__ = ["STYLES", "draw"]
 

@@ -23,9 +23,9 @@ from orchestrator.topology.base import CLIENT, HEDGER, Topology
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.plan.blocks import Block
     from orchestrator.run.faults.acts import Act
+    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
 
 #: From the news of the first measured send to that send, where something has to happen at its time.

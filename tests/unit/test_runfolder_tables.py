@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.records import NO_TIME, Action, Outcome, Sample, Winner, read_rows
-from orchestrator.collect.folder import RunFolder
-from orchestrator.collect.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import make_plan
+from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
 from support.run_folder_factory import Story, raw_run, scenario_from
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ class RunFolder:
         """Give all of the folder to the owner of the folder it lies in, where a run as root made it."""
         parent = self.path.resolve().parent
         for path in (self.path, *self.path.rglob("*")):
-            take_owner(path, parent)
+            chown_like(path, parent)
 
     def _raw_file(self, block: Block, kind: str) -> Path:
         return self.raw / f"{block.order:03d}-{block.strategy}-{block.number:02d}.{kind}"
@@ -133,10 +133,10 @@ def make_folder(path: Path) -> None:
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
-        take_owner(folder, folder.parent)
+        chown_like(folder, folder.parent)
 
 
-def take_owner(path: Path, model: Path) -> None:
+def chown_like(path: Path, model: Path) -> None:
     """Give `path`, where root made it, to the owner of `model`."""
     if os.geteuid() == 0:
         owner = model.stat()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.collect.folder import RUN_NAME, RunFolder, find_run, list_runs, run_name
 from orchestrator.errors import UsageError
 from orchestrator.plan.blocks import Block
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder, find_run, list_runs, run_name
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.analysis.summary import summarise
-from orchestrator.collect.folder import RunFolder
-from orchestrator.collect.schemas import SCHEMAS, read_json
 from orchestrator.errors import RunError
 from orchestrator.host.journal import undos
+from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from support.run_folder_factory import finished_run, make_tables, raw_run, scenario_from
 
 SMOKE = scenario_from("smoke")
@@ -54,7 +54,7 @@ def renumber(path: Path, number: object) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished smoke run."""
     folder = finished_run(tmp_path_factory.mktemp("results"), SMOKE)
-    renumber(folder.manifest, SCHEMAS[folder.manifest.name])
+    renumber(folder.manifest, FORMAT_VERSIONS[folder.manifest.name])
     return folder
 
 
@@ -73,8 +73,8 @@ def number_of(path: Path) -> object:
 
 
 def test_every_file_that_programs_read_has_its_number(finished: RunFolder) -> None:
-    assert {name: number_of(finished.path / name) for name in SCHEMAS} == dict(SCHEMAS)
-    others = {path.name for path in finished.path.iterdir() if path.is_file()} - set(SCHEMAS)
+    assert {name: number_of(finished.path / name) for name in FORMAT_VERSIONS} == dict(FORMAT_VERSIONS)
+    others = {path.name for path in finished.path.iterdir() if path.is_file()} - set(FORMAT_VERSIONS)
     assert others == {"scenario.yaml"}, "which has its version"
 
 
@@ -86,11 +86,12 @@ def test_a_journal_begins_with_its_number_and_says_it_once(finished: RunFolder) 
 
 @pytest.mark.parametrize("name", [*TABLES, "manifest.json", "journal.jsonl"])
 def test_a_later_format_is_refused_by_file_and_number(copy: RunFolder, name: str) -> None:
-    renumber(copy.path / name, SCHEMAS[name] + 1)
+    known = FORMAT_VERSIONS[name]
+    renumber(copy.path / name, known + 1)
     with pytest.raises(RunError) as refusal:
         summarise(copy)
-    assert refusal.value.message == (
-        f"{copy.path / name} has schema {SCHEMAS[name] + 1}, this version reads {SCHEMAS[name]} and before"
+    assert (
+        refusal.value.message == f"{copy.path / name} has schema {known + 1}, this version reads {known} and before"
     )
     assert refusal.value.remedy == "use a newer Hedgerow: the one that made the run, or any later one"
 
@@ -111,7 +112,7 @@ def test_a_number_that_is_none_is_refused(copy: RunFolder, name: str) -> None:
 
 def test_a_later_summary_is_refused_where_one_is_read(copy: RunFolder) -> None:
     assert read_json(copy.summary, "make it anew")["run"] == copy.name
-    renumber(copy.summary, SCHEMAS["summary.json"] + 1)
+    renumber(copy.summary, FORMAT_VERSIONS["summary.json"] + 1)
     with pytest.raises(RunError, match=r"summary\.json has schema 2"):
         read_json(copy.summary, "make it anew")
 
@@ -126,7 +127,7 @@ def test_a_document_that_is_none_is_refused_with_the_remedy(copy: RunFolder, tex
 
 def test_raw_rows_of_a_later_version_are_kept_untouched(tmp_path: Path) -> None:
     folder = raw_run(tmp_path, SMOKE)
-    renumber(folder.manifest, SCHEMAS["manifest.json"] + 1)
+    renumber(folder.manifest, FORMAT_VERSIONS["manifest.json"] + 1)
     with pytest.raises(RunError, match=r"manifest\.json has schema 2"):
         make_tables(folder, SMOKE)
     assert folder.raw.exists()
@@ -134,6 +135,6 @@ def test_raw_rows_of_a_later_version_are_kept_untouched(tmp_path: Path) -> None:
 
 
 def test_nothing_is_undone_by_a_journal_of_a_later_format(copy: RunFolder) -> None:
-    renumber(copy.journal, SCHEMAS["journal.jsonl"] + 1)
+    renumber(copy.journal, FORMAT_VERSIONS["journal.jsonl"] + 1)
     with pytest.raises(RunError, match=r"journal\.jsonl has schema 2"):
         undos(copy.journal)

@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
-from orchestrator.collect.schemas import SCHEMAS, check_schema, read_json
 from orchestrator.errors import RunError
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from orchestrator.collect.folder import RunFolder
     from orchestrator.plan.blocks import Block
+    from orchestrator.runfolder.folder import RunFolder
 
 #: Columns by name, all of the same length. Times that did not happen are NO_TIME (-1).
 Columns = dict[str, NDArray[Any]]
@@ -170,7 +170,7 @@ def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Bloc
         else:
             arrays[name] = pa.array(values, mask=values == NO_TIME if name in _NULLABLE_TIMES else None)
     columns = pa.table({name: arrays[name] for name in table.columns.split()})
-    pq.write_table(columns.replace_schema_metadata({_SCHEMA_KEY: str(SCHEMAS[target.name])}), target)
+    pq.write_table(columns.replace_schema_metadata({_SCHEMA_KEY: str(FORMAT_VERSIONS[target.name])}), target)
 
 
 def _read(path: Path, kind: _Table) -> ByArm:
@@ -180,7 +180,7 @@ def _read(path: Path, kind: _Table) -> ByArm:
         raise RunError(f"{path} is missing", "is this the folder of a finished run?") from None
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, str(error).partition("\n")[0]) from error
-    check_schema(path, _schema_number(table))
+    check_version(path, _schema_number(table))
     lacking = sorted({*kind.columns.split()} - {"arm", *table.column_names})
     if lacking:
         raise _damaged(path, f"it has no column {', '.join(lacking)}")

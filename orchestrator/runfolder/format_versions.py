@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: By file name: the format that this version writes, and the latest that it reads.
-SCHEMAS: Mapping[str, int] = {
+FORMAT_VERSIONS: Mapping[str, int] = {
     "manifest.json": 1,
     "journal.jsonl": 1,
     "samples.parquet": 1,
@@ -30,7 +30,7 @@ SCHEMAS: Mapping[str, int] = {
 }
 
 
-def check_schema(path: Path, found: object) -> None:
+def check_version(path: Path, found: object) -> None:
     """RunError where the file at `path` has the number `found`, and that format came later than this version.
 
     None stands for a file without a number.
@@ -39,7 +39,7 @@ def check_schema(path: Path, found: object) -> None:
         return
     if not isinstance(found, int):
         raise RunError(f"{path} has schema {found!r}, which is no whole number", "was the file edited?")
-    known = SCHEMAS[path.name]
+    known = FORMAT_VERSIONS[path.name]
     if found > known:
         raise RunError(
             f"{path} has schema {found}, this version reads {known} and before",
@@ -58,5 +58,5 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         raise RunError(f"{path} cannot be read: {error}", remedy) from error
     if not isinstance(content, dict):
         raise RunError(f"{path} holds no object", remedy)
-    check_schema(path, content.get("schema"))
+    check_version(path, content.get("schema"))
     return content
