@@ -9,8 +9,8 @@ import numpy as np
 
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.quantiles import Weights, plain
+from orchestrator.claims.grammar import FUNCTIONS, Dimension
 from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS, Dimension
 
 if TYPE_CHECKING:
     from orchestrator.analysis.measures import Measures

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.control import CONTROL, Halves
 from orchestrator.analysis.quantiles import Floats, Weights, plain
-from orchestrator.scenario.claim_grammar import Call, Expression, Negation, Number
+from orchestrator.claims.grammar import Call, Expression, Negation, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,8 +17,7 @@ from orchestrator.analysis.control import CONTROL
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.trials import differences
 from orchestrator.analysis.what_if import figures_of, with_figure
-from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import (
+from orchestrator.claims.grammar import (
     FUNCTIONS,
     Call,
     Comparison,
@@ -26,6 +25,7 @@ from orchestrator.scenario.claim_grammar import (
     Number,
     Operation,
 )
+from orchestrator.plan.sample_size import samples_needed
 
 if TYPE_CHECKING:
     from orchestrator.analysis.evidence import Evidence

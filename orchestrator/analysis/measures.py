@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
 from orchestrator.analysis.quantiles import Floats, Rounds, Weights
-from orchestrator.scenario.claim_grammar import FUNCTIONS
+from orchestrator.claims.grammar import FUNCTIONS
 
 if TYPE_CHECKING:
     from orchestrator.runfolder.tables import Columns

@@ -12,8 +12,8 @@ import numpy as np
 
 from orchestrator.analysis.intervals import Interval, interval, p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.claims.grammar import FUNCTIONS
 from orchestrator.plan.sample_size import samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

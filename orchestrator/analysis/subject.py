@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.scenario.claim_grammar import Comparison, Dimension, Expression, Number, Operation, calls
+from orchestrator.claims.grammar import Comparison, Dimension, Expression, Number, Operation, calls
 
 if TYPE_CHECKING:
     from orchestrator.analysis.intervals import Interval

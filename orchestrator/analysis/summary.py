@@ -21,8 +21,8 @@ from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import due_meanwhile
+from orchestrator.claims.grammar import FUNCTIONS, parse_claim
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
-from orchestrator.scenario.claim_grammar import FUNCTIONS, parse_claim
 from orchestrator.scenario.faults import targets_of
 
 if TYPE_CHECKING:

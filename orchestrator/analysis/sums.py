@@ -6,7 +6,7 @@ multiples; brought into one form they are tested alike.
 
 from __future__ import annotations
 
-from orchestrator.scenario.claim_grammar import Call, Comparison, Dimension, Expression, Negation, Number, Operation
+from orchestrator.claims.grammar import Call, Comparison, Dimension, Expression, Negation, Number, Operation
 
 #: A factor above zero and what it multiplies.
 Term = tuple[float, Expression]

@@ -23,8 +23,8 @@ from orchestrator.analysis.intervals import p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
 from orchestrator.analysis.sums import Sum, sums_of
 from orchestrator.analysis.what_if import figures_of, with_figure
+from orchestrator.claims.grammar import FUNCTIONS, Call, Comparison, Dimension, Number, Operation
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
-from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, Comparison, Dimension, Number, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,8 +16,8 @@ from orchestrator.analysis.intervals import Interval, critical, interval
 from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.subject import as_seen, scaled, subject_of
 from orchestrator.analysis.trials import Counted, Tested, Untold, is_counted, try_claim
+from orchestrator.claims.grammar import Comparison, Dimension
 from orchestrator.plan.sample_size import TAIL
-from orchestrator.scenario.claim_grammar import Comparison, Dimension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.scenario.claim_grammar import Call, Comparison, Expression, Negation, Operation
+from orchestrator.claims.grammar import Call, Comparison, Expression, Negation, Operation
 
 
 def figures_of(claim: Comparison) -> list[Call]:

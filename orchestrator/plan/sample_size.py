@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from orchestrator.claims.grammar import FUNCTIONS, Call, parse_claim
 from orchestrator.plan.exposure import expected_hedges, unforeseen
-from orchestrator.scenario.claim_grammar import FUNCTIONS, Call, parse_claim
 from orchestrator.scenario.experiment import Experiment, as_experiment
 
 if TYPE_CHECKING:

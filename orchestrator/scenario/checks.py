@@ -12,9 +12,9 @@ from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_S, format_duration
+from orchestrator.claims.check import claim_complaints
 from orchestrator.errors import Problem, ScenarioError
 from orchestrator.scenario.arrivals import OpenArrivals
-from orchestrator.scenario.claim_checks import claim_complaints
 from orchestrator.scenario.fault_checks import fault_complaints
 from orchestrator.scenario.faults import Delay, targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario

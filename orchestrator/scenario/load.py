@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from orchestrator.claims.check import claims_across_arms, claims_of_arm
 from orchestrator.errors import Problem, ScenarioError
 from orchestrator.scenario.arms import Variants, expand, settle_overrides, with_smoke
 from orchestrator.scenario.availability import later_format, unavailable
 from orchestrator.scenario.checks import complaints, warmup_complaints
-from orchestrator.scenario.claim_checks import claims_across_arms, claims_of_arm
 from orchestrator.scenario.document import Document, KeyPath, dotted, override, read_document
 from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.explain import explain_all

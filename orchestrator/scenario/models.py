@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from orchestrator.claims.grammar import ClaimError, parse_claim
 from orchestrator.scenario.arrivals import Arrivals, ClosedArrivals
-from orchestrator.scenario.claim_grammar import ClaimError, parse_claim
 from orchestrator.scenario.faults import Delay, Fault, ServiceStall
 from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, between_ns
 from orchestrator.scenario.section import MINUTE_NS, Section

@@ -16,9 +16,9 @@ from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.summary import summarise
 from orchestrator.analysis.verdicts import judge
+from orchestrator.claims.grammar import parse_claim
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server
-from orchestrator.scenario.claim_grammar import parse_claim
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from
 

@@ -16,7 +16,7 @@ from orchestrator.analysis.noise_floor import HostNoise
 from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, judge_all
-from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.claims.grammar import parse_claim
 from support.run_folder_factory import Story, finished_run, scenario_from
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.analysis.sums import Sum, sums_of
-from orchestrator.scenario.claim_grammar import parse_claim
+from orchestrator.claims.grammar import parse_claim
 
 
 def told(side: Sum) -> dict[str, float]:

@@ -13,9 +13,9 @@ from orchestrator.analysis.intervals import critical
 from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.verdicts import Finding, judge, overall
+from orchestrator.claims.grammar import parse_claim
 from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.tables import write_tables
-from orchestrator.scenario.claim_grammar import parse_claim
 from support.run_folder_factory import Story, raw_run, scenario_from
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.scenario.claim_grammar import (
+from orchestrator.claims.grammar import (
     FUNCTIONS,
     MAX_LENGTH,
     Call,

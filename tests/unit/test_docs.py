@@ -9,8 +9,8 @@ import yaml
 from typer.core import TyperGroup as Group
 from typer.main import get_command
 
+from orchestrator.claims.grammar import FUNCTIONS
 from orchestrator.cli import app
-from orchestrator.scenario.claim_grammar import FUNCTIONS
 from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import Strategy

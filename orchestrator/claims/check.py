@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.scenario.claim_grammar import Call, parse_claim
+from orchestrator.claims.grammar import Call, parse_claim
 from orchestrator.scenario.faults import ServiceStall
 
 if TYPE_CHECKING:
