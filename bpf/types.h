@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* What the programs and user space both know: bcc hands user space the structures, kernel_programs.py repeats the
- * numbers. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times in ns on
+/* What the programs and user space both know: bcc hands user space the structures, the hedger's programs.py repeats
+ * the numbers. Addresses are 16 bytes, IPv4 as ::ffff:a.b.c.d; addresses and ports in network order; times in ns on
  * CLOCK_MONOTONIC. */
 #ifndef HEDGEROW_TYPES_H
 #define HEDGEROW_TYPES_H

@@ -21,15 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 from pyroute2 import IPRoute
 
-import delay_link
-from attachments import InterfaceLock
-from hedger_control import Post, add_operations
-from hedger_options import Options, parse_options
+from hedgerow_hedger import delay_link
+from hedgerow_hedger.attachments import InterfaceLock
+from hedgerow_hedger.control import Post, add_operations
+from hedgerow_hedger.hedger import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
+from hedgerow_hedger.options import Options, parse_options
+from hedgerow_hedger.programs import KernelPrograms, Mode
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
-from hedging import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
-from kernel_programs import KernelPrograms, Mode
 
 POLL_INTERVAL_NS = 200 * NS_PER_MS
 EXIT_CANNOT = 4

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The deterministic chaos server: answers UDP requests after a service time and stalls those it is told to stall.
 
-This is the program one runs. Its main process answers on the control socket and watches (`server_supervisor`); a
-worker process serves (`server_worker`). Without a control socket it serves as its command line says.
+This is the program to run. Its main process answers on the control socket and watches (`hedgerow_server.supervisor`);
+a worker process serves (`hedgerow_server.worker`). Without a control socket it serves as its command line says.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hedgerow_node.expression import parse
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import parse_duration_ns
 from hedgerow_node.wire import RequestIdPlaces, parse_place
-from server_sockets import open_socket
-from server_supervisor import ServerSupervisor
-from service_model import ServiceSettings, Stall
+from hedgerow_server.model import ServiceSettings, Stall
+from hedgerow_server.sockets import open_socket
+from hedgerow_server.supervisor import ServerSupervisor
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_programs import DelayLineKind, KernelPrograms
+from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
 from support.kernel_bench import KernelBench, kernel_bench
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyroute2 import IPRoute
 
-from attachments import EGRESS, INGRESS, PREFERENCE, Attachments
+from hedgerow_hedger.attachments import EGRESS, INGRESS, PREFERENCE, Attachments
 from support.kernel_bench import private_network
 
 if TYPE_CHECKING:

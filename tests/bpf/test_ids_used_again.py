@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hedgerow_hedger.programs import Mode, Target
 from hedgerow_node.records import Winner
-from kernel_programs import Mode, Target
 from support.datagrams import request, response
 from support.kernel_bench import DROPPED, MARK_HEDGE, PASSED, REDIRECTED, REPLICAS4, KernelBench
 

@@ -7,14 +7,14 @@ import random
 
 import pytest
 
-from delay_link import LANE_HANDLE
-from fault_maps import FaultMaps
-from fault_rules import FaultRule, FaultRules
+from hedgerow_hedger.delay_link import LANE_HANDLE
+from hedgerow_hedger.faults.maps import FaultMaps
+from hedgerow_hedger.faults.rules import FaultRule, FaultRules
+from hedgerow_hedger.programs import Direction, Fault, Identity, Mode
 from hedgerow_node.chance import rule_salt, struck
 from hedgerow_node.lanes import LANES
 from hedgerow_node.records import Winner
 from hedgerow_node.wire import IdPlace
-from kernel_programs import Direction, Fault, Identity, Mode
 from support.datagrams import ID, request, response
 from support.frames import Datagram
 from support.kernel_bench import (

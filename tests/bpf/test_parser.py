@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kernel_programs import Mode
+from hedgerow_hedger.programs import Mode
 from support.datagrams import HOPS, UNDERSTOOD, V4, V6
 from support.frames import (
     ETH_ARP,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from hedgerow_hedger.programs import Identity, Mode, Target
 from hedgerow_node.lanes import LANES
 from hedgerow_node.records import Winner
-from kernel_programs import Identity, Mode, Target
 from support.datagrams import request, response
 from support.frames import ETH_VLAN, HOP_BY_HOP, Datagram, options_header
 from support.kernel_bench import (

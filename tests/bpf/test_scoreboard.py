@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from hedgerow_hedger.programs import Identity, Mode
 from hedgerow_node.records import Winner
 from hedgerow_node.wire import IdPlace
-from kernel_programs import Identity, Mode
 from support.datagrams import request, response
 from support.frames import FRAGMENT, Datagram
 from support.kernel_bench import (

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pyroute2 import IPRoute
 
-from attachments import EGRESS, Attachments
-from kernel_programs import Mode
+from hedgerow_hedger.attachments import EGRESS, Attachments
+from hedgerow_hedger.programs import Mode
 from support.datagrams import UNDERSTOOD
 from support.kernel_bench import PASSED, KernelBench
 

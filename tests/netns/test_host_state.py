@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from delay_link import QDISC_HANDLE, link_names
-from kernel_programs import KernelPrograms
+from hedgerow_hedger.delay_link import QDISC_HANDLE, link_names
+from hedgerow_hedger.programs import KernelPrograms
 from orchestrator.host.namespaces import create, delete
 from support.bpf_objects import NAME_SIZE, bpf
 from support.host_state import assert_as_before, host_state

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import delay_link
+from hedgerow_hedger import delay_link
 from hedgerow_node.control import ControlError
 from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER

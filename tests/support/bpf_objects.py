@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING
 
-from kernel_programs import BPF_SOURCES
+from hedgerow_hedger.programs import BPF_SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from delay_link import LINK_PREFIX, QDISC_HANDLE
-from netem_faults import HANDLE as NETEM_HANDLE
+from hedgerow_hedger.delay_link import LINK_PREFIX, QDISC_HANDLE
+from hedgerow_hedger.faults.netem import HANDLE as NETEM_HANDLE
 from orchestrator.host.cgroups import hierarchies
 from support.bpf_objects import Kind, objects
 

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import delay_link
-from hedge_log import HedgeLog
+from hedgerow_hedger import delay_link
+from hedgerow_hedger.iproute import batch
+from hedgerow_hedger.log import HedgeLog
+from hedgerow_hedger.programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings, Target
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
-from iproute import batch
-from kernel_programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from fault_rules import NetemKind, NetemRule, read_fault_rules, read_netem_rules
+from hedgerow_hedger.faults.netem import NetemError, netem_options
+from hedgerow_hedger.faults.rules import NetemKind, NetemRule, read_fault_rules, read_netem_rules
+from hedgerow_hedger.programs import Direction, Fault
 from hedgerow_node.chance import ALWAYS, rule_salt, strikes, struck, threshold
 from hedgerow_node.control import ControlError
 from hedgerow_node.fields import Fields
-from kernel_programs import Direction, Fault
-from netem_faults import NetemError, netem_options
 
 REPLICAS = 3
 MS = 1_000_000

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from interface_state import device_statistics, interface_state, offloads, udp_counters
+from hedgerow_hedger.interface_state import device_statistics, interface_state, offloads, udp_counters
 
 DEV = """\
 Inter-|   Receive                                                |  Transmit

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fault_rules import MAX_RULES
-from hedgerow_node.records import Winner
-from kernel_programs import (
+from hedgerow_hedger.faults.rules import MAX_RULES
+from hedgerow_hedger.histogram import bucket_bounds_ns, quantile_ns
+from hedgerow_hedger.programs import (
     BPF_SOURCES,
     MAX_REPLICAS,
     MAX_SERVICES,
@@ -25,7 +25,7 @@ from kernel_programs import (
     counter_names,
     inline_sources,
 )
-from latency_histogram import bucket_bounds_ns, quantile_ns
+from hedgerow_node.records import Winner
 
 if TYPE_CHECKING:
     from enum import IntEnum

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import netem_faults
-from fault_rules import NetemKind, NetemRule
-from iproute import IprouteError
-from netem_faults import HANDLE, NetemError, NetemFaults
+from hedgerow_hedger.faults import netem as netem_faults
+from hedgerow_hedger.faults.netem import HANDLE, NetemError, NetemFaults
+from hedgerow_hedger.faults.rules import NetemKind, NetemRule
+from hedgerow_hedger.iproute import IprouteError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

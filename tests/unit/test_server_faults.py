@@ -12,8 +12,8 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.expression import parse
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from service_faults import DROP, SLOW, FaultRanges, ServiceFault
-from service_model import ServiceModel, ServiceSettings, Stall
+from hedgerow_server.faults import DROP, SLOW, FaultRanges, ServiceFault
+from hedgerow_server.model import ServiceModel, ServiceSettings, Stall
 from support.node_programs import MS, PATIENCE_S, Server
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import struct
 
 from hedgerow_node.processes import fork_worker
 from hedgerow_node.records import LAYOUTS, NO_TIME, ServedCopy
-from server_log import ServerLog, SharedRows
+from hedgerow_server.log import ServerLog, SharedRows
 
 PAIR = struct.Struct("<qB")
 

@@ -14,8 +14,8 @@ from hedgerow_node.expression import parse
 from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from server_memory import MEMORY_NS, CopyMemory
-from service_model import ServiceModel, ServiceSettings, Stall, read_settings
+from hedgerow_server.memory import MEMORY_NS, CopyMemory
+from hedgerow_server.model import ServiceModel, ServiceSettings, Stall, read_settings
 from support.node_programs import MS
 
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))

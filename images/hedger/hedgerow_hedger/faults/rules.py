@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from hedgerow_hedger.programs import Direction, Fault
 from hedgerow_node.chance import rule_salt
 from hedgerow_node.control import ControlError
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
-from kernel_programs import Direction, Fault
 
 if TYPE_CHECKING:
     from hedgerow_node.fields import Fields

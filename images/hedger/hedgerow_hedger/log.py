@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from hedgerow_hedger.programs import EventType
 from hedgerow_node.records import NO_TIME, Hedge
-from kernel_programs import EventType
 
 _Key = tuple[int, ...]
 _LATENESSES = 100_000  #: that are kept for a summary: the latest

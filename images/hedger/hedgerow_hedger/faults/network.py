@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-import delay_link
-from attachments import EGRESS, INGRESS, PREFERENCE, Attachments
-from delay_link import Link
-from fault_maps import FaultMaps
-from fault_rules import FaultRules
-from kernel_programs import DelayLineKind, Direction, Fault, KernelPrograms
+from hedgerow_hedger import delay_link
+from hedgerow_hedger.attachments import EGRESS, INGRESS, PREFERENCE, Attachments
+from hedgerow_hedger.faults.maps import FaultMaps
+from hedgerow_hedger.faults.rules import FaultRules
+from hedgerow_hedger.programs import DelayLineKind, Direction, Fault, KernelPrograms
+
+if TYPE_CHECKING:
+    from hedgerow_hedger.delay_link import Link
 
 #: Behind the splitter, which must have recorded a request that gets lost; before the responder, which must not have
 #: seen a response that does.

@@ -16,10 +16,10 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from hedgerow_hedger.iproute import IprouteError, batch, output
+from hedgerow_hedger.programs import DelayLineKind
 from hedgerow_node.lanes import CHARGED_BYTES, LANES, class_rate_bytes_per_s
 from hedgerow_node.units import NS_PER_US
-from iproute import IprouteError, batch, output
-from kernel_programs import DelayLineKind
 
 LINK_PREFIX = "hr"
 LINK_ALIAS = "hedgerow delay line of interface"

@@ -22,12 +22,12 @@ from hedgerow_node.poller import Poller
 from hedgerow_node.records import NO_TIME, Action
 from hedgerow_node.units import NS_PER_US
 from hedgerow_node.wire import MAX_COPY_ORDINAL, MAX_PAYLOAD
-from service_model import ServiceModel, ServiceSettings, read_settings
+from hedgerow_server.model import ServiceModel, ServiceSettings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from server_log import ServerLog
+    from hedgerow_server.log import ServerLog
 
 SPIN_NS = 150 * NS_PER_US  #: waking up takes 80 to 160 µs on an idle virtual machine, on bare metal less
 _MAX_LOGGED_COPY = 0xFFFF

@@ -15,8 +15,8 @@ from hedgerow_node.draws import standard_normal
 from hedgerow_node.expression import Expression, ExpressionError, parse
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import RequestIdPlaces, read_places
-from server_memory import CopyMemory
-from service_faults import DROP, SLOW, STALL, FaultRanges, ServiceFault, read_faults
+from hedgerow_server.faults import DROP, SLOW, STALL, FaultRanges, ServiceFault, read_faults
+from hedgerow_server.memory import CopyMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

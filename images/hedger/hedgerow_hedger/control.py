@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fault_rules import read_fault_rules, read_netem_phases, read_netem_rules
-from hedger_assignment import read_assignment
+from hedgerow_hedger.assignment import read_assignment
+from hedgerow_hedger.faults.rules import read_fault_rules, read_netem_phases, read_netem_rules
+from hedgerow_hedger.hedger import CANNOT, Assignment, Hedger
+from hedgerow_hedger.interface_state import interface_state
+from hedgerow_hedger.iproute import IprouteError, interface_towards
+from hedgerow_hedger.programs import Identity, KernelPrograms, Mode
 from hedgerow_node.control import ControlError, Message
 from hedgerow_node.fields import Fields
 from hedgerow_node.sources import digest
-from hedging import CANNOT, Assignment, Hedger
-from interface_state import interface_state
-from iproute import IprouteError, interface_towards
-from kernel_programs import Identity, KernelPrograms, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     """Lets `supervisor` answer:
 
     - `ping` → `{"role", "interface", "engine", "delay_line", "sources"}`
-    - `configure` (see `hedger_assignment.py`): puts a hedger to work in mode off, in place of the one before; answers
+    - `configure` (see `assignment.py`): puts a hedger to work in mode off, in place of the one before; answers
       interface, engine and delay line. The first time it compiles, which takes more than a second
     - `release`: ends it
     - `mode` `{"mode": "off"|"tap"|"hedge", "identity": "flow"|"block", "block": int}`
@@ -104,7 +104,7 @@ def add_operations(supervisor: Supervisor, post: Post) -> None:
     - `collect` `{"hedges": path}` → writes the hedges since the last one, answers their number and the counters
     - `delay-line` → `{"statistics": text}`
     - `faults` `{"seed", "rules": [{"key", "kind", "direction", "replica", "first_id", "last_id", "percent",
-      "delay_ns"}]}`: network faults by eBPF, in place of those before (`fault_rules.py`)
+      "delay_ns"}]}`: network faults by eBPF, in place of those before (`faults/rules.py`)
     - `fault-hits` → `{"hits": {key: copies struck}, "failed": copies that could not be}`
     - `netem` `{"rules": [{"key", "kind", "replica", "percent", "delay_ns", "rate_bit_per_s"}]}`: network faults by
       netem, in place of those before → `{"at_ns", "was": [{"options", "replicas", "packets", "drops", "qlen"}]}`:

@@ -8,13 +8,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hedger_assignment import DELAY_LINES, TARGETS, checked_run_id
+from hedgerow_hedger.assignment import DELAY_LINES, TARGETS, checked_run_id
+from hedgerow_hedger.hedger import Assignment
+from hedgerow_hedger.programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import parse_place
-from hedging import Assignment
-from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,17 +11,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from delay_link import NETEM_LIMIT
-from fault_maps import FaultMaps
-from fault_rules import NetemKind, NetemRule
+from hedgerow_hedger.delay_link import NETEM_LIMIT
+from hedgerow_hedger.faults.maps import FaultMaps
+from hedgerow_hedger.faults.rules import NetemKind, NetemRule
+from hedgerow_hedger.iproute import IprouteError, batch, output
 from hedgerow_node.clock import now_ns
-from iproute import IprouteError, batch, output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from attachments import Attachments
-    from kernel_programs import KernelPrograms
+    from hedgerow_hedger.attachments import Attachments
+    from hedgerow_hedger.programs import KernelPrograms
 
 HANDLE = 0x4EF  #: of the root qdisc; those of its classes' qdiscs follow
 _CLASSES = range(2, 17)  #: a prio qdisc has sixteen; the first is for packets that no rule is about

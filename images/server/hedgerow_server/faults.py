@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.expression import Expression, parse
-from server_log import MAX_FAULTS
+from hedgerow_server.log import MAX_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

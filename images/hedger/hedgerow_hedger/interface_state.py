@@ -16,7 +16,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iproute import IprouteError, output
+from hedgerow_hedger.iproute import IprouteError, output
 
 if TYPE_CHECKING:
     from hedgerow_node.control import Message

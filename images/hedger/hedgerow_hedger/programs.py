@@ -16,14 +16,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
-from kernel_headers import HeadersMissingError, stub_kernel_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-BPF_SOURCES = Path(__file__).resolve().parents[2] / "bpf"
+BPF_SOURCES = Path(__file__).resolve().parents[3] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
 MAX_SERVICES = 16
@@ -212,7 +212,7 @@ class KernelPrograms:
         return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
 
     def latency_histogram(self) -> list[int]:
-        """Requests per latency bucket, summed over the CPUs; latency_histogram.py tells a bucket's bounds."""
+        """Requests per latency bucket, summed over the CPUs; histogram.py tells a bucket's bounds."""
         per_cpu = self.table("histogram_map")[ctypes.c_int(0)]
         return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-import delay_link
-import netem_faults
-from attachments import EGRESS, INGRESS, AttachError, Attachments, InterfaceLock
-from hedge_log import HedgeLog
+from hedgerow_hedger import delay_link
+from hedgerow_hedger.attachments import EGRESS, INGRESS, AttachError, Attachments, InterfaceLock
+from hedgerow_hedger.faults import netem as netem_faults
+from hedgerow_hedger.faults.netem import NetemError, NetemFaults
+from hedgerow_hedger.faults.network import NetworkFaults
+from hedgerow_hedger.headers import HeadersMissingError
+from hedgerow_hedger.histogram import quantile_ns
+from hedgerow_hedger.iproute import IprouteError
+from hedgerow_hedger.log import HedgeLog
+from hedgerow_hedger.programs import Identity, KernelPrograms, Mode, ProgramsError, Service, Settings
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import Hedge, write_rows
-from iproute import IprouteError
-from kernel_headers import HeadersMissingError
-from kernel_programs import Identity, KernelPrograms, Mode, ProgramsError, Service, Settings
-from latency_histogram import quantile_ns
-from netem_faults import NetemError, NetemFaults
-from network_faults import NetworkFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -16,16 +16,16 @@ from hedgerow_node.sources import digest
 from hedgerow_node.strike_kinds import CollectedGarbage
 from hedgerow_node.strikes import Strikes
 from hedgerow_node.units import NS_PER_US
-from server_log import ServerLog
-from server_sockets import open_socket
-from server_worker import ServerWorker
+from hedgerow_server.log import ServerLog
+from hedgerow_server.sockets import open_socket
+from hedgerow_server.worker import ServerWorker
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
     from hedgerow_node.supervisor import Supervisor
-    from service_model import ServiceSettings
+    from hedgerow_server.model import ServiceSettings
 
 _WORKER_TIMEOUT_S = 30.0
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hedgerow_hedger.hedger import Assignment
+from hedgerow_hedger.iproute import interface_towards
+from hedgerow_hedger.programs import (
+    MAX_REPLICAS,
+    MAX_SERVICES,
+    NO_PLACE,
+    SCOREBOARD_ENTRIES,
+    DelayLineKind,
+    Service,
+    Target,
+)
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.wire import IdPlace, read_places
-from hedging import Assignment
-from iproute import interface_towards
-from kernel_programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, DelayLineKind, Service, Target
 
 if TYPE_CHECKING:
     from hedgerow_node.fields import Fields
