@@ -7,9 +7,9 @@ from dataclasses import asdict
 import typer
 
 from orchestrator.commands.options import AsJson, print_json
+from orchestrator.doctor import examine
+from orchestrator.doctor.checks import State
 from orchestrator.errors import ExitCode
-from orchestrator.topology.checks import State
-from orchestrator.topology.doctor import examine
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -68,27 +68,3 @@ class Interrupts:
             return
         self._shielded = True
         raise Interrupted(number)
-
-
-@contextmanager
-def held_back() -> Iterator[None]:
-    """While entered, signals with a handler in Python are only remembered; they are raised again on leaving.
-
-    Blocking them in the calling thread is not enough: the kernel hands a process's signal to any thread that takes
-    it, a library's own for one, and Python runs the handler in the main thread all the same. For the main thread.
-    """
-    remembered: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        remembered.append(number)
-
-    before = {number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
-    try:
-        for number in before:
-            signal.signal(number, remember)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for caught in remembered:
-            signal.raise_signal(caught)

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.run.environment import environment
+from orchestrator.host.observe.provenance import provenance
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Manifest:
             "started_at": _now(),
             "finished_at": None,
             "seeds": {"workload": scenario.workload.seed, "design": scenario.design.seed},
-            **environment(),
+            **provenance(),
             "container_engine": None,
             "noise": None,
             "environment": {"before": None, "after": None, "differences": None},

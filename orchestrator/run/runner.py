@@ -10,11 +10,11 @@ from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
+from orchestrator.host.observe.noise import in_words, probe, probe_length
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.ending import Ending
 from orchestrator.run.interrupts import Interrupts
 from orchestrator.run.manifest import Manifest
-from orchestrator.run.noise import in_words, probe, probe_length
 from orchestrator.run.series import Series
 from orchestrator.run.surroundings import surroundings
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder

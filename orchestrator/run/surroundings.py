@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
 from orchestrator.errors import RunError
-from orchestrator.host.facts.activity import activity, changes, differences, minus
+from orchestrator.host.observe.activity import activity, changes, differences, minus
 from orchestrator.topology.base import HEDGER, Topology
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.host.facts.tree import Tree
+from orchestrator.host.observe.facts import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,10 @@ from docker.errors import DockerException
 
 from orchestrator.cli import run
 from orchestrator.commands import images
-from orchestrator.topology import backends, doctor_docker
+from orchestrator.doctor import docker as doctor_docker
+from orchestrator.doctor.checks import State
+from orchestrator.topology import backends
 from orchestrator.topology.backends import choose
-from orchestrator.topology.checks import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

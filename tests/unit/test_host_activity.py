@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.host.facts.activity import activity, changes, cpu_time_ms, differences, minus
-from orchestrator.host.facts.tree import Tree
+from orchestrator.host.observe.activity import activity, changes, cpu_time_ms, differences, minus
+from orchestrator.host.observe.facts import Tree
 from support.fake_host import guest, laptop, plant
 
 if TYPE_CHECKING:

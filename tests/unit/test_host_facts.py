@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.host.facts.static import host_facts
-from orchestrator.host.facts.tree import Tree
-from orchestrator.host.facts.virtualisation import hypervisor, throttled_periods
-from orchestrator.run.environment import environment
+from orchestrator.host.observe.activity import throttled_periods
+from orchestrator.host.observe.facts import Tree, host_facts, hypervisor
+from orchestrator.host.observe.provenance import provenance
 from support.fake_host import guest, laptop, plant
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ def test_a_host_that_tells_nothing_has_every_key_all_the_same(tmp_path: Path) ->
 
 
 def test_this_host_can_be_written_down_and_has_what_it_always_had() -> None:
-    found = environment()
+    found = provenance()
     assert json.loads(json.dumps(found)) == found
     assert list(found) == ["host", "versions", "git", "command"]
     assert {"kernel", "machine", "system", "cpu", "cpus", "memory_mib", "governor"} <= set(found["host"])

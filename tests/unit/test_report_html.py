@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import RunError
+from orchestrator.host.observe.provenance import provenance
 from orchestrator.report.html import write_report
 from orchestrator.report.index import write_index
 from orchestrator.report.plots import draw
-from orchestrator.run.environment import environment
 from support import browser
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     manifest = json.loads(folder.manifest.read_text())
     ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
     command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}
-    folder.manifest.write_text(json.dumps({**manifest, **environment(), **ran, **command}))
+    folder.manifest.write_text(json.dumps({**manifest, **provenance(), **ran, **command}))
     folder.journal.write_text(json.dumps(FAULT) + "\n")
     draw(folder)
     write_report(folder)
@@ -86,7 +86,7 @@ def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
     assert every["p_assumes"] == "requests are independent of each other"
     assert "p_assumes" not in some
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert page.count(", if requests are independent of each other</span>") == 1
@@ -106,7 +106,7 @@ def test_a_run_of_one_block_with_arms_of_their_own_arrivals(tmp_path: Path) -> N
     experiment = experiment_from(tmp_path, text, "design.blocks=1", "hedging.target=same")
     folder = finished_run(tmp_path / "results", experiment)
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert "1 block of each strategy · mixed arrivals" in page
@@ -126,7 +126,7 @@ def test_texts_of_a_scenario_cannot_become_markup(tmp_path: Path) -> None:
     )
     folder = finished_run(tmp_path, scenario)
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **environment(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert "<img" not in page

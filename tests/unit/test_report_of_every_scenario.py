@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.host.observe.provenance import provenance
 from orchestrator.report.html import write_report
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown
 from orchestrator.report.terminal import as_text
-from orchestrator.run.environment import environment
 from orchestrator.scenario.load import load_experiment
 from support.run_folder_factory import ROOT, finished_run
 
@@ -23,7 +23,7 @@ SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
 
 @pytest.fixture(scope="module")
 def surroundings() -> dict[str, object]:
-    return environment()
+    return provenance()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)

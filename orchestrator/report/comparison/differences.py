@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.host.facts.activity import changes
+from orchestrator.host.observe.activity import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.host.facts.tree import Tree
-from orchestrator.host.facts.virtualisation import cpu_quota_percent
+from orchestrator.host.observe.facts import Tree, cpu_quota_percent
 from orchestrator.run.faults.acts import Act, Proof, overlap
 from orchestrator.scenario.faults import CpuQuota, CpuStress, Fault
 

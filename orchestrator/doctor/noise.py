@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from orchestrator.host.facts.activity import cpu_time_ms
-from orchestrator.host.facts.cpu import frequency_limits_mhz, governors, idle, turbo
-from orchestrator.host.facts.tree import Tree
-from orchestrator.host.facts.virtualisation import cpu_quota_percent, hypervisor
-from orchestrator.topology.checks import Check, State
+from orchestrator.doctor.checks import Check, State
+from orchestrator.host.observe.activity import cpu_time_ms
+from orchestrator.host.observe.facts import (
+    Tree,
+    cpu_quota_percent,
+    frequency_limits_mhz,
+    governors,
+    hypervisor,
+    idle,
+    turbo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

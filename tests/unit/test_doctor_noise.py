@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.topology.checks import Check, State
-from orchestrator.topology.doctor_noise import look_at_noise
+from orchestrator.doctor.checks import Check, State
+from orchestrator.doctor.noise import look_at_noise
 from support.fake_host import guest, laptop, plant
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.doctor.checks import Check, State
 from orchestrator.host.engine import engine, engine_errors
-from orchestrator.topology.checks import Check, State
 from orchestrator.topology.images import missing_images
 
 if TYPE_CHECKING:

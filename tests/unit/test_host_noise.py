@@ -15,8 +15,8 @@ import pytest
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
-from orchestrator.run import noise
-from orchestrator.run.noise import FULL_NS, SHORT_NS, in_words, latenesses, probe, probe_length, summarised
+from orchestrator.host.observe import noise
+from orchestrator.host.observe.noise import FULL_NS, SHORT_NS, in_words, latenesses, probe, probe_length, summarised
 
 if TYPE_CHECKING:
     import socket

@@ -12,10 +12,7 @@ from typing import Any
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.units import NS_PER_S
-from orchestrator.host.facts.cpu import frequencies_mhz, governors, throttle_counts
-from orchestrator.host.facts.kernel import sysctls
-from orchestrator.host.facts.tree import Tree
-from orchestrator.host.facts.virtualisation import throttled_periods
+from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, governors, own_groups
 
 _CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _RESOURCES = ("cpu", "io", "memory")
@@ -25,6 +22,18 @@ _COUNTERS = (
     *("swapped_in_pages", "swapped_out_pages", "thermal_throttles", "throttled_periods"),
 )
 _SETTINGS = ("sysctls", "governors")
+
+#: Settings that a run depends on and never touches, named as sysctl names them.
+_SYSCTLS = (
+    *("net.core.default_qdisc", "net.core.rmem_default", "net.core.rmem_max", "net.core.wmem_default"),
+    *("net.core.wmem_max", "net.core.netdev_max_backlog", "net.core.netdev_budget", "net.core.netdev_budget_usecs"),
+    *("net.core.busy_poll", "net.core.busy_read", "net.core.bpf_jit_enable", "net.core.bpf_jit_harden"),
+    *("net.ipv4.udp_mem", "net.ipv4.udp_rmem_min", "net.ipv4.ip_forward"),
+    *("net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"),
+    *("kernel.timer_migration", "kernel.numa_balancing", "kernel.watchdog", "kernel.nmi_watchdog"),
+    *("kernel.bpf_stats_enabled", "kernel.unprivileged_bpf_disabled", "vm.swappiness", "vm.stat_interval"),
+)
+_SYSCTL_GROUPS = ("kernel.sched_*",)
 
 
 def activity(tree: Tree | None = None) -> dict[str, Any]:
@@ -135,3 +144,51 @@ def _pressure(text: str | None) -> dict[str, dict[str, float]] | None:
 
 def _totals_us(pressure: dict[str, dict[str, float]] | None) -> dict[str, float] | None:
     return None if pressure is None else {kind: values["total_us"] for kind, values in pressure.items()}
+
+
+def sysctls(tree: Tree) -> dict[str, int | str | None]:
+    """The settings by name: numbers as numbers, null where this kernel has no such setting."""
+    names = list(_SYSCTLS)
+    for group in _SYSCTL_GROUPS:
+        names += [path.removeprefix("proc/sys/").replace("/", ".") for path in tree.paths(_sysctl_path(group))]
+    return {name: _value(tree.text(_sysctl_path(name))) for name in names}
+
+
+def _sysctl_path(name: str) -> str:
+    return f"proc/sys/{name.replace('.', '/')}"
+
+
+def _value(text: str | None) -> int | str | None:
+    number = as_number(text)
+    if number is not None or text is None:
+        return number
+    return " ".join(text.split())
+
+
+def frequencies_mhz(tree: Tree) -> list[float] | None:
+    """The frequency of each CPU at this moment, MHz; nominal on most virtual machines."""
+    now_khz = [tree.number(path) for path in tree.paths(f"{CPUS}/cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    if now_khz:
+        return [khz / KHZ_PER_MHZ for khz in now_khz if khz is not None] or None
+    told = re.findall(r"^cpu MHz\s*: ([\d.]+)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
+    return [float(mhz) for mhz in told] or None
+
+
+def throttle_counts(tree: Tree) -> dict[str, int] | None:
+    """How often heat has slowed cores and packages down since boot, added up over the CPUs that tell."""
+    found = {}
+    for what in ("core", "package"):
+        counts = [
+            tree.number(path) for path in tree.paths(f"{CPUS}/cpu[0-9]*/thermal_throttle/{what}_throttle_count")
+        ]
+        known = [count for count in counts if count is not None]
+        if known:
+            found[what] = sum(known)
+    return found or None
+
+
+def throttled_periods(tree: Tree) -> int | None:
+    """How often our control groups had used up their quota and had to wait; None where nothing counts it."""
+    told = [tree.text(f"{group}/cpu.stat") or "" for group in own_groups(tree)]
+    counts = [int(count) for text in told for count in re.findall(r"^nr_throttled (\d+)$", text, re.MULTILINE)]
+    return sum(counts) if counts else None

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from orchestrator.host.facts.static import host_facts
+from orchestrator.host.observe.facts import host_facts
 
 _PACKAGES = ("hedgerow", "pyroute2", "pydantic", "numpy", "pyarrow", "matplotlib")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def environment() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
     """Host and versions, as far as this host tells; what it does not tell is null."""
     return {
         "host": host_facts(),

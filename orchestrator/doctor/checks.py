@@ -1,4 +1,4 @@
-"""What topologies need of the host, looked at beforehand: each check says what it found and what would help."""
+"""The form of a check, and those of the host itself: privileges, kernel, tools, eBPF, control groups, open runs."""
 
 from __future__ import annotations
 
@@ -9,37 +9,51 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
+from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.cgroups import CPU, FREEZER, described
 from orchestrator.host.live import live_runs
-from orchestrator.topology.checks import Check, State
-from orchestrator.topology.doctor_docker import look_at_docker
-from orchestrator.topology.doctor_noise import look_at_noise
 from orchestrator.topology.programs import HEDGER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 OLDEST_KERNEL = (5, 10)
 #: The tools that are called, by the package that holds them.
 _TOOLS = {"iproute2": ("ip", "tc"), "util-linux": ("nsenter", "setpriv", "unshare")}
 
 
-def examine() -> list[Check]:
-    """All checks, in the order in which their remedies are best followed."""
-    return [check for look in _LOOKS for check in look()]
+class State(StrEnum):
+    """How a check came out: `MISSING` keeps runs from starting, `WARNING` costs precision or one of the backends."""
+
+    OK = "ok"
+    WARNING = "warning"
+    MISSING = "missing"
 
 
-def _root() -> Iterator[Check]:
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def look_at_root() -> Iterator[Check]:
+    """Whether this process has the privileges that namespaces and eBPF programs need."""
     if os.geteuid() == 0:
         yield Check("root", State.OK, "yes")
     else:
         yield Check("root", State.MISSING, "no", "run as root (sudo): namespaces and eBPF programs need it")
 
 
-def _kernel() -> Iterator[Check]:
+def look_at_kernel() -> Iterator[Check]:
+    """Whether it has the ring buffers and redirects that the programs use."""
     release = platform.release()
     match = re.match(r"(\d+)\.(\d+)", release)
     new_enough = match is not None and (int(match[1]), int(match[2])) >= OLDEST_KERNEL
@@ -47,7 +61,8 @@ def _kernel() -> Iterator[Check]:
     yield Check("kernel", State.OK if new_enough else State.MISSING, release, "" if new_enough else remedy)
 
 
-def _tools() -> Iterator[Check]:
+def look_at_tools() -> Iterator[Check]:
+    """The command-line tools that runs call."""
     for package, tools in _TOOLS.items():
         missing = [tool for tool in tools if not shutil.which(tool)]
         if missing:
@@ -56,15 +71,16 @@ def _tools() -> Iterator[Check]:
             yield Check(package, State.OK, "installed")
 
 
-def _bcc() -> Iterator[Check]:
+def look_at_bcc() -> Iterator[Check]:
+    """The compiler of the eBPF programs, as a module of this interpreter."""
     if find_spec("bcc") is None:
         yield Check("bcc", State.MISSING, f"{sys.executable} has no module bcc", "make setup")
     else:
         yield Check("bcc", State.OK, "installed")
 
 
-def _hedger() -> Iterator[Check]:
-    """The hedger itself tries, in a network namespace that goes with it."""
+def look_at_hedger() -> Iterator[Check]:
+    """Whether the programs load, and which delay lines there are: the hedger tries, in a namespace of its own."""
     if os.geteuid() != 0:
         yield Check("eBPF programs", State.MISSING, "not tried without root", "run as root (sudo)")
         return
@@ -87,8 +103,8 @@ def _hedger() -> Iterator[Check]:
     yield Check("delay line", state, found, "" if here else "install the kernel's extra modules package")
 
 
-def _control_groups() -> Iterator[Check]:
-    """For two faults only: freeze and cpu-quota, on the netns backend."""
+def look_at_control_groups() -> Iterator[Check]:
+    """What two faults need on the netns backend: freeze and cpu-quota."""
     faults = {FREEZER: "freeze", CPU: "cpu-quota"}
     for controller, found in described():
         remedy = f"mount cgroup v2 (mount -t cgroup2 none /sys/fs/cgroup), for faults of kind {faults[controller]}"
@@ -96,20 +112,8 @@ def _control_groups() -> Iterator[Check]:
         yield Check(f"{controller} groups", state, found or "none", "" if found else remedy)
 
 
-def _dead_runs() -> Iterator[Check]:
+def look_at_open_runs() -> Iterator[Check]:
+    """Runs whose directory is there: at work, or dead and not yet cleaned up."""
     runs = [run.run_id for run in live_runs()]
     if runs:
         yield Check("runs", State.WARNING, f"open: {', '.join(runs)}", "orchestrator down, unless they are at work")
-
-
-_LOOKS: tuple[Callable[[], Iterator[Check]], ...] = (
-    _root,
-    _kernel,
-    _tools,
-    _bcc,
-    _hedger,
-    look_at_docker,
-    look_at_noise,
-    _control_groups,
-    _dead_runs,
-)

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from orchestrator.topology.checks import Check, State
-from orchestrator.topology.doctor import examine
+from orchestrator.doctor import examine
+from orchestrator.doctor.checks import Check, State
 
 
 def checks() -> dict[str, Check]:

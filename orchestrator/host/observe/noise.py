@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import struct
 from array import array
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
@@ -20,13 +21,13 @@ from hedgerow_node.poller import Poller
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
-from orchestrator.host.facts.activity import cpu_time_ms
-from orchestrator.host.facts.tree import Tree
-from orchestrator.run.interrupts import held_back
+from orchestrator.host.observe.activity import cpu_time_ms
+from orchestrator.host.observe.facts import Tree
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 FULL_NS = 2 * NS_PER_S
 SHORT_NS = 300 * NS_PER_MS
@@ -128,7 +129,7 @@ def _forked(cpu: int, count: int, stack: ExitStack) -> Worker:
     Signals are held back meanwhile: Python runs functions of its own as it forks, and would swallow what their
     handlers raise there; and between the fork and the stack's knowing of it nothing would end the process.
     """
-    with held_back():
+    with _signals_held_back():
         worker = fork_worker(lambda channel: _measure(channel, cpu, count))
         stack.callback(_end, worker)
     return worker
@@ -166,3 +167,27 @@ def _end(worker: Worker) -> None:
 
 def _steal_ms() -> int | None:
     return (cpu_time_ms(Tree()) or {}).get("steal")
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """While entered, signals with a handler in Python are only remembered; they are raised again on leaving.
+
+    Blocking them in the calling thread is not enough: the kernel hands a process's signal to any thread that takes
+    it, a library's own for one, and Python runs the handler in the main thread all the same. For the main thread.
+    """
+    remembered: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        remembered.append(number)
+
+    before = {number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))}
+    try:
+        for number in before:
+            signal.signal(number, remember)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for caught in remembered:
+            signal.raise_signal(caught)
