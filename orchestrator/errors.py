@@ -5,7 +5,7 @@ Every error carries a remedy: a message that says what is wrong without saying w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -49,18 +49,30 @@ class UsageError(HedgerowError):
     exit_code = ExitCode.USAGE
 
 
+#: The way to a value in a scenario: keys of mappings, indices of lists.
+KeyPath = tuple[str | int, ...]
+
+
+def dotted(path: KeyPath) -> str:
+    """`path` as people write it: ("claims", 0, "expect") → "claims[0].expect"."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
 @dataclass(frozen=True)
-class Problem:
+class Finding:
     """One thing wrong with a scenario.
 
-    `where` is "FILE:LINE" (or the `--set` option that brought the value), `key` the dotted path, empty where the
-    problem is the file itself; `about` is the id of what the key belongs to, where that has one.
+    `path` is the way to the key it is about, empty where it is the file itself. Loading adds `where`: "FILE:LINE", or
+    the `--set` option that brought the value; and `about`: the id of what the key belongs to, where that has one.
     """
 
-    where: str
-    key: str
+    path: KeyPath
     message: str
     remedy: str = ""
+    where: str = ""
     about: str = ""
 
     def __str__(self) -> str:
@@ -68,8 +80,17 @@ class Problem:
         text = ": ".join(part for part in (self.where, key, self.message) if part)
         return f"{text}; {self.remedy}" if self.remedy else text
 
+    @property
+    def key(self) -> str:
+        """The path as people write it."""
+        return dotted(self.path)
+
+    def below(self, path: KeyPath) -> Finding:
+        """The same of the whole, where this one is about the part of it at `path`."""
+        return replace(self, path=path + self.path)
+
     def as_json(self) -> dict[str, str]:
-        """The problem as one of `problems` in an error."""
+        """The finding as one of `problems` in an error."""
         return {"where": self.where, "key": self.key, "message": self.message, "remedy": self.remedy}
 
 
@@ -78,13 +99,13 @@ class ScenarioError(HedgerowError):
 
     exit_code = ExitCode.USAGE
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(str(finding) for finding in self.findings))
 
     def as_json(self) -> dict[str, dict[str, object]]:
         """As of any error, with the problems one by one beside the message that holds them all."""
-        return {"error": {**super().as_json()["error"], "problems": [problem.as_json() for problem in self.problems]}}
+        return {"error": {**super().as_json()["error"], "problems": [finding.as_json() for finding in self.findings]}}
 
 
 class PrerequisiteError(HedgerowError):

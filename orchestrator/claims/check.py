@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from orchestrator.claims.grammar import Call, parse_claim
+from orchestrator.errors import Finding
 from orchestrator.scenario.faults import ServiceStall
 
 if TYPE_CHECKING:
@@ -16,46 +17,47 @@ if TYPE_CHECKING:
 
     from orchestrator.scenario.models import Claim, Scenario
 
-#: Where, what, and what to do about it.
-Complaint = tuple[tuple[str | int, ...], str, str]
-
 _NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged", "win_rate", "hedged_mean")
 _NEEDS_SCHEDULE = ("send_lateness_p50", "send_lateness_p99")
 
 
-def claim_complaints(scenario: Scenario, *, recorded: bool = False) -> Iterator[Complaint]:
+def claim_findings(scenario: Scenario, *, recorded: bool = False) -> Iterator[Finding]:
     """What keeps the claims that `scenario` makes within itself, and its published figures, from being judged."""
     seen: set[str] = set()
     for index, claim in enumerate(scenario.claims):
         if claim.id in seen:
-            yield ("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own"
+            yield Finding(("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own")
         seen.add(claim.id)
         if not claim.names_arms:
             yield from _about(index, claim, {None: scenario}, recorded)
     for strategy in scenario.published:
         if strategy not in scenario.strategies:
             known = ", ".join(scenario.strategies)
-            yield ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"
+            yield Finding(
+                ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"
+            )
 
 
-def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Complaint]:
+def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
     """Claims of an arm that only the base may make; with no `base` there are no arms to name at all."""
     across = {claim.id for claim in base.claims if claim.names_arms} if base is not None else set()
     for index, claim in enumerate(scenario.claims):
         if base is None and claim.names_arms:
             arm = next(call.arm for call in parse_claim(claim.expect).calls() if call.arm)
-            yield ("claims", index, "expect"), f"names an arm, {arm}, but there are none", "add arms, or remove @…"
+            yield Finding(
+                ("claims", index, "expect"), f"names an arm, {arm}, but there are none", "add arms, or remove @…"
+            )
         elif base is not None and claim not in base.claims:
             if claim.names_arms:
                 remedy = "move it to the scenario's own claims"
-                yield ("claims", index, "expect"), "compares arms, which no arm's own claim can", remedy
+                yield Finding(("claims", index, "expect"), "compares arms, which no arm's own claim can", remedy)
             elif claim.id in across:
-                yield ("claims", index, "id"), f"{claim.id} is also a claim across arms", "give it another id"
+                yield Finding(
+                    ("claims", index, "id"), f"{claim.id} is also a claim across arms", "give it another id"
+                )
 
 
-def claims_across_arms(
-    base: Scenario, arms: Mapping[str, Scenario], *, recorded: bool = False
-) -> Iterator[Complaint]:
+def claims_across_arms(base: Scenario, arms: Mapping[str, Scenario], *, recorded: bool = False) -> Iterator[Finding]:
     """What keeps the claims of `base` that name arms from being judged."""
     for index, claim in enumerate(base.claims):
         if claim.names_arms:
@@ -64,7 +66,7 @@ def claims_across_arms(
 
 def _about(
     index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None, Scenario], recorded: bool
-) -> Iterator[Complaint]:
+) -> Iterator[Finding]:
     path = ("claims", index, "expect")
     scenarios: dict[str | None, Scenario] = dict(arms.items())
     for call in parse_claim(claim.expect).calls():
@@ -72,12 +74,16 @@ def _about(
         scenario = scenarios.get(call.arm)
         if scenario is not None:
             found = [*_about_strategy(call, scenario), *(() if recorded else _about_value(call, scenario))]
-            yield from ((path, where + message, remedy) for message, remedy in found)
+            yield from (Finding(path, where + message, remedy) for message, remedy in found)
         elif call.arm is None:
             remedy = f"write e.g. {call.function}({call.strategy}@{next(iter(arms))})"
-            yield path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
+            yield Finding(
+                path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
+            )
         else:
-            yield path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
+            yield Finding(
+                path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
+            )
 
 
 def _about_strategy(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:

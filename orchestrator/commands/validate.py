@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import AsJson, Overrides, Smoke, print_json
-from orchestrator.errors import Problem, ScenarioError
+from orchestrator.errors import Finding, ScenarioError
 from orchestrator.scenario.load import load_experiment
 
 
@@ -19,15 +19,15 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check scenario files; exit 2 and name every problem with its line and key where there is one."""
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     valid: list[dict[str, str]] = []
     for file in files:
         try:
             valid.append({"file": str(file), "scenario": load_experiment(file, overrides or (), smoke).name})
         except ScenarioError as error:
-            problems += error.problems
-    if problems:
-        raise ScenarioError(problems)
+            findings += error.findings
+    if findings:
+        raise ScenarioError(findings)
     if as_json:
         print_json({"valid": valid})
     else:

@@ -50,9 +50,9 @@ def as_json(experiment: Experiment, plan: Plan) -> dict[str, Any]:
             for judgement in judgeable(experiment, plan)
         ],
         "needs_netem": [
-            {"arm": arm.name, "key": ".".join(map(str, path)), "message": message, "remedy": remedy}
+            {"arm": arm.name, "key": finding.key, "message": finding.message, "remedy": finding.remedy}
             for arm in experiment.arms
-            for path, message, remedy in needs_netem(arm.scenario)
+            for finding in needs_netem(arm.scenario)
         ],
     }
 
@@ -179,9 +179,9 @@ def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, Any]:
 
 def _warnings(experiment: Experiment) -> Iterator[str]:
     for arm in experiment.arms:
-        for _, message, remedy in needs_netem(arm.scenario):
+        for finding in needs_netem(arm.scenario):
             of_arm = "" if arm.name is None else f"{arm.name}: "
-            yield f"  {of_arm}{message}; {remedy}"
+            yield f"  {of_arm}{finding.message}; {finding.remedy}"
 
 
 def _seconds(duration_ns: int) -> str:

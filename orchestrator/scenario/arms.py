@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from orchestrator.scenario.document import Document, KeyPath, NoPlaceError, dotted, put
+from orchestrator.errors import Finding, KeyPath, dotted
+from orchestrator.scenario.document import Document, NoPlaceError, put
 from orchestrator.scenario.merge import leaves, nested, overlaid
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ _COMMON: tuple[KeyPath, ...] = (
 )
 _SMOKE: dict[str, Any] = {"design": {"blocks": 1}, "strategies": ["baseline", "kernel"], "claims": []}
 
-Complaint = tuple[KeyPath, str, str]
-
 
 class Variant(NamedTuple):
     """An arm's name, what it sets by dotted key, and the base with that laid over it."""
@@ -50,18 +49,18 @@ class Variants:
     base: Document
     arms: list[Variant] = field(default_factory=list)
     keys: dict[str, Any] = field(default_factory=dict)
-    complaints: list[Complaint] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
-def with_smoke(document: Document) -> tuple[Document, list[Complaint]]:
+def with_smoke(document: Document) -> tuple[Document, list[Finding]]:
     """The quick variant of `document`: one block, baseline and kernel, no claims, then what `smoke` says itself."""
     smoke = document.data.get("smoke") or {}
     if not isinstance(smoke, dict):
         return document, [
-            (("smoke",), "is not a mapping of overrides", "write e.g. smoke: {workload: {requests: 500}}")
+            Finding(("smoke",), "is not a mapping of overrides", "write e.g. smoke: {workload: {requests: 500}}")
         ]
-    complaints: list[Complaint] = [
-        (("smoke", key), "cannot be another one in the smoke variant", "remove it")
+    findings: list[Finding] = [
+        Finding(("smoke", key), "cannot be another one in the smoke variant", "remove it")
         for key in ("version", "name", "smoke")
         if key in smoke
     ]
@@ -72,12 +71,12 @@ def with_smoke(document: Document) -> tuple[Document, list[Complaint]]:
     if isinstance(published, dict) and isinstance(strategies, list):
         quick.data["published"] = {name: figures for name, figures in published.items() if name in strategies}
     written = [path for path, _ in [*leaves(_SMOKE), *leaves(own)]]
-    complaints += _settle(quick, [(path, ("smoke", *path)) for path in written], inside_too=True)
+    findings += _settle(quick, [(path, ("smoke", *path)) for path in written], inside_too=True)
     variants = {key: smoke[key] for key in ("arms", "matrix") if key in smoke}
-    return overlaid(quick, variants, document, ("smoke",)), complaints
+    return overlaid(quick, variants, document, ("smoke",)), findings
 
 
-def settle_overrides(document: Document, paths: Sequence[KeyPath]) -> list[Complaint]:
+def settle_overrides(document: Document, paths: Sequence[KeyPath]) -> list[Finding]:
     """Give what `--set` wrote at `paths` precedence over the arms of `document`; where it cannot have it."""
     return _settle(document, [(path, path) for path in paths if path[0] not in _VARIANTS], inside_too=False)
 
@@ -92,7 +91,7 @@ def expand(document: Document) -> Variants:
     )
     variants = Variants(base)
     if "arms" in document.data and "matrix" in document.data:
-        variants.complaints.append((("matrix",), "and arms exclude each other", "keep one of them"))
+        variants.findings.append(Finding(("matrix",), "and arms exclude each other", "keep one of them"))
     elif "arms" in document.data:
         _expand_arms(document, variants)
     elif "matrix" in document.data:
@@ -100,9 +99,9 @@ def expand(document: Document) -> Variants:
     return variants
 
 
-def _settle(document: Document, written: list[tuple[KeyPath, KeyPath]], *, inside_too: bool) -> list[Complaint]:
+def _settle(document: Document, written: list[tuple[KeyPath, KeyPath]], *, inside_too: bool) -> list[Finding]:
     """Take from the arms what `written` (path, path in the file) overrides, and `inside_too` what it reaches into."""
-    complaints: list[Complaint] = []
+    findings: list[Finding] = []
     listed = document.data.get("arms")
     arms: dict[Any, Any] = listed if isinstance(listed, dict) else {}
     for name, overrides in arms.items():
@@ -115,44 +114,48 @@ def _settle(document: Document, written: list[tuple[KeyPath, KeyPath]], *, insid
                 continue
             if reaching:
                 own = dotted(("arms", name, *reaching[0])).replace("[", ".").replace("]", "")
-                complaints.append((reaching[0], f"arm {name} has its own {dotted(path)}", f"write --set {own}=…"))
+                findings.append(
+                    Finding(reaching[0], f"arm {name} has its own {dotted(path)}", f"write --set {own}=…")
+                )
             kept[path] = value
         arms[name] = nested(kept)
     matrix = document.data.get("matrix")
     for key in matrix if isinstance(matrix, dict) else ():
         for target, place in written:
             if str(key).split(".") == [str(part) for part in target]:
-                complaints.append(
-                    (
+                findings.append(
+                    Finding(
                         place,
                         "is swept by matrix, every arm would be the same",
                         "set other values in the matrix instead",
                     )
                 )
-    return complaints
+    return findings
 
 
 def _expand_arms(document: Document, variants: Variants) -> None:
     arms = document.data["arms"]
     if not isinstance(arms, dict) or not arms:
         remedy = "write e.g. arms: {near: {hedging: {delay: 5ms}}, far: {hedging: {delay: 50ms}}}"
-        variants.complaints.append((("arms",), "is no mapping of names to overrides", remedy))
+        variants.findings.append(Finding(("arms",), "is no mapping of names to overrides", remedy))
         return
     if len(arms) > MAX_ARMS:
-        variants.complaints.append((("arms",), f"has {len(arms)} arms", f"write at most {MAX_ARMS}"))
+        variants.findings.append(Finding(("arms",), f"has {len(arms)} arms", f"write at most {MAX_ARMS}"))
         return
     variants.keys = {"arms": {}}
     for name, overrides in arms.items():
         path: KeyPath = ("arms", name)
         if not NAME.fullmatch(name):
             remedy = "use lower-case letters, digits and hyphens, beginning with a letter or digit"
-            variants.complaints.append((path, f"{name!r} is no name", remedy))
+            variants.findings.append(Finding(path, f"{name!r} is no name", remedy))
         elif overrides is not None and not isinstance(overrides, dict):
-            variants.complaints.append((path, "is not a mapping of overrides", "write e.g. {hedging: {delay: 5ms}}"))
+            variants.findings.append(
+                Finding(path, "is not a mapping of overrides", "write e.g. {hedging: {delay: 5ms}}")
+            )
         else:
             own = overrides or {}
-            variants.complaints += [
-                ((*path, *common), "is the same in all arms", "write it outside of arms")
+            variants.findings += [
+                Finding((*path, *common), "is the same in all arms", "write it outside of arms")
                 for common in _COMMON
                 if _has(own, common)
             ]
@@ -174,10 +177,10 @@ def _expand_matrix(document: Document, variants: Variants) -> None:
     matrix = document.data["matrix"]
     if not isinstance(matrix, dict) or not 1 <= len(matrix) <= 2:
         remedy = "write e.g. matrix: {hedging.delay: [5ms, 10ms]}"
-        variants.complaints.append((("matrix",), "is no mapping of one or two keys to values", remedy))
+        variants.findings.append(Finding(("matrix",), "is no mapping of one or two keys to values", remedy))
         return
-    variants.complaints += _matrix_complaints(matrix)
-    if variants.complaints:
+    variants.findings += _matrix_findings(matrix)
+    if variants.findings:
         return
     variants.keys = {"matrix": matrix}
     labels = _labels(list(matrix))
@@ -186,7 +189,7 @@ def _expand_matrix(document: Document, variants: Variants) -> None:
         name = ",".join(f"{label}={_spelt(value)}" for label, (_, value) in zip(labels, chosen, strict=True))
         last = ("matrix", list(matrix)[-1], chosen[-1][0])
         if name in names:
-            variants.complaints.append((last, f"makes a second arm {name}", "write every value once"))
+            variants.findings.append(Finding(last, f"makes a second arm {name}", "write every value once"))
             continue
         names.add(name)
         swept = overlaid(variants.base, {}, document, ())
@@ -195,32 +198,33 @@ def _expand_matrix(document: Document, variants: Variants) -> None:
             try:
                 put(swept, key.split("."), value, document.where(written), written)
             except NoPlaceError as error:
-                complaint = (("matrix", key), f"{dotted(error.path)} {error.message}", error.remedy)
-                if complaint not in variants.complaints:
-                    variants.complaints.append(complaint)
+                no_place = error.finding
+                finding = Finding(("matrix", key), f"{no_place.key} {no_place.message}", no_place.remedy)
+                if finding not in variants.findings:
+                    variants.findings.append(finding)
         settings = {key: value for key, (_, value) in zip(matrix, chosen, strict=True)}
         variants.arms.append(Variant(name, settings, swept))
 
 
-def _matrix_complaints(matrix: dict[Any, Any]) -> Iterator[Complaint]:
+def _matrix_findings(matrix: dict[Any, Any]) -> Iterator[Finding]:
     arms = 1
     for key, values in matrix.items():
         path: KeyPath = ("matrix", key)
         parts = tuple(str(key).split("."))
         if not all(parts):
-            yield path, "is no key of a scenario", "write e.g. hedging.delay"
+            yield Finding(path, "is no key of a scenario", "write e.g. hedging.delay")
         for common in _COMMON:
             if parts[: len(common)] == common:
-                yield path, "is the same in all arms", "sweep another key"
+                yield Finding(path, "is the same in all arms", "sweep another key")
         if not isinstance(values, list) or not values:
-            yield path, "is not a list of values", f"write e.g. {key}: [5ms, 10ms]"
+            yield Finding(path, "is not a list of values", f"write e.g. {key}: [5ms, 10ms]")
             continue
         for index, value in enumerate(values):
             if not isinstance(value, str | int | float):
-                yield (*path, index), "is not a single value", "use arms for what needs a mapping or a list"
+                yield Finding((*path, index), "is not a single value", "use arms for what needs a mapping or a list")
         arms *= len(values)
     if arms > MAX_ARMS:
-        yield ("matrix",), f"makes {arms} arms", f"list fewer values, at most {MAX_ARMS} arms"
+        yield Finding(("matrix",), f"makes {arms} arms", f"list fewer values, at most {MAX_ARMS} arms")
 
 
 def _labels(keys: list[str]) -> list[str]:

@@ -6,31 +6,24 @@ another spelling. Entries leave this module as their features arrive.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import Finding, KeyPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Path = tuple[str | int, ...]
 MARK = "not available in this version"
 
 
-class Unavailable(NamedTuple):
-    """A place in the scenario that asks for a feature of a later version; everything below it goes unchecked."""
-
-    path: Path
-    message: str
-    remedy: str = ""
-
-
 #: Keys that no value makes available.
-_KEYS: dict[Path, str] = {
+_KEYS: dict[KeyPath, str] = {
     ("hedging", "delay", "percentile"): "write a fixed delay, e.g. delay: 10ms",
     ("hedging", "delay", "window"): "write a fixed delay, e.g. delay: 10ms",
 }
 
 #: Values that are not available, by key.
-_VALUES: dict[Path, tuple[tuple[Any, ...], str]] = {
+_VALUES: dict[KeyPath, tuple[tuple[Any, ...], str]] = {
     ("topology", "placement"): (("gateway",), "use sidecar"),
     ("hedging", "target"): (("least-outstanding",), "use same or other"),
     ("hedging", "engine"): (("wheel",), "use clone or auto"),
@@ -39,51 +32,54 @@ _VALUES: dict[Path, tuple[tuple[Any, ...], str]] = {
 }
 
 #: Whole numbers that may not exceed 1 yet.
-_SINGLE: tuple[Path, ...] = (("hedging", "max_hedges"),)
+_SINGLE: tuple[KeyPath, ...] = (("hedging", "max_hedges"),)
 
 _STRATEGIES = ("kernel-wheel",)
 _VERSION = 1
 _BENCH_ONLY = "bare"
 
 
-def unavailable(data: dict[Any, Any]) -> Iterator[Unavailable]:
-    """Every place of the raw scenario `data` that asks for something of a later version."""
+def unavailable(data: dict[Any, Any]) -> Iterator[Finding]:
+    """Every place of the raw scenario `data` that asks for a feature of a later version.
+
+    What stands below such a place goes unchecked.
+    """
     for path, remedy in _KEYS.items():
         if path[-1] in (_at(data, path[:-1]) or {}):
-            yield Unavailable(path, f"is {MARK}", remedy)
+            yield Finding(path, f"is {MARK}", remedy)
     for path, (values, remedy) in _VALUES.items():
         value = _value(data, path)
         if isinstance(value, str) and value in values:
-            yield Unavailable(path, f"{value} is {MARK}", remedy)
+            yield Finding(path, f"{value} is {MARK}", remedy)
     for path in _SINGLE:
         value = _value(data, path)
         if isinstance(value, int) and value > 1:
-            yield Unavailable(path, f"more than 1 is {MARK}", "use 1")
+            yield Finding(path, f"more than 1 is {MARK}", "use 1")
     yield from _strategies(data)
 
 
-def later_format(data: dict[Any, Any]) -> Unavailable | None:
+def later_format(data: dict[Any, Any]) -> Finding | None:
     """What there is to say of a scenario in a later version of the format, whose keys nobody here can judge."""
     version = data.get("version")
     if not isinstance(version, int) or version <= _VERSION:
         return None
-    return Unavailable(("version",), f"{version} is {MARK}, which reads {_VERSION}", "use a newer Hedgerow")
+    return Finding(("version",), f"{version} is {MARK}, which reads {_VERSION}", "use a newer Hedgerow")
 
 
-def _strategies(data: dict[Any, Any]) -> Iterator[Unavailable]:
+def _strategies(data: dict[Any, Any]) -> Iterator[Finding]:
     listed = data.get("strategies")
     for index, strategy in enumerate(listed if isinstance(listed, list) else []):
         if strategy == _BENCH_ONLY:
-            yield Unavailable(
+            yield Finding(
                 ("strategies", index),
                 "bare attaches nothing, so nothing observes it; it belongs to bench",
                 "remove it",
             )
         elif strategy in _STRATEGIES:
-            yield Unavailable(("strategies", index), f"strategy {strategy} is {MARK}", "remove it")
+            yield Finding(("strategies", index), f"strategy {strategy} is {MARK}", "remove it")
 
 
-def _at(data: dict[Any, Any], path: Path) -> dict[Any, Any] | None:
+def _at(data: dict[Any, Any], path: KeyPath) -> dict[Any, Any] | None:
     """The mapping at `path`, None where there is none."""
     value: Any = data
     for key in path:
@@ -93,6 +89,6 @@ def _at(data: dict[Any, Any], path: Path) -> dict[Any, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _value(data: dict[Any, Any], path: Path) -> Any:
+def _value(data: dict[Any, Any], path: KeyPath) -> Any:
     parent = _at(data, path[:-1])
     return None if parent is None else parent.get(path[-1])

@@ -12,21 +12,18 @@ from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_S, format_duration
-from orchestrator.claims.check import claim_complaints
-from orchestrator.errors import Problem, ScenarioError
+from orchestrator.claims.check import claim_findings
+from orchestrator.errors import Finding, ScenarioError
 from orchestrator.scenario.arrivals import OpenArrivals
-from orchestrator.scenario.fault_checks import fault_complaints
+from orchestrator.scenario.fault_checks import fault_findings
 from orchestrator.scenario.faults import Delay, targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: Where, what, and what to do about it.
-Complaint = tuple[tuple[str | int, ...], str, str]
 
-
-def complaints(scenario: Scenario, *, recorded: bool = False) -> list[Complaint]:
+def check(scenario: Scenario, *, recorded: bool = False) -> list[Finding]:
     """Everything about the relations between `scenario`'s keys that keeps it from being run or judged.
 
     `recorded`: it has been run; its claims may be ones that this version would not begin with.
@@ -37,8 +34,8 @@ def complaints(scenario: Scenario, *, recorded: bool = False) -> list[Complaint]
         *_times(scenario),
         *_payload(scenario),
         *_stalls(scenario),
-        *claim_complaints(scenario, recorded=recorded),
-        *fault_complaints(scenario),
+        *claim_findings(scenario, recorded=recorded),
+        *fault_findings(scenario),
         *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
     ]
 
@@ -52,12 +49,12 @@ def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
     Raises ScenarioError (exit code 2) with the numbers and the remedy.
     """
     if delay_line == "htb":
-        problems = [Problem("", ".".join(map(str, path)), text, remedy) for path, text, remedy in _lanes(scenario)]
-        if problems:
-            raise ScenarioError(problems)
+        findings = list(_lanes(scenario))
+        if findings:
+            raise ScenarioError(findings)
 
 
-def needs_netem(scenario: Scenario) -> list[Complaint]:
+def needs_netem(scenario: Scenario) -> list[Finding]:
     """What a run will be refused for where `delay_line: auto` comes to mean htb, which only the host can tell."""
     return list(_lanes(scenario)) if scenario.hedging.delay_line == "auto" else []
 
@@ -76,11 +73,11 @@ def highest_rate_per_s(scenario: Scenario) -> float:
     return rate if service.concurrency is None else min(rate, service.concurrency * NS_PER_S / median_ns)
 
 
-def _capacity(scenario: Scenario) -> Iterator[Complaint]:
+def _capacity(scenario: Scenario) -> Iterator[Finding]:
     rate, capacity = highest_rate_per_s(scenario), capacity_per_s(scenario.hedging.delay_ns)
     if scenario.hedges_in_kernel and rate > capacity:
         slower = "a lower rate" if scenario.is_open else "fewer users, a longer think time"
-        yield (
+        yield Finding(
             ("hedging", "delay_line"),
             f"{LANES} HTB lanes hold {capacity:.0f} requests per second for "
             f"{format_duration(scenario.hedging.delay_ns)}, the workload can reach {rate:.0f} per second",
@@ -88,7 +85,7 @@ def _capacity(scenario: Scenario) -> Iterator[Complaint]:
         )
 
 
-def _delayed_capacity(scenario: Scenario) -> Iterator[Complaint]:
+def _delayed_capacity(scenario: Scenario) -> Iterator[Finding]:
     """Hedges, too, may be held back: what primaries alone exceed is hopeless, the rest is counted in the run."""
     for index, fault in enumerate(scenario.faults):
         if not isinstance(fault, Delay) or fault.model != "ebpf":
@@ -98,7 +95,7 @@ def _delayed_capacity(scenario: Scenario) -> Iterator[Complaint]:
         rate = highest_rate_per_s(scenario) * asked * fault.percent / 100 * (2 if fault.direction == "both" else 1)
         capacity = capacity_per_s(fault.delay_ns)
         if rate > capacity:
-            yield (
+            yield Finding(
                 ("faults", index, "delay"),
                 f"{LANES} HTB lanes hold {capacity:.0f} copies per second back for "
                 f"{format_duration(fault.delay_ns)}, the workload can reach {rate:.0f} per second",
@@ -106,50 +103,52 @@ def _delayed_capacity(scenario: Scenario) -> Iterator[Complaint]:
             )
 
 
-def _lanes(scenario: Scenario) -> Iterator[Complaint]:
+def _lanes(scenario: Scenario) -> Iterator[Finding]:
     yield from _capacity(scenario)
     yield from _delayed_capacity(scenario)
 
 
-def _strategies(scenario: Scenario) -> Iterator[Complaint]:
+def _strategies(scenario: Scenario) -> Iterator[Finding]:
     for index, strategy in enumerate(scenario.strategies):
         if strategy in scenario.strategies[:index]:
-            yield ("strategies", index), f"{strategy} is listed twice", "remove one"
+            yield Finding(("strategies", index), f"{strategy} is listed twice", "remove one")
         if strategy == "app-seed" and scenario.is_open:
-            yield (
+            yield Finding(
                 ("strategies", index),
                 "app-seed is the published client's closed loop, it cannot follow open arrivals",
                 "use app-deadline",
             )
     if scenario.hedging.target == "other" and scenario.topology.replicas < 2:
-        yield (
+        yield Finding(
             ("hedging", "target"),
             "there is no other replica than the one asked",
             "set topology.replicas to 2 or more, or use same",
         )
 
 
-def _blocks(scenario: Scenario) -> Iterator[Complaint]:
+def _blocks(scenario: Scenario) -> Iterator[Finding]:
     blocks, workload = scenario.design.blocks, scenario.workload
     if blocks > workload.requests:
-        yield (
+        yield Finding(
             ("design", "blocks"),
             f"{blocks} blocks cannot share {workload.requests} requests",
             "use fewer blocks or more requests",
         )
 
 
-def warmup_complaints(scenarios: Iterable[Scenario]) -> Iterator[Complaint]:
+def warmup_findings(scenarios: Iterable[Scenario]) -> Iterator[Finding]:
     """Whether the blocks of all arms together have more warm-up requests than there are ids for them."""
     warmups = sum(each.workload.warmup * each.design.blocks * len(each.strategies) for each in scenarios)
     if warmups > FIRST_WARMUP_ID:
-        yield ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
+        yield Finding(
+            ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
+        )
 
 
-def _times(scenario: Scenario) -> Iterator[Complaint]:
+def _times(scenario: Scenario) -> Iterator[Finding]:
     delay_ns, timeout_ns = scenario.hedging.delay_ns, scenario.workload.timeout_ns
     if delay_ns >= timeout_ns:
-        yield (
+        yield Finding(
             ("hedging", "delay"),
             f"{format_duration(delay_ns)} is not shorter than workload.timeout {format_duration(timeout_ns)}, "
             "no hedge could be answered",
@@ -157,7 +156,7 @@ def _times(scenario: Scenario) -> Iterator[Complaint]:
         )
     stall, median_ns = scenario.service.stall, scenario.service.service_time.median_ns
     if stall is not None and stall.duration_ns < timeout_ns <= stall.duration_ns + 2 * median_ns:
-        yield (
+        yield Finding(
             ("workload", "timeout"),
             f"{format_duration(timeout_ns)} is so close to what a stalled answer takes "
             f"({format_duration(stall.duration_ns + median_ns)}) that chance decides which comes first",
@@ -166,18 +165,18 @@ def _times(scenario: Scenario) -> Iterator[Complaint]:
         )
 
 
-def _payload(scenario: Scenario) -> Iterator[Complaint]:
+def _payload(scenario: Scenario) -> Iterator[Finding]:
     payload, request_id = scenario.workload.payload, scenario.hedging.request_id
     end = request_id.request.offset + request_id.request.length
     if end > payload:
-        yield (
+        yield Finding(
             ("workload", "payload"),
             f"{payload} bytes do not hold the request id, which ends at byte {end}",
             f"use at least {end}",
         )
     mark = request_id.response.offset + request_id.response.length
     if mark + COPY_MARK_BYTES > payload:
-        yield (
+        yield Finding(
             ("workload", "payload"),
             f"{payload} bytes do not hold the response id, which ends at byte {mark}, "
             f"and the {COPY_MARK_BYTES} bytes that tell copy and replica",
@@ -185,14 +184,14 @@ def _payload(scenario: Scenario) -> Iterator[Complaint]:
         )
     copy_id = scenario.hedging.copy_id
     if copy_id is not None and copy_id.offset != mark:
-        yield (
+        yield Finding(
             ("hedging", "copy_id", "offset"),
             f"is {copy_id.offset}, but the server tells the copy right after the response id",
             f"use {mark}",
         )
 
 
-def _stalls(scenario: Scenario) -> Iterator[Complaint]:
+def _stalls(scenario: Scenario) -> Iterator[Finding]:
     stall = scenario.service.stall
     if stall is None:
         return
@@ -201,7 +200,7 @@ def _stalls(scenario: Scenario) -> Iterator[Complaint]:
         for request_id in range(scenario.workload.requests):
             condition.evaluate(request_id)
     except ExpressionError as error:
-        yield (
+        yield Finding(
             ("service", "stall", "when"),
             f"{stall.when!r}: {error}",
             "use a divisor that is never 0",

@@ -5,18 +5,16 @@ PyYAML's own loader forgets the lines, and lets a later key silently replace an 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.errors import Problem, ScenarioError
+from orchestrator.errors import Finding, KeyPath, ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-KeyPath = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
@@ -55,19 +53,11 @@ class Document:
 
 
 class NoPlaceError(Exception):
-    """There is no place in a document for a value; `path` is how far the way to it goes."""
+    """There is no place in a document for a value; the finding's path is how far the way to it goes."""
 
     def __init__(self, path: KeyPath, message: str, remedy: str) -> None:
         super().__init__(message)
-        self.path, self.message, self.remedy = path, message, remedy
-
-
-def dotted(path: KeyPath) -> str:
-    """`path` as people write it: ("claims", 0, "expect") → "claims[0].expect"."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+        self.finding = Finding(path, message, remedy)
 
 
 def read_document(file: Path) -> Document:
@@ -102,33 +92,33 @@ def override(document: Document, assignments: Sequence[str]) -> list[KeyPath]:
 
     The paths that were written, in order; ScenarioError with every option that makes no sense.
     """
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     paths: list[KeyPath] = []
     for assignment in assignments:
         written = _assign(document, assignment)
-        if isinstance(written, Problem):
-            problems.append(written)
+        if isinstance(written, Finding):
+            findings.append(written)
         else:
             paths.append(written)
-    if problems:
-        raise ScenarioError(problems)
+    if findings:
+        raise ScenarioError(findings)
     return paths
 
 
-def _assign(document: Document, assignment: str) -> KeyPath | Problem:
+def _assign(document: Document, assignment: str) -> KeyPath | Finding:
     where = f"--set {assignment}"
     name, separator, text = assignment.partition("=")
     keys = name.strip().split(".")
     if not separator or not all(keys):
-        return Problem(where, "", "is not KEY=VALUE", "write e.g. --set workload.requests=500")
+        return Finding((), "is not KEY=VALUE", "write e.g. --set workload.requests=500", where)
     try:
         value = _with_text_keys(yaml.safe_load(text))
     except (yaml.YAMLError, RecursionError):
-        return Problem(where, name, f"{text!r} is not a YAML value", "quote it")
+        return Finding((name,), f"{text!r} is not a YAML value", "quote it", where)
     try:
         return put(document, keys, value, where)
     except NoPlaceError as error:
-        return Problem(where, dotted(error.path), error.message, error.remedy)
+        return replace(error.finding, where=where)
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -182,7 +172,7 @@ class _Reader:
         self._file = file
         self._constructor = yaml.SafeLoader("")
         self.places: dict[KeyPath, str] = {}
-        self.repeated: list[Problem] = []
+        self.repeated: list[Finding] = []
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self.places.setdefault(path, self._place(node))
@@ -202,7 +192,7 @@ class _Reader:
             if key in mapping:
                 first = self.places[(*path, key)].rpartition(":")[2]
                 self.repeated.append(
-                    Problem(place, dotted((*path, key)), f"is given twice, first on line {first}", "keep one of them")
+                    Finding((*path, key), f"is given twice, first on line {first}", "keep one of them", place)
                 )
                 continue
             self.places[(*path, key)] = place
@@ -224,4 +214,4 @@ def _invalid_yaml(name: str, error: yaml.MarkedYAMLError | RecursionError) -> Sc
 
 
 def _refused(where: str, message: str, remedy: str) -> ScenarioError:
-    return ScenarioError([Problem(where, "", message, remedy)])
+    return ScenarioError([Finding((), message, remedy, where)])

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, g
 
 from pydantic import BaseModel
 
-from orchestrator.scenario.document import Document, KeyPath
+from orchestrator.errors import Finding, KeyPath
 from orchestrator.scenario.models import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pydantic_core import ErrorDetails
+
+    from orchestrator.scenario.document import Document
 
 _KINDS = {
     "int_type": "a whole number",
@@ -53,9 +55,6 @@ _EXAMPLES = {
 _DISCRIMINATORS = ("fault", "mode")
 
 
-Complaint = tuple[KeyPath, str, str]
-
-
 class _Location(NamedTuple):
     """Where an error is: its path in the file, the section that holds its last key, and what stands there.
 
@@ -68,22 +67,22 @@ class _Location(NamedTuple):
     annotation: Any
 
 
-def explain_all(findings: Sequence[ErrorDetails], document: Document) -> list[Complaint]:
-    """Path, message and remedy of each of pydantic's `findings` in `document`.
+def explain_all(errors: Sequence[ErrorDetails], document: Document) -> list[Finding]:
+    """What each of pydantic's `errors` means in `document`.
 
     A key that is missing because it is misspelt is one mistake, and what to write is told with the misspelt one.
     """
-    complaints = [(details["type"], explain(details, document)) for details in findings]
-    misspelt = {(path[:-1], remedy) for kind, (path, _, remedy) in complaints if kind == "extra_forbidden"}
+    found = [(details["type"], explain(details, document)) for details in errors]
+    misspelt = {(each.path[:-1], each.remedy) for kind, each in found if kind == "extra_forbidden"}
     return [
-        complaint
-        for kind, complaint in complaints
-        if kind != "missing" or (complaint[0][:-1], _suggestion(str(complaint[0][-1]))) not in misspelt
+        finding
+        for kind, finding in found
+        if kind != "missing" or (finding.path[:-1], _suggestion(str(finding.path[-1]))) not in misspelt
     ]
 
 
-def explain(details: ErrorDetails, document: Document) -> Complaint:
-    """Path, message and remedy of one of pydantic's findings in `document`."""
+def explain(details: ErrorDetails, document: Document) -> Finding:
+    """What one of pydantic's errors means in `document`."""
     location, kind = _locate(details["loc"]), details["type"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _tag(details, location)
@@ -92,7 +91,7 @@ def explain(details: ErrorDetails, document: Document) -> Complaint:
         # pydantic looks into what a short form (service_time: 2ms) stands for, where the file has no keys
         while path and path not in document.places:
             path = path[:-1]
-    return path, *_explain(details, location, path)
+    return Finding(path, *_explain(details, location, path))
 
 
 def _locate(loc: Sequence[str | int]) -> _Location:
@@ -156,7 +155,7 @@ def _tag_of(model: type[BaseModel]) -> str:
     return str(get_args(model.model_fields[name].annotation)[0])
 
 
-def _tag(details: ErrorDetails, location: _Location) -> tuple[KeyPath, str, str]:
+def _tag(details: ErrorDetails, location: _Location) -> Finding:
     """A mapping that should say which of several kinds it is, and does not, or says an unknown one."""
     models = _models(location.annotation)
     key = next(name for name in _DISCRIMINATORS if name in models[0].model_fields)
@@ -164,8 +163,8 @@ def _tag(details: ErrorDetails, location: _Location) -> tuple[KeyPath, str, str]
     path = (*location.path, key)
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
-        return path, f"{_shown(tag)} is not known", _nearest(tag, tags)
-    return path, "is missing", f"add one of {', '.join(tags)}"
+        return Finding(path, f"{_shown(tag)} is not known", _nearest(tag, tags))
+    return Finding(path, "is missing", f"add one of {', '.join(tags)}")
 
 
 def _explain(details: ErrorDetails, location: _Location, path: KeyPath) -> tuple[str, str]:
@@ -185,7 +184,7 @@ def _explain(details: ErrorDetails, location: _Location, path: KeyPath) -> tuple
 
 
 def _explain_value(details: ErrorDetails) -> tuple[str, str]:
-    """A finding about a single value's type or range."""
+    """What is wrong with a single value's type or range."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "string_pattern_mismatch":
         return f"{value!r} is no name", _PATTERNS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.units import format_duration
+from orchestrator.errors import Finding
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import (
     CpuQuota,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     from orchestrator.scenario.models import Scenario
 
-Complaint = tuple[tuple[str | int, ...], str, str]
-
 MAX_OCCURRENCES = 1_000
 _Kinds = tuple[type[Fault], ...]
 _STOPS: _Kinds = (Pause, Freeze, Kill, Restart)
@@ -45,16 +44,17 @@ _EXCLUSIVE: tuple[tuple[_Kinds, _Kinds], ...] = (
 )
 
 
-def fault_complaints(scenario: Scenario) -> Iterator[Complaint]:
+def fault_findings(scenario: Scenario) -> Iterator[Finding]:
     """What keeps the faults of `scenario` from happening as declared."""
     horizon_ns = nominal_block_ns(scenario)
     for index, fault in enumerate(scenario.faults):
         path = ("faults", index)
-        yield from ((path + where, message, remedy) for where, message, remedy in _target(scenario, fault))
-        yield from ((path + where, message, remedy) for where, message, remedy in _times(fault, horizon_ns))
-        yield from ((path + where, message, remedy) for where, message, remedy in _condition(scenario, fault))
+        found = (*_target(scenario, fault), *_times(fault, horizon_ns), *_condition(scenario, fault))
+        yield from (finding.below(path) for finding in found)
         if isinstance(fault, Gc) and fault.target == "client" and "app-native" in scenario.strategies:
-            yield (*path, "target"), "app-native is compiled, it collects no garbage", "remove it from strategies"
+            yield Finding(
+                (*path, "target"), "app-native is compiled, it collects no garbage", "remove it from strategies"
+            )
     yield from _one_delay(scenario)
     if horizon_ns is not None:
         yield from _overlaps(scenario, horizon_ns)
@@ -68,29 +68,29 @@ def nominal_block_ns(scenario: Scenario) -> int | None:
     return arrivals.nominal_ns(scenario.workload.requests // scenario.design.blocks)
 
 
-def _target(scenario: Scenario, fault: Fault) -> Iterator[Complaint]:
+def _target(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
     replicas = scenario.topology.replicas
     if fault.target.startswith("server-") and int(fault.target.removeprefix("server-")) >= replicas:
         last = f"server-{replicas - 1}"
-        yield (
+        yield Finding(
             ("target",),
             f"there is no {fault.target}, topology.replicas is {replicas}",
             f"write {last if replicas == 1 else f'server-0 to {last}'}, or more replicas",
         )
 
 
-def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Complaint]:
+def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
     if horizon_ns is None:
         if has_times(fault):
-            yield (
+            yield Finding(
                 ("fault",),
                 f"{fault.fault} comes at a time, and in closed arrivals nothing comes at the same time twice",
                 "use arrivals: {mode: open, rate: 500/s}",
             )
         return
     latest_ns = fault.at_ns + fault.jitter_ns
-    if latest_ns >= horizon_ns > 0:  # 0: a block without requests, which has a complaint of its own
-        yield (
+    if latest_ns >= horizon_ns > 0:  # 0: a block without requests, which has a finding of its own
+        yield Finding(
             ("at",),
             f"may come as late as {format_duration(latest_ns)}, when the shortest block, "
             f"{format_duration(horizon_ns)} of requests, is over",
@@ -100,42 +100,42 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Complaint]:
         return
     busy_ns = (fault.duration_ns or 0) + fault.jitter_ns
     if fault.duration_ns is None and not isinstance(fault, Restart | Gc):
-        yield ("every",), "comes again, but does not end before", "add a duration"
+        yield Finding(("every",), "comes again, but does not end before", "add a duration")
     elif fault.every_ns <= busy_ns:
         words = "duration and jitter" if fault.duration_ns else "jitter"
-        yield (
+        yield Finding(
             ("every",),
             f"{format_duration(fault.every_ns)} is no longer than {words} together, {format_duration(busy_ns)}",
             "use a longer time",
         )
     occurrences = horizon_ns // fault.every_ns
     if occurrences > MAX_OCCURRENCES:
-        yield (
+        yield Finding(
             ("every",),
             f"comes {occurrences} times in a block",
             f"use a longer time, at most {MAX_OCCURRENCES} times",
         )
 
 
-def _condition(scenario: Scenario, fault: Fault) -> Iterator[Complaint]:
+def _condition(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
     if isinstance(fault, ServiceStall | DropRequests):
         condition = parse_when(fault.when)
         try:
             for request_id in range(scenario.workload.requests):
                 condition.evaluate(request_id)
         except ExpressionError as error:
-            yield ("when",), f"{fault.when!r}: {error}", "use a divisor that is never 0"
+            yield Finding(("when",), f"{fault.when!r}: {error}", "use a divisor that is never 0")
 
 
-def _one_delay(scenario: Scenario) -> Iterator[Complaint]:
+def _one_delay(scenario: Scenario) -> Iterator[Finding]:
     delays = [
         index for index, fault in enumerate(scenario.faults) if isinstance(fault, Delay) and fault.model == "ebpf"
     ]
     for index in delays[1:]:
-        yield ("faults", index), f"is a second delay, after faults[{delays[0]}]", "use one, or model: netem"
+        yield Finding(("faults", index), f"is a second delay, after faults[{delays[0]}]", "use one, or model: netem")
 
 
-def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Complaint]:
+def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Finding]:
     """Two faults that might strike one node at once, jitter at its worst."""
     replicas = scenario.topology.replicas
     for (first, one), (second, other) in combinations(enumerate(scenario.faults), 2):
@@ -144,7 +144,7 @@ def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Complaint]:
         nodes = set(targets_of(one, replicas)) & set(targets_of(other, replicas))
         met_ns = _meeting_ns(one, other, horizon_ns) if nodes else None
         if met_ns is not None:
-            yield (
+            yield Finding(
                 ("faults", second),
                 f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
                 "move one of them, or give it another target",

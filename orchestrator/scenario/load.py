@@ -1,4 +1,4 @@
-"""From a scenario file to a checked `Experiment`, or to every problem it has, each with its line and a remedy."""
+"""From a scenario file to a checked `Experiment`, or to every finding it has, each with its line and a remedy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from orchestrator.claims.check import claims_across_arms, claims_of_arm
-from orchestrator.errors import Problem, ScenarioError
+from orchestrator.errors import Finding, KeyPath, ScenarioError
 from orchestrator.scenario.arms import Variants, expand, settle_overrides, with_smoke
 from orchestrator.scenario.availability import later_format, unavailable
-from orchestrator.scenario.checks import complaints, warmup_complaints
-from orchestrator.scenario.document import Document, KeyPath, dotted, override, read_document
+from orchestrator.scenario.checks import check, warmup_findings
+from orchestrator.scenario.document import Document, override, read_document
 from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.explain import explain_all
 from orchestrator.scenario.models import Scenario
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-Complaint = tuple[KeyPath, str, str]
-
 
 def load_experiment(
     path: Path, overrides: Sequence[str] = (), smoke: bool = False, *, recorded: bool = False
@@ -31,7 +29,7 @@ def load_experiment(
     """The experiment in the YAML file `path`: its `smoke` variant if asked for, `overrides` applied last of all.
 
     An override reads like "workload.requests=500". `recorded`: the file is a run folder's, and its claims may be ones
-    that no new run could begin with. Raises ScenarioError (exit code 2) with every problem found in any
+    that no new run could begin with. Raises ScenarioError (exit code 2) with every finding in any
     of the arms, one line each: "FILE:LINE: key: message; remedy".
     """
     document = read_document(path)
@@ -39,22 +37,22 @@ def load_experiment(
     if later is not None:
         raise ScenarioError([_located(document, later)])
     override(document, [assignment for assignment in overrides if _is_for_smoke(assignment)])
-    found: list[Complaint] = []
+    found: list[Finding] = []
     if smoke:
         document, found = with_smoke(document)
     written = override(document, [assignment for assignment in overrides if not _is_for_smoke(assignment)])
     found += settle_overrides(document, written)
     variants = expand(document)
-    found += variants.complaints
-    problems = [_located(document, complaint) for complaint in found]
-    base, complaints_of_base = _validated(variants.base)
-    problems += [_located(variants.base, complaint) for complaint in complaints_of_base]
+    found += variants.findings
+    findings = [_located(document, finding) for finding in found]
+    base, findings_of_base = _validated(variants.base)
+    findings += [_located(variants.base, finding) for finding in findings_of_base]
     arms: list[Arm] = []
     if base is not None:
-        arms, problems_of_arms = _arms(base, variants, problems, recorded)
-        problems += problems_of_arms
-    if problems or base is None:
-        raise ScenarioError(sorted(dict.fromkeys(problems), key=_reading_order))
+        arms, findings_of_arms = _arms(base, variants, findings, recorded)
+        findings += findings_of_arms
+    if findings or base is None:
+        raise ScenarioError(sorted(dict.fromkeys(findings), key=_reading_order))
     across = tuple(claim for claim in base.claims if claim.names_arms) if variants.keys else ()
     resolved = {**base.as_document(), **variants.keys}
     return Experiment(base.name, base.description, tuple(arms), across, resolved)
@@ -66,7 +64,7 @@ def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
     if experiment.has_arms:
         names = ", ".join(str(arm.name) for arm in experiment.arms)
         raise ScenarioError(
-            [Problem(str(path), "", f"has several arms: {names}", "use a scenario without arms here")]
+            [Finding((), f"has several arms: {names}", "use a scenario without arms here", str(path))]
         )
     return experiment.scenario
 
@@ -81,58 +79,58 @@ def _is_for_smoke(assignment: str) -> bool:
 
 
 def _arms(
-    base: Scenario, variants: Variants, known: list[Problem], recorded: bool
-) -> tuple[list[Arm], list[Problem]]:
-    """The arms, or the single unnamed one, and the problems that are not `known` from the base."""
+    base: Scenario, variants: Variants, known: list[Finding], recorded: bool
+) -> tuple[list[Arm], list[Finding]]:
+    """The arms, or the single unnamed one, and the findings that are not `known` from the base."""
     documents: list[tuple[str | None, dict[str, Any], Document]] = [*variants.arms] or [(None, {}, variants.base)]
     arms: list[Arm] = []
-    seen: dict[Problem, list[str | None]] = {}
+    seen: dict[Finding, list[str | None]] = {}
     for name, own, document in documents:
         scenario, found = _validated(document)
         if scenario is not None:
-            found += complaints(scenario, recorded=recorded)
+            found += check(scenario, recorded=recorded)
             found += claims_of_arm(scenario, base if name is not None else None)
             arms.append(Arm(name, own, scenario.without_claims_across() if name is not None else scenario))
-        for complaint in found:
-            seen.setdefault(_located(document, complaint), []).append(name)
-    problems = [_in_arms(problem, names, len(documents)) for problem, names in seen.items() if problem not in known]
+        for finding in found:
+            seen.setdefault(_located(document, finding), []).append(name)
+    findings = [_in_arms(finding, names, len(documents)) for finding, names in seen.items() if finding not in known]
     if len(arms) == len(documents):
-        across = list(warmup_complaints(arm.scenario for arm in arms))
+        across = list(warmup_findings(arm.scenario for arm in arms))
         if variants.keys:
             by_name = {str(arm.name): arm.scenario for arm in arms}
             across += claims_across_arms(base, by_name, recorded=recorded)
-        problems += [_located(variants.base, complaint) for complaint in across]
-    return arms, problems
+        findings += [_located(variants.base, finding) for finding in across]
+    return arms, findings
 
 
-def _in_arms(problem: Problem, names: list[str | None], arms: int) -> Problem:
-    """`problem`, saying in which of the `arms` it is where neither its key tells nor all of them have it."""
-    if len(names) == arms or problem.key.startswith(("arms.", "matrix.")):
-        return problem
+def _in_arms(finding: Finding, names: list[str | None], arms: int) -> Finding:
+    """`finding`, saying in which of the `arms` it is where neither its key tells nor all of them have it."""
+    if len(names) == arms or finding.key.startswith(("arms.", "matrix.")):
+        return finding
     where = f"in arm {', '.join(map(str, names))}: "
-    return replace(problem, message=where + problem.message)
+    return replace(finding, message=where + finding.message)
 
 
-def _validated(document: Document) -> tuple[Scenario | None, list[Complaint]]:
+def _validated(document: Document) -> tuple[Scenario | None, list[Finding]]:
     """The scenario that `document` holds, None where it holds none, and what is wrong with its single keys."""
-    problems: list[Complaint] = list(unavailable(document.data))
-    later = [path for path, _, _ in problems]
+    findings = list(unavailable(document.data))
+    later = [finding.path for finding in findings]
     try:
         scenario = Scenario.model_validate(document.data)
     except ValidationError as error:
-        problems.extend(
-            complaint
-            for complaint in explain_all(error.errors(), document)
-            if not any(complaint[0][: len(other)] == other[: len(complaint[0])] for other in later)
+        findings.extend(
+            finding
+            for finding in explain_all(error.errors(), document)
+            if not any(finding.path[: len(other)] == other[: len(finding.path)] for other in later)
         )
-        return None, problems
-    return scenario, problems
+        return None, findings
+    return scenario, findings
 
 
-def _located(document: Document, complaint: Complaint) -> Problem:
-    path, message, remedy = complaint
+def _located(document: Document, finding: Finding) -> Finding:
+    path = finding.path
     about = _claim_id(document.data, path)
-    return Problem(document.where(path), dotted(document.key(path)), message, remedy, about)
+    return replace(finding, path=document.key(path), where=document.where(path), about=about)
 
 
 def _claim_id(data: dict[Any, Any], path: KeyPath) -> str:
@@ -145,6 +143,6 @@ def _claim_id(data: dict[Any, Any], path: KeyPath) -> str:
     return identity if isinstance(identity, str) else ""
 
 
-def _reading_order(problem: Problem) -> tuple[str, int]:
-    file, _, line = problem.where.rpartition(":")
-    return (file, int(line)) if line.isdecimal() else (problem.where, 0)
+def _reading_order(finding: Finding) -> tuple[str, int]:
+    file, _, line = finding.where.rpartition(":")
+    return (file, int(line)) if line.isdecimal() else (finding.where, 0)

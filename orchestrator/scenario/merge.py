@@ -8,10 +8,12 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.scenario.document import Document, KeyPath
+from orchestrator.scenario.document import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from orchestrator.errors import KeyPath
 
 _ARRIVALS: KeyPath = ("workload", "arrivals")
 _SERVICE_TIME: KeyPath = ("service", "service_time")

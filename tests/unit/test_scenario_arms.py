@@ -213,7 +213,7 @@ def problems_of(text: str, *overrides: str, smoke: bool = False) -> list[str]:
     """What is wrong with a scenario, without the file's name."""
     with pytest.raises(ScenarioError) as refusal:
         experiment_of(text, *overrides, smoke=smoke)
-    return [str(problem).partition("scenario.yaml:")[2] or str(problem) for problem in refusal.value.problems]
+    return [str(finding).partition("scenario.yaml:")[2] or str(finding) for finding in refusal.value.findings]
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ def test_anything_is_loaded_or_refused_with_a_place_and_words(
     try:
         experiment = experiment_of(text, *overrides, smoke=smoke)
     except ScenarioError as error:
-        assert error.problems
-        assert all(problem.where and problem.message for problem in error.problems)
+        assert error.findings
+        assert all(finding.where and finding.message for finding in error.findings)
     else:
         assert experiment_of(experiment.dump()) == experiment
 
@@ -60,6 +60,6 @@ def test_any_overrides_in_arms_and_smoke_are_loaded_or_refused(arms: dict[str, A
     try:
         experiment = experiment_of(text, smoke=True)
     except ScenarioError as error:
-        assert error.problems
+        assert error.findings
     else:
         assert experiment_of(experiment.dump()) == experiment
