@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import parse as parse_when
+from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 REQUEST_OVERHEAD_NS = 500 * NS_PER_US  #: client and server in Python, two context switches each way
 BLOCK_OVERHEAD_NS = 40 * NS_PER_MS  #: a fresh client worker, the server's and the hedger's change of block
-LEAD_NS = 250 * NS_PER_MS  #: from the client's word that it begins to its first send, where faults have times
 RUN_OVERHEAD_NS = 4 * NS_PER_S  #: topology up and down, tables, statistics, plots
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from hedgerow_node.units import NS_PER_S
 from orchestrator.errors import RunError
 from orchestrator.run.faults.acts import Act, Proof, acts_of
@@ -15,13 +16,13 @@ from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene, carefully
 from orchestrator.run.messages import BARE, client_fields, in_kernel, server_fields
 from orchestrator.scenario.arrivals import OpenArrivals
-from orchestrator.topology.base import CLIENT, HEDGER, Topology, server_name
 
 if TYPE_CHECKING:
     from orchestrator.host.journal import Journal
     from orchestrator.plan.blocks import Block
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
+    from orchestrator.topology.base import Topology
 
 _CHECK_NS = NS_PER_S // 2
 #: A block that takes this much longer than even its worst case is stuck.

@@ -10,10 +10,10 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
 from orchestrator.scenario.checks import check_delay_line_capacity
-from orchestrator.topology.base import HEDGER, Topology
 from orchestrator.topology.programs import hedger_assignment
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orchestrator.run.progress import Watcher
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Arm, Experiment
+    from orchestrator.topology.base import Topology
 
 MAX_ATTEMPTS = 3
 

@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.host.observe.activity import activity, changes, differences, minus
-from orchestrator.topology.base import HEDGER, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.run.manifest import Manifest
+    from orchestrator.topology.base import Topology
 
 
 @contextmanager

@@ -8,13 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from hedgerow_node.control import ControlClient
 
-CLIENT, HEDGER = "client", "hedger"
-
-
-def server_name(replica: int) -> str:
-    """The node name of a server replica."""
-    return f"server-{replica}"
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.errors import PrerequisiteError, RunError
 from orchestrator.host.engine import (
     NO_QUOTA,
@@ -28,7 +29,6 @@ from orchestrator.host.engine import (
 from orchestrator.host.marks import PROCESS_VARIABLE
 from orchestrator.host.root import ROOT as CONTROL_INSIDE
 from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
-from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.topology.base import Layout
 
 MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")

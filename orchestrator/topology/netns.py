@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyroute2 import IPRoute
 
+from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.host import cgroups
 from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
 from orchestrator.host.namespaces import DIRECTORY, create, inside
 from orchestrator.host.undo import carry_out, delete_namespace, end_processes, release_controller, remove_cgroups
 from orchestrator.topology import programs
-from orchestrator.topology.base import CLIENT, HEDGER, Layout, server_name
 from orchestrator.topology.nodes import Nodes
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.topology.base import Layout
 
 INTERFACE = "eth0"
 BRIDGE = "bridge0"

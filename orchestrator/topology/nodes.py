@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlClient, ControlError
+from hedgerow_node.protocol.limits import CLIENT, HEDGER
 from hedgerow_node.sources import digest
 from orchestrator.errors import PrerequisiteError, RunError
-from orchestrator.topology.base import CLIENT, HEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable

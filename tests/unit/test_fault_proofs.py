@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.run.faults import cpu
 from orchestrator.run.faults.registry import HANDLERS, handler
-from orchestrator.run.faults.scene import LEAD_NS, Scene, carefully
+from orchestrator.run.faults.scene import Scene, carefully
 from orchestrator.scenario import faults as models
 from support.experiments import faulty
 from support.fake_topology import FakeTopology

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_hedger.faults.rules import MAX_RULES
 from hedgerow_hedger.histogram import bucket_bounds_ns, quantile_ns
 from hedgerow_hedger.programs import (
     BPF_SOURCES,
-    MAX_REPLICAS,
-    MAX_SERVICES,
     TOKEN,
     DelayLineKind,
     Direction,
@@ -25,6 +22,7 @@ from hedgerow_hedger.programs import (
     counter_names,
     inline_sources,
 )
+from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_RULES, MAX_SERVICES
 from hedgerow_node.records import Winner
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.eta import BLOCK_OVERHEAD_NS, LEAD_NS, RUN_OVERHEAD_NS, block_etas_ns, run_eta_ns
+from orchestrator.plan.eta import BLOCK_OVERHEAD_NS, RUN_OVERHEAD_NS, block_etas_ns, run_eta_ns
 from orchestrator.plan.sample_size import judgeable
 from support.experiments import OPEN, experiment_of
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from hedgerow_hedger.hedger import Assignment
 from hedgerow_hedger.iproute import interface_towards
 from hedgerow_hedger.programs import (
-    MAX_REPLICAS,
-    MAX_SERVICES,
     NO_PLACE,
     SCOREBOARD_ENTRIES,
     DelayLineKind,
@@ -17,6 +15,7 @@ from hedgerow_hedger.programs import (
     Target,
 )
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
+from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_SERVICES
 from hedgerow_node.wire import IdPlace, read_places
 
 if TYPE_CHECKING:

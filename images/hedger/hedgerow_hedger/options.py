@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_hedger.assignment import DELAY_LINES, TARGETS, checked_run_id
 from hedgerow_hedger.hedger import Assignment
-from hedgerow_hedger.programs import MAX_REPLICAS, MAX_SERVICES, NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
+from hedgerow_hedger.programs import NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
+from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_SERVICES
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import parse_place
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
+from hedgerow_node.protocol.limits import MAX_REPLICAS
 from hedgerow_node.wire import IdPlace
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 BPF_SOURCES = Path(__file__).resolve().parents[3] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
-MAX_SERVICES = 16
-MAX_REPLICAS = 16  #: of one service
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
 

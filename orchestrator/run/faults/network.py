@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.protocol.limits import MAX_RULES
 from orchestrator.errors import UsageError
 from orchestrator.run.faults.acts import LEAST_SHARE, Act, Proof, acts_of, asked_of, least_strikes
 from orchestrator.scenario.faults import Delay, NetworkFault, RateLimit, Reorder
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from orchestrator.scenario.experiment import Experiment
 
 _CERTAIN = 100.0
-MAX_RULES = 64  #: that the hedger's programs have room for
 
 
 class Rule:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.limits import CLIENT, HEDGER, LEAD_NS
 from hedgerow_node.records import ServedCopy, read_rows
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.errors import HedgerowError
 from orchestrator.run.faults.netem_rules import Message, NetemRules
-from orchestrator.topology.base import CLIENT, HEDGER, Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from orchestrator.run.faults.acts import Act
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
+    from orchestrator.topology.base import Topology
 
-#: From the news of the first measured send to that send, where something has to happen at its time.
-LEAD_NS = 250 * NS_PER_MS
 #: What is on for a whole block is applied this long before its first measured send.
 _EARLY_NS = 150 * NS_PER_MS
 

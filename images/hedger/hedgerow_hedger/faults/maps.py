@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from hedgerow_hedger.programs import MAX_REPLICAS, DelayLineKind, KernelPrograms
 from hedgerow_node.chance import threshold
+from hedgerow_node.protocol.limits import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hedgerow_hedger.faults.rules import FaultRules
+    from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
 
 FAULT_LANES = 1  #: the place in lane_map of the lanes of the fault `delay`
 _ZERO = ctypes.c_int(0)

@@ -10,11 +10,11 @@ from hedgerow_hedger.programs import Direction, Fault
 from hedgerow_node.chance import rule_salt
 from hedgerow_node.control import ControlError
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
+from hedgerow_node.protocol.limits import MAX_RULES
 
 if TYPE_CHECKING:
     from hedgerow_node.fields import Fields
 
-MAX_RULES = 64
 _MAX_WORD = (1 << 64) - 1
 _MAX_RATE_BIT_PER_S = 10**12
 
