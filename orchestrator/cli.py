@@ -7,17 +7,14 @@ import os
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from orchestrator.commands import analyze, bench, compare, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
-from orchestrator.errors import ExitCode, HedgerowError, UsageError
-from orchestrator.unforeseen import as_error
-
-#: Of what Typer raises for a wrong command line it names this one; unknown options and the like share its base.
-_WRONG_COMMAND_LINE: Any = typer.BadParameter.__base__
+from orchestrator.errors import ExitCode, HedgerowError, UsageError, from_exception
 
 app = typer.Typer(
     help="Measure hedged requests: in the kernel, in user space, and not at all.",
@@ -80,7 +77,7 @@ def run(arguments: list[str]) -> int:
     except HedgerowError as error:
         _print_error(error, as_json)
         return int(error.exit_code)
-    except _WRONG_COMMAND_LINE as error:
+    except TyperException as error:
         _print_error(UsageError(error.format_message(), "see orchestrator --help"), as_json)
         return int(ExitCode.USAGE)
     except SystemExit as ending:
@@ -91,7 +88,7 @@ def run(arguments: list[str]) -> int:
         return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
     except Exception as raised:
         traceback.print_exc()
-        failure = as_error(raised)
+        failure = from_exception(raised)
         _print_error(failure, as_json)
         return int(failure.exit_code)
     return ended if isinstance(ended, int) else int(ExitCode.DONE)

@@ -1,4 +1,11 @@
-"""The ways a command may end badly, each with its exit code, so that scripts can tell them apart.
+"""The ways a command may fail, each with its exit code, so that scripts can tell them apart.
+
+    HedgerowError
+    ├── UsageError         2    what was asked for does not exist or makes no sense
+    ├── ScenarioError      2    a scenario that cannot be run, with every problem in it
+    ├── PrerequisiteError  4    the host lacks something
+    ├── RunError           5    a run could not be finished, or its folder is incomplete
+    └── LeftoversError     6    something that a run made is still on the host
 
 Every error carries a remedy: a message that says what is wrong without saying what to do next is half a message.
 """
@@ -27,7 +34,7 @@ class ExitCode(IntEnum):
 
 
 class HedgerowError(Exception):
-    """Something went wrong in a way that we foresaw: printed as message and remedy, without a traceback."""
+    """An error that the code expects: printed as message and remedy, without a traceback."""
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -124,3 +131,16 @@ class LeftoversError(HedgerowError):
     """Objects that bear a run's id were left behind on the host."""
 
     exit_code = ExitCode.LEFTOVERS
+
+
+def from_exception(raised: Exception) -> HedgerowError:
+    """The exception itself where it is one of ours, else a RunError with its message.
+
+    The traceback, which says where an unexpected exception came from, is for the caller to print.
+    """
+    if isinstance(raised, HedgerowError):
+        return raised
+    if isinstance(raised, OSError) and raised.strerror:
+        place = "" if raised.filename is None else f"{raised.filename}: "
+        return RunError(f"{place}{raised.strerror}", "check free space and permissions")
+    return RunError(f"{type(raised).__name__}: {raised}", "this error was not expected: please report it")

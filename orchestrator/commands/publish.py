@@ -13,11 +13,10 @@ from typing import Any
 
 import typer
 
-from orchestrator.errors import HedgerowError
+from orchestrator.errors import HedgerowError, from_exception
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown, error_as_markdown
 from orchestrator.runfolder.folder import chown_like, make_folder
-from orchestrator.unforeseen import as_error
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
 
@@ -42,7 +41,7 @@ class Publication(AbstractContextManager["Publication"]):
     ) -> None:
         error = raised if isinstance(raised, HedgerowError) else None
         if error is None and self.summary is None and isinstance(raised, Exception):
-            error = as_error(raised)
+            error = from_exception(raised)
         if self.summary is not None or error is not None:
             self._publish(error)
         if self.last_line:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import PrerequisiteError, RunError
-from orchestrator.host import root
+from orchestrator.host import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -192,7 +192,7 @@ def release_controller() -> None:
     """
     for tree in hierarchies():
         if tree.version == 2 and CPU in tree.controllers:
-            with root.locked() as directory:
+            with locks.locked() as directory:
                 marker = directory / _HANDED_DOWN
                 if marker.exists() and not list(tree.path.glob("hr-*")):
                     try:
@@ -218,7 +218,7 @@ def _controller_held(tree: Hierarchy) -> Iterator[None]:
     if tree.version == 1:
         yield
         return
-    with root.locked() as directory:
+    with locks.locked() as directory:
         if not handed_down(tree):
             (directory / _HANDED_DOWN).touch()
             _write(tree.path / "cgroup.subtree_control", f"+{CPU}")

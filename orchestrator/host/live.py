@@ -15,13 +15,11 @@ from functools import partial
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError
-from orchestrator.host import root
-from orchestrator.host.audit import remaining
+from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError, from_exception
+from orchestrator.host import locks
+from orchestrator.host.audit import RUN_ID, remaining
 from orchestrator.host.journal import undos
-from orchestrator.host.marks import RUN_ID
 from orchestrator.host.undo import by_marks, carry_out_for
-from orchestrator.unforeseen import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +33,7 @@ class LiveRun:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.path = root.ROOT / run_id
+        self.path = locks.ROOT / run_id
         self._lock_fd: int | None = None
 
     @property
@@ -49,7 +47,7 @@ class LiveRun:
         Raises PrerequisiteError where /run/hedgerow cannot be written.
         """
         try:
-            with root.locked():
+            with locks.locked():
                 self.path.mkdir()
                 # whoever looks whether somebody has the lock has it for a moment: waited for
                 self._take_lock(fcntl.LOCK_EX)
@@ -60,7 +58,7 @@ class LiveRun:
     def close(self) -> None:
         """Removes the directory and frees the lock."""
         if self.path.exists():
-            with root.locked():
+            with locks.locked():
                 rmtree(self.path)
         self.release()
 
@@ -72,7 +70,7 @@ class LiveRun:
 
     def seize(self) -> bool:
         """Takes the lock of a run that died; False where a process holds it or the run is gone by now."""
-        with root.locked():
+        with locks.locked():
             return self.path.exists() and self._take_lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _take_lock(self, how: int) -> bool:
@@ -122,7 +120,7 @@ class LiveRun:
             try:
                 step()
             except (HedgerowError, OSError) as error:
-                problems.append(as_error(error))
+                problems.append(from_exception(error))
         if problems:
             messages = dict.fromkeys(problem.message for problem in problems)
             raise LeftoversError("; ".join(messages), problems[0].remedy)
@@ -130,8 +128,8 @@ class LiveRun:
 
 def live_runs() -> Iterator[LiveRun]:
     """The runs that have a directory, dead ones too."""
-    if root.ROOT.is_dir():
-        for path in sorted(root.ROOT.iterdir()):
+    if locks.ROOT.is_dir():
+        for path in sorted(locks.ROOT.iterdir()):
             if path.is_dir() and RUN_ID.fullmatch(path.name):
                 yield LiveRun(path.name)
 
@@ -148,7 +146,7 @@ class Cleared:
         try:
             run.undo()
         except Exception as error:
-            self.failed[run.run_id] = as_error(error)
+            self.failed[run.run_id] = from_exception(error)
         else:
             self.runs.append(run.run_id)
 

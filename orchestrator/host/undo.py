@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import LeftoversError
 from orchestrator.host import cgroups
+from orchestrator.host.audit import namespace_name, namespaces_of, processes_of
 from orchestrator.host.engine import NoEngineError, release_things, remove_things_of, things_of
-from orchestrator.host.marks import namespace_name, namespaces_of, processes_of
 from orchestrator.host.namespaces import delete, exists
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _END_TIMEOUT_S = 3.0
 _REMOVE_TIMEOUT_S = 10.0  #: containers on a busy host take their time
 _POLL_S = 0.01
-_OUR_NAMESPACE = re.compile(r"hr-[0-9a-f]{6}-[a-z0-9]+")  #: see `marks.namespace_name`
+_OUR_NAMESPACE = re.compile(r"hr-[0-9a-f]{6}-[a-z0-9]+")  #: see `audit.namespace_name`
 _MEDDLED = "see who else writes to the run's folder"
 
 

@@ -10,9 +10,8 @@ import traceback
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import HedgerowError, LeftoversError
+from orchestrator.errors import HedgerowError, LeftoversError, from_exception
 from orchestrator.run.interrupts import Interrupted
-from orchestrator.unforeseen import as_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ def leftovers_told(leftovers: Sequence[str]) -> Iterator[None]:
     except Exception as raised:
         if not leftovers:
             raise
-        raise left_behind(leftovers, [as_error(raised)]) from raised
+        raise left_behind(leftovers, [from_exception(raised)]) from raised
     if leftovers:
         raise left_behind(leftovers)
 
@@ -62,7 +61,7 @@ class Ending:
         if not self._causes:
             return "complete"
         first = self._causes[0]
-        return "interrupted" if isinstance(first, Interrupted) else f"failed: {as_error(first).message}"
+        return "interrupted" if isinstance(first, Interrupted) else f"failed: {from_exception(first).message}"
 
     def audited(self, leftovers: Sequence[str]) -> None:
         """These bear the run's id. Where there are none, what could not be taken down counts."""
@@ -78,7 +77,7 @@ class Ending:
 
         Nothing is raised where all went well but for leftovers: there are results first, which are not lost to them.
         """
-        errors = [as_error(cause) for cause in self._causes]
+        errors = [from_exception(cause) for cause in self._causes]
         others = [error for error in errors if not isinstance(error, (Interrupted, LeftoversError))]
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), remembered)
         left = [left_behind(self.leftovers)] if self.leftovers else []

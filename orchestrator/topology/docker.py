@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.errors import PrerequisiteError, RunError
+from orchestrator.host.audit import PROCESS_VARIABLE
 from orchestrator.host.engine import (
     NO_QUOTA,
     PROJECT_LABEL,
@@ -26,8 +27,7 @@ from orchestrator.host.engine import (
     engine_facts,
     project_name,
 )
-from orchestrator.host.marks import PROCESS_VARIABLE
-from orchestrator.host.root import ROOT as CONTROL_INSIDE
+from orchestrator.host.locks import ROOT as CONTROL_INSIDE
 from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
 from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes

@@ -17,7 +17,7 @@ from pyroute2 import IPRoute
 
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.host import cgroups
-from orchestrator.host.marks import PROCESS_VARIABLE, namespace_name
+from orchestrator.host.audit import PROCESS_VARIABLE, namespace_name
 from orchestrator.host.namespaces import DIRECTORY, create, inside
 from orchestrator.host.undo import carry_out, delete_namespace, end_processes, release_controller, remove_cgroups
 from orchestrator.topology import programs

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.host.audit import leftovers
+from orchestrator.host.audit import leftovers, processes_of
 from orchestrator.host.cgroups import groups_of
-from orchestrator.host.marks import processes_of
 from support.fault_run import NODES, no_longer_than_this, write_fault_scenario
 from support.in_force import FAULTS
 from support.observer import Observer

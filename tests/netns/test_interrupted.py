@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_node.control import ControlClient
-from orchestrator.host.marks import namespaces_of, processes_of
+from orchestrator.host.audit import namespaces_of, processes_of
 from support.scenario_files import ORCHESTRATOR, orchestrate, start_run, wait_for, write_scenario
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.host.root import ROOT
+from orchestrator.host.locks import ROOT
 from support.scenario_files import finish, start_run, wait_for, write_scenario
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.host.audit import processes_of
 from orchestrator.host.cgroups import group_name, hierarchies
-from orchestrator.host.marks import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Errors, also those that nobody foresaw: never with the code of a verdict, and in JSON where that is asked for."""
+"""errors, unexpected ones too: never with the code of a verdict, and in JSON where that is asked for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def full() -> None:
     raise OSError(28, "No space left on device", "/somewhere/manifest.json")
 
 
-def test_an_error_that_nobody_foresaw_is_a_failed_run_with_its_traceback(
+def test_an_error_that_is_unexpected_is_a_failed_run_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(schema, "scenario_json_schema", failing)
@@ -33,7 +33,7 @@ def test_an_error_that_nobody_foresaw_is_a_failed_run_with_its_traceback(
     said = capsys.readouterr()
     assert said.out == ""
     assert "in failing" in said.err
-    assert said.err.endswith("KeyError: 'what'\nremedy: this was not foreseen: please report it\n")
+    assert said.err.endswith("KeyError: 'what'\nremedy: this error was not expected: please report it\n")
 
 
 def test_with_json_it_is_an_object_on_stdout(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.errors import PrerequisiteError, RunError
-from orchestrator.host import cgroups, root
+from orchestrator.host import cgroups, locks
 from orchestrator.host.cgroups import (
     CPU,
     FREEZER,
@@ -59,7 +59,7 @@ def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hierarchy:
     """A tree of the second version: files stand in for the kernel's, and hold what it would be asked."""
     tree = Hierarchy(tmp_path / "cgroup", 2, frozenset({CPU, FREEZER}))
     tree.path.mkdir()
-    monkeypatch.setattr(root, "ROOT", tmp_path / "run")
+    monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
     monkeypatch.setattr(cgroups, "hierarchies", lambda: [tree])
     (tree.path / "cgroup.subtree_control").touch()
     return tree
@@ -109,7 +109,7 @@ def test_of_two_runs_at_once_the_last_gives_the_cpu_controller_back(second: Hier
     assert asked_of(second) == "-cpu"
     release_controller()
     assert asked_of(second) == ""
-    assert list(root.ROOT.iterdir()) == []
+    assert list(locks.ROOT.iterdir()) == []
 
 
 def test_a_controller_that_the_host_itself_handed_down_stays(second: Hierarchy) -> None:

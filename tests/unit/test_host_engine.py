@@ -12,7 +12,7 @@ from docker.errors import APIError
 
 from orchestrator.errors import LeftoversError
 from orchestrator.host import engine as engine_module
-from orchestrator.host import root as root_module
+from orchestrator.host import locks
 from orchestrator.host import undo as undo_module
 from orchestrator.host.audit import leftovers
 from orchestrator.host.engine import NoEngineError, things_of
@@ -88,7 +88,7 @@ def test_without_an_engine_the_journals_undos_are_not_done(
 def test_a_dead_run_with_containers_stays_until_an_engine_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(root_module, "ROOT", tmp_path / "run")
+    monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
     journal = Journal(tmp_path / "journal.jsonl")
     journal.change("make containers", remove_project(RUN_ID))
     run = LiveRun(RUN_ID)

@@ -18,10 +18,10 @@ import pytest
 from orchestrator.cli import run as run_command
 from orchestrator.errors import LeftoversError
 from orchestrator.host import live as live_module
-from orchestrator.host import root as root_module
+from orchestrator.host import locks
+from orchestrator.host.audit import processes_of
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs, live_runs
-from orchestrator.host.marks import processes_of
 from orchestrator.host.undo import delete_namespace, end_processes
 
 RUN_ID, OTHER = "0123ab", "cd4567"
@@ -31,7 +31,7 @@ RUN_ID, OTHER = "0123ab", "cd4567"
 def live_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for /run/hedgerow, which only root may write."""
     root = tmp_path / "run"
-    monkeypatch.setattr(root_module, "ROOT", root)
+    monkeypatch.setattr(locks, "ROOT", root)
     return root
 
 
@@ -120,11 +120,11 @@ def test_a_dead_run_is_undone_by_its_journal(
     program = f"""
 import os, subprocess
 from pathlib import Path
-from orchestrator.host import root
+from orchestrator.host import locks
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
 from orchestrator.host.undo import end_processes
-root.ROOT = Path({str(live_root)!r})
+locks.ROOT = Path({str(live_root)!r})
 journal = Journal(Path({str(tmp_path / "journal.jsonl")!r}))
 LiveRun({RUN_ID!r}).open(Path({str(tmp_path / "journal.jsonl")!r}))
 journal.change("start a process", end_processes({RUN_ID!r}))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, RunError
-from orchestrator.host import root as root_module
+from orchestrator.host import locks
 from orchestrator.host.live import LiveRun, live_runs
 from orchestrator.plan.blocks import make_plan
 from orchestrator.run import runner
@@ -56,7 +56,7 @@ class Stage:
         self.left: list[str] = []
         self.said: list[str] = []
         self.taken_down = False
-        monkeypatch.setattr(root_module, "ROOT", tmp_path / "run")
+        monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
         monkeypatch.setattr(runner, "probe", lambda *_: {})
         monkeypatch.setattr(runner, "in_words", lambda _: "quiet")
         monkeypatch.setattr(runner, "surroundings", lambda *_: nullcontext())

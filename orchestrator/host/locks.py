@@ -1,6 +1,4 @@
-"""/run/hedgerow, under which runs at work have their directories, and the lock by which they keep out of each other's
-way there.
-"""
+"""/run/hedgerow: the directory in which runs have theirs, and the lock that keeps them from colliding there."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ ROOT = Path("/run/hedgerow")
 
 @contextmanager
 def locked() -> Iterator[Path]:
-    """The directory, made if missing, while nobody else is in here; not to be entered twice."""
+    """The directory, made if missing, while no other process holds this lock; not reentrant."""
     ROOT.mkdir(parents=True, exist_ok=True)
     fd = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
