@@ -15,7 +15,7 @@ from client_arrivals import NEVER_NS, Arrivals
 from client_socket import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.wire import MAX_PAYLOAD
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Exchange(ABC):
         ledger.sent = index + 1
         self._user[index] = user
         self._latest[user] = index
-        asked = self._connections[user][asked_replica(self._spread, request_id, self._replicas)]
+        asked = self._connections[user][primary_replica(self._spread, request_id, self._replicas)]
         place = self._request_place
         self._payload[place.offset : place.end] = request_id.to_bytes(place.length)
         ledger.sent_ns[index] = sent_ns = now_ns()
@@ -164,7 +164,7 @@ class Exchange(ABC):
         """
         ledger, deadline_ns = self._ledger, self._deadline_ns[index]
         connections, request_id = self._connections[self._user[index]], ledger.first_id + index
-        asked = asked_replica(self._spread, request_id, self._replicas)
+        asked = primary_replica(self._spread, request_id, self._replicas)
         replicas = [asked]
         if self._policy.hedges:
             other = hedge_replica(self._target, asked, request_id, self._replicas)

@@ -16,11 +16,11 @@ import numpy as np
 
 from hedgerow_node.draws import standard_normal
 from hedgerow_node.expression import parse as parse_when
-from hedgerow_node.replicas import asked_replica
 from orchestrator.analysis.measures import Ints, Measures
 from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.paired import Paired, paired
-from orchestrator.analysis.windows import due_meanwhile
+from orchestrator.analysis.windows import affected
+from orchestrator.plan.faults import primary_of
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
     """For each baseline request its kind, and its place among these: the nearer, the more alike is what they met."""
     samples = arm.samples[CONTROL]
     ids, stall, workload = samples["request_id"], arm.scenario.service.stall, arm.scenario.workload
-    asked = [asked_replica(workload.spread, int(id_), arm.scenario.topology.replicas) for id_ in ids]
+    asked = [primary_of(arm.scenario, int(id_)) for id_ in ids]
     by_occurrence: dict[str, list[FaultRecord]] = {}
     for record in arm.faults:
         by_occurrence.setdefault(record.key, []).append(record)
-    troubles = [due_meanwhile(arm, CONTROL, records) for records in by_occurrence.values()]
+    troubles = [affected(arm, CONTROL, records) for records in by_occurrence.values()]
     in_a_fault = np.any(troubles, axis=0) if troubles else np.zeros(len(ids), bool)
     if stall is not None:
         condition = parse_when(stall.when)

@@ -20,7 +20,7 @@ from orchestrator.analysis.paired import comparisons
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
-from orchestrator.analysis.windows import due_meanwhile
+from orchestrator.analysis.windows import affected
 from orchestrator.claims.grammar import FUNCTIONS, parse_claim
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from orchestrator.scenario.faults import targets_of
@@ -132,9 +132,7 @@ def _faults(arm: ArmData) -> list[dict[str, Any]]:
                     "target": target,
                     "occurrences": len(records),
                     "proven": sum(record.proven for record in records),
-                    "requests": {
-                        name: int(due_meanwhile(arm, name, records).sum()) for name in arm.scenario.strategies
-                    },
+                    "requests": {name: int(affected(arm, name, records).sum()) for name in arm.scenario.strategies},
                 }
             )
     return entries

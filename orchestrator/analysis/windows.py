@@ -1,4 +1,4 @@
-"""Fault windows: from when to when faults were on within a block, and which requests were due meanwhile."""
+"""Fault windows: from when to when faults were on within a block, and which requests were due in that time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from hedgerow_node.records import Action
+from orchestrator.plan.faults import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,20 +66,31 @@ def windows(arm: ArmData, strategy: str) -> tuple[Window, ...]:
     return tuple(sorted(found, key=lambda window: (window.start_ns, window.fault)))
 
 
-def due_meanwhile(arm: ArmData, strategy: str, records: Sequence[FaultRecord]) -> NDArray[np.bool_]:
+def affected(arm: ArmData, strategy: str, records: Sequence[FaultRecord]) -> NDArray[np.bool_]:
     """Which requests of `strategy` were due while a fault of `records` was on.
 
     By plan, which is the same for every strategy, where there is one; faults that are over at once by plan (a
-    collection, a restart) count for as long as they really took.
+    garbage collection, a restart) count for as long as they really took.
     """
     samples = arm.samples[strategy]
-    struck = np.zeros(len(samples["block"]), bool)
+    found = np.zeros(len(samples["block"]), bool)
+    by_time = np.lexsort((samples["intended_ns"], samples["block"]))
+    blocks, due_ns = samples["block"][by_time], samples["intended_ns"][by_time]
     for record in records:
-        if record.strategy != strategy:
-            continue
-        start_ns, end_ns = record.planned_ns, record.planned_until_ns
-        if end_ns == start_ns and record.applied_ns is not None:
-            start_ns, end_ns = record.applied_ns, record.undone_ns
-        due = (samples["block"] == record.block) & (samples["intended_ns"] >= start_ns)
-        struck |= due if end_ns is None else due & (samples["intended_ns"] < end_ns)
-    return struck
+        if record.strategy == strategy:
+            of_block = slice(*np.searchsorted(blocks, [record.block, record.block + 1]))
+            found[by_time[of_block][_span(record).of(due_ns[of_block])]] = True
+    return found
+
+
+def _span(record: FaultRecord) -> Span:
+    if record.planned_until_ns == record.planned_ns and record.applied_ns is not None:
+        return Span(record.applied_ns, record.undone_ns)
+    return Span(record.planned_ns, record.planned_until_ns)
+
+
+def hedged_or_held_back(arm: ArmData, strategy: str) -> NDArray[np.bool_]:
+    """Which requests of `strategy` were hedged, or held back or ignored by a server."""
+    ids, server = arm.samples[strategy]["request_id"], arm.server[strategy]
+    held_back = server["request_id"][np.isin(server["action"], (Action.STALLED, Action.DROPPED))]
+    return np.isin(ids, arm.hedges[strategy]["request_id"]) | np.isin(ids, held_back)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
-from orchestrator.plan.exposure import concerned_ids
+from orchestrator.plan.faults import Occurrence, eligible_ids, timeline
 from orchestrator.plan.sample_size import Judgement, judgeable
-from orchestrator.plan.timeline import Occurrence, timeline
 from orchestrator.scenario.checks import needs_netem
 from orchestrator.scenario.one_line import one_line
 
@@ -161,7 +160,7 @@ def _line(arm: Arm, plan: Plan, occurrence: Occurrence) -> str:
 def _counts(arm: Arm, plan: Plan, occurrence: Occurrence) -> list[int]:
     """How many requests the occurrence concerns in each block of a strategy."""
     blocks = plan.of(arm.scenario.strategies[0], arm.name)
-    return [len(concerned_ids(arm.scenario, block, occurrence)) for block in blocks]
+    return [len(eligible_ids(arm.scenario, block, occurrence)) for block in blocks]
 
 
 def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, Any]:

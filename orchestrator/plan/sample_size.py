@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.claims.grammar import FUNCTIONS, Call, parse_claim
-from orchestrator.plan.exposure import expected_hedges, unforeseen
+from orchestrator.plan.faults import expected_hedges, unforeseen
 from orchestrator.scenario.experiment import Experiment, as_experiment
 
 if TYPE_CHECKING:

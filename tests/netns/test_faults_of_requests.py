@@ -67,8 +67,8 @@ def test_every_fault_struck_somebody(faulty: FaultRun) -> None:
 
 
 def test_whom_nothing_strikes_is_answered(faulty: FaultRun) -> None:
-    struck_ids = {id_ for act in faulty.acts() for id_ in act.struck}
-    untouched = {row["request_id"] for row in faulty.samples} - struck_ids
+    affected_ids = {id_ for act in faulty.acts() for id_ in act.struck}
+    untouched = {row["request_id"] for row in faulty.samples} - affected_ids
     assert len(untouched) > 20
     assert answered(faulty, untouched) == untouched
 

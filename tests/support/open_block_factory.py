@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.plan.timeline import timeline
+from orchestrator.plan.faults import timeline
 from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import targets_of
 
@@ -95,7 +95,7 @@ class OpenBlockModel:
     def _request(self, request_id: int, seq: int, intended_ns: int) -> None:
         workload, hedging = self._scenario.workload, self._scenario.hedging
         replicas = self._scenario.topology.replicas
-        asked = asked_replica(workload.spread, request_id, replicas)
+        asked = primary_replica(workload.spread, request_id, replicas)
         sent_ns = self._awake("client", intended_ns + round(self._draws.expovariate(1 / (20 * NS_PER_US))))
         answers = [self._answered(request_id, 1, asked, sent_ns)]
         deadline_ns = sent_ns + hedging.delay_ns

@@ -10,10 +10,10 @@ import pytest
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.faults import read_fault_log
 from orchestrator.analysis.run_data import ArmData, read_run
-from orchestrator.analysis.windows import due_meanwhile, windows
+from orchestrator.analysis.windows import affected, windows
 from orchestrator.errors import RunError
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.timeline import struck_ids, timeline
+from orchestrator.plan.faults import affected_ids, timeline
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import experiment_from, finished_run
 
@@ -98,7 +98,7 @@ def test_requests_due_in_a_window_are_those_that_the_plan_says_are_struck(
     records = [record for record in arm.faults if record.fault == "pause"]
     (pause,) = [occurrence for occurrence in timeline(arm.scenario) if occurrence.fault == 0]
     blocks = make_plan(experiment).of("kernel", "one-server-paused")
-    planned = sum(len(struck_ids(arm.scenario, block, pause)) for block in blocks)
+    planned = sum(len(affected_ids(arm.scenario, block, pause)) for block in blocks)
     assert planned == 5 * 100
     for strategy in arm.scenario.strategies:
-        assert due_meanwhile(arm, strategy, records).sum() == planned
+        assert affected(arm, strategy, records).sum() == planned

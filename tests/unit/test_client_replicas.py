@@ -12,7 +12,7 @@ from client_block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from client_socket import close_connections, open_connections
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import Outcome
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 from support.client_peers import SETTINGS, answer, asked, peers, run, unread
 from support.node_programs import MS
 
@@ -60,7 +60,7 @@ def test_the_id_says_which_replica_is_asked(
         ledger = run(settings_for(strategy, spread, arrivals), made)
     assert list(ledger.outcomes) == [Outcome.ANSWERED] * COUNT
     for replica in range(REPLICAS):
-        expected = [n for n in range(COUNT) if asked_replica(spread, n, REPLICAS) == replica]
+        expected = [n for n in range(COUNT) if primary_replica(spread, n, REPLICAS) == replica]
         assert sorted(seen[replica]) == expected
     assert len([replica for replica in seen if seen[replica]]) == (1 if spread == "first" else REPLICAS)
 
@@ -77,7 +77,7 @@ def test_a_hedge_to_another_replica_leaves_by_the_same_users_socket_to_it(
         while True:
             request_id = asked(peer)
             seen[request_id].append((user, replica))
-            if asked_replica(spread, request_id, REPLICAS) != replica:
+            if primary_replica(spread, request_id, REPLICAS) != replica:
                 peer.send(answer(request_id))
 
     settings = replace(settings_for(strategy, spread, arrivals), target="other", hedge_delay_ns=20 * MS)
@@ -89,7 +89,7 @@ def test_a_hedge_to_another_replica_leaves_by_the_same_users_socket_to_it(
     assert list(ledger.copies) == [1] * COUNT
     assert ledger.hedges_sent == COUNT
     for request_id in range(COUNT):
-        first = asked_replica(spread, request_id, REPLICAS)
+        first = primary_replica(spread, request_id, REPLICAS)
         users = {user for user, _ in seen[request_id]}
         assert len(users) == 1
         replicas = [replica for _, replica in seen[request_id]]

@@ -17,7 +17,7 @@ import pytest
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 from support.native_runs import Copy, Peer, answer, app_native, echo, silence
 from support.node_programs import MS, PATIENCE_S
 
@@ -171,7 +171,7 @@ def test_requests_and_hedges_go_to_the_replicas_that_everybody_chooses(
     seen = {(copy.request_id, replica) for replica, peer in enumerate(peers) for copy in peer.log}
     expected = set()
     for request_id in range(10, 28):
-        asked = asked_replica(spread, request_id, 3)
+        asked = primary_replica(spread, request_id, 3)
         expected |= {(request_id, asked), (request_id, hedge_replica(target, asked, request_id, 3))}
     assert seen == expected
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 from support.native_runs import Address, Copy, Peer, answer, echo, proxy, silence
 from support.node_programs import MS, PATIENCE_S
 
@@ -172,7 +172,7 @@ def test_requests_and_hedges_go_to_the_replicas_that_everybody_chooses(
     assert (counters["answered"], counters["hedges_sent"]) == (18, 18)
     expected = set()
     for request_id in range(18):
-        asked = asked_replica(spread, request_id, 3)
+        asked = primary_replica(spread, request_id, 3)
         expected |= {(request_id, asked), (request_id, hedge_replica(target, asked, request_id, 3))}
     assert seen == expected
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.exposure import expected_hedges
+from orchestrator.plan.faults import expected_hedges
 from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
 from support.run_folder_factory import scenario_from
 

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
-from hedgerow_node.replicas import asked_replica, hedge_replica
+from hedgerow_node.replicas import hedge_replica, primary_replica
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3, 16])
 def test_round_robin_takes_each_replica_in_its_turn(replicas: int) -> None:
-    asked = [asked_replica("round-robin", request_id, replicas) for request_id in range(3 * replicas)]
+    asked = [primary_replica("round-robin", request_id, replicas) for request_id in range(3 * replicas)]
     assert asked == list(range(replicas)) * 3
-    assert {asked_replica("first", request_id, replicas) for request_id in range(3 * replicas)} == {0}
+    assert {primary_replica("first", request_id, replicas) for request_id in range(3 * replicas)} == {0}
 
 
 @pytest.mark.parametrize("replicas", [2, 3, 16])

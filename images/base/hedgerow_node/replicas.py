@@ -10,7 +10,7 @@ SPREADS = ("first", "round-robin")  #: how requests are spread over the replicas
 TARGETS = ("same", "other")  #: where a hedge goes: to the replica that was asked, or to another one
 
 
-def asked_replica(spread: str, request_id: int, replicas: int) -> int:
+def primary_replica(spread: str, request_id: int, replicas: int) -> int:
     """The index of the replica that `request_id` is asked of: the first one, or each in its turn."""
     return request_id % replicas if spread == "round-robin" else 0
 

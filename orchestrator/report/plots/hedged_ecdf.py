@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hedgerow_node.records import Action
 from orchestrator.analysis.measures import latencies_ns
+from orchestrator.analysis.windows import hedged_or_held_back
 from orchestrator.report.plots.ecdf import add_ecdf, finish_ecdf
 from orchestrator.report.plots.style import NOTE, NS_PER_MS, canvas
 
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.run_data import ArmData
 
-_HELD_BACK = (Action.STALLED, Action.DROPPED)
-
 
 def hedged_ecdf(arm: ArmData) -> Figure:
     """Zoomed in on the strategies that hedge; what lies beyond the scale is counted in the legend."""
     figure, axes = canvas("Stalled or hedged requests, zoomed in", "latency (ms)", "share answered within", arm.name)
     chosen = {
-        strategy: latencies_ns(arm.samples[strategy])[_concerned(arm, strategy)] / NS_PER_MS
+        strategy: latencies_ns(arm.samples[strategy])[hedged_or_held_back(arm, strategy)] / NS_PER_MS
         for strategy in arm.scenario.strategies
     }
     delay_ms = arm.scenario.hedging.delay_ns / NS_PER_MS
@@ -46,14 +44,6 @@ def hedged_ecdf(arm: ArmData) -> Figure:
     )  # fmt: skip
     finish_ecdf(figure, axes)
     return figure
-
-
-def _concerned(arm: ArmData, strategy: str) -> NDArray[np.bool_]:
-    """Which samples are of requests that a server stalled or dropped, or that somebody hedged."""
-    ids = arm.samples[strategy]["request_id"]
-    server = arm.server[strategy]
-    held_back = server["request_id"][np.isin(server["action"], _HELD_BACK)]
-    return np.isin(ids, arm.hedges[strategy]["request_id"]) | np.isin(ids, held_back)
 
 
 def _order_statistic(values: NDArray[np.float64], q: float) -> float:

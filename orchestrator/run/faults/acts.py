@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hedgerow_node.replicas import asked_replica
+from hedgerow_node.replicas import primary_replica
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.plan.timeline import Occurrence, struck_ids, timeline
+from orchestrator.plan.faults import Occurrence, affected_ids, timeline
 from orchestrator.scenario.faults import Fault, targets_of
 
 if TYPE_CHECKING:
@@ -103,12 +103,12 @@ def acts_of(scenario: Scenario, block: Block) -> tuple[list[Act], list[Act]]:
     """
     to_do: list[Act] = []
     too_late: list[Act] = []
-    everything = struck_ids(scenario, block, Occurrence(0, 0, 0, None))
+    everything = affected_ids(scenario, block, Occurrence(0, 0, 0, None))
     for occurrence in timeline(scenario):
         fault = scenario.faults[occurrence.fault]
-        still_to_come = len(struck_ids(scenario, block, Occurrence(0, 0, occurrence.offset_ns, None)))
+        still_to_come = len(affected_ids(scenario, block, Occurrence(0, 0, occurrence.offset_ns, None)))
         for node in targets_of(fault, scenario.topology.replicas):
-            act = Act(fault, occurrence, node, struck_ids(scenario, block, occurrence))
+            act = Act(fault, occurrence, node, affected_ids(scenario, block, occurrence))
             (to_do if still_to_come or not everything else too_late).append(act)
     return to_do, too_late
 
@@ -116,7 +116,7 @@ def acts_of(scenario: Scenario, block: Block) -> tuple[list[Act], list[Act]]:
 def asked_of(scenario: Scenario, act: Act) -> Iterator[int]:
     """The struck requests whose primary goes to the act's server."""
     spread, replicas = scenario.workload.spread, scenario.topology.replicas
-    return (id_ for id_ in act.struck if asked_replica(spread, id_, replicas) == act.replica)
+    return (id_ for id_ in act.struck if primary_replica(spread, id_, replicas) == act.replica)
 
 
 def overlap(one: Act, other: Act) -> bool:

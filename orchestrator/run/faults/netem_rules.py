@@ -72,7 +72,7 @@ class NetemRules:
         phases: list[list[Message]] = []
         known: list[list[Message]] = [[]]
         for time_ns in sorted(times_ns):
-            rules = [rule for act, rule in self._planned if act.occurrence.is_on(time_ns)]
+            rules = [rule for act, rule in self._planned if act.occurrence.span.contains(time_ns)]
             nameless = [rule | {"key": ""} for rule in rules]
             if nameless not in known:
                 known.append(nameless)

@@ -1,35 +1,14 @@
-"""Whom a fault concerns, and how many hedges are to be expected of it."""
+"""How many hedges are to be expected of faults."""
 
 from __future__ import annotations
 
 import pytest
 
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.exposure import concerned_ids, expected_hedges
-from orchestrator.plan.timeline import timeline
+from orchestrator.plan.faults import expected_hedges
 from support.experiments import faulty
 
 CONSTANT = "workload.arrivals.process=constant"
-
-
-def concerned(fault: str, *overrides: str) -> list[int]:
-    """The ids of the second block (100 to 199, sent 10 ms apart) that the first occurrence of `fault` concerns."""
-    scenario = faulty(fault, overrides=(CONSTANT, *overrides)).scenario
-    return concerned_ids(scenario, make_plan(scenario).of("kernel")[1], timeline(scenario)[0])
-
-
-def test_requests_sent_while_it_is_on_to_its_target() -> None:
-    pause = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"
-    assert concerned(pause) == list(range(120, 130))
-    assert concerned(pause, "workload.spread=round-robin") == [120, 123, 126, 129]
-    assert concerned(pause.replace("server-0", "server-1")) == []
-    assert concerned(pause.replace("server-0", "servers"), "workload.spread=round-robin") == list(range(120, 130))
-    assert concerned(pause.replace("server-0", "client")) == list(range(120, 130))
-
-
-def test_requests_that_meet_its_condition() -> None:
-    stall = '{fault: stall, target: servers, at: 200ms, duration: 100ms, when: "id % 4 == 0", delay: 1s}'
-    assert concerned(stall) == [120, 124, 128]
 
 
 def hedges(fault: str, *overrides: str) -> int:
@@ -70,7 +49,7 @@ def test_hedges_expected_of_a_fault(fault: str, expected: int) -> None:
     assert hedges(fault) == expected
 
 
-def test_a_request_struck_twice_is_hedged_once() -> None:
+def test_a_request_that_two_faults_affect_is_hedged_once() -> None:
     stall = "service={stall: {when: id % 50 == 0, duration: 400ms}}"
     assert hedges("{fault: drop-requests, target: server-0, when: id % 25 == 0}", stall) == 40
     assert hedges("{fault: loss, target: server-0, percent: 50, direction: requests}", stall) == 510

@@ -1,4 +1,4 @@
-"""When faults happen, and whom they strike: a matter of the scenario and its seed, of nothing else."""
+"""When faults happen and which requests they concern: a matter of the scenario and its seed, of nothing else."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.plan.blocks import make_plan
-from orchestrator.plan.timeline import Occurrence, struck_ids, timeline
+from orchestrator.plan.faults import UNKNOWN, Occurrence, affected_ids, eligible_ids, primary_of, timeline
 from support.experiments import experiment_of, faulty
 from support.run_folder_factory import scenario_from
 
+CONSTANT = "workload.arrivals.process=constant"
 JITTERED = "{fault: pause, target: server-0, at: 50ms, duration: 60ms, every: 200ms, jitter: 100ms}"
 
 
@@ -78,15 +79,15 @@ def test_the_timeline_knows_neither_strategies_nor_their_order() -> None:
     length_ns=st.one_of(st.none(), st.integers(0, 2 * NS_PER_S)),
     number=st.integers(0, 9),
 )
-def test_struck_are_the_ids_meant_to_be_sent_while_the_fault_is_on(
+def test_affected_are_the_ids_meant_to_be_sent_while_the_fault_is_on(
     process: str, offset_ns: int, length_ns: int | None, number: int
 ) -> None:
     scenario = SCENARIOS[process]
     block = make_plan(scenario).of("kernel")[number]
     until_ns = None if length_ns is None else offset_ns + length_ns
-    struck = struck_ids(scenario, block, Occurrence(0, 0, offset_ns, until_ns))
+    affected = affected_ids(scenario, block, Occurrence(0, 0, offset_ns, until_ns))
     offsets = send_offsets_ns(process, 100.0, scenario.workload.seed, block.first_id, block.count)
-    assert list(struck) == [
+    assert list(affected) == [
         block.first_id + index
         for index, sent_ns in enumerate(offsets)
         if offset_ns <= sent_ns and (until_ns is None or sent_ns < until_ns)
@@ -103,11 +104,11 @@ def test_every_strategy_meets_a_fault_with_the_same_ids() -> None:
     scenario = SCENARIOS["poisson"]
     plan = make_plan(scenario)
     for occurrence in timeline(scenario):
-        struck = [
-            [struck_ids(scenario, block, occurrence) for block in plan.of(strategy)]
+        affected = [
+            [affected_ids(scenario, block, occurrence) for block in plan.of(strategy)]
             for strategy in scenario.strategies
         ]
-        assert struck[0] == struck[1] == struck[2]
+        assert affected[0] == affected[1] == affected[2]
 
 
 def test_in_closed_arrivals_a_fault_is_there_for_the_whole_block() -> None:
@@ -115,11 +116,50 @@ def test_in_closed_arrivals_a_fault_is_there_for_the_whole_block() -> None:
     (occurrence,) = timeline(scenario)
     block = make_plan(scenario).of("kernel")[1]
     assert (occurrence.offset_ns, occurrence.until_ns) == (0, None)
-    assert struck_ids(scenario, block, occurrence) == range(100, 200)
+    assert affected_ids(scenario, block, occurrence) == range(100, 200)
 
 
 def test_no_faults_make_no_timeline() -> None:
     assert timeline(scenario_from("smoke")) == ()
+
+
+def eligible(fault: str, *overrides: str) -> list[int]:
+    """Ids of the second block (100 to 199, sent 10 ms apart) eligible for the first occurrence of `fault`."""
+    scenario = faulty(fault, overrides=(CONSTANT, *overrides)).scenario
+    return eligible_ids(scenario, make_plan(scenario).of("kernel")[1], timeline(scenario)[0])
+
+
+def test_requests_sent_while_it_is_on_to_its_target() -> None:
+    pause = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"
+    assert eligible(pause) == list(range(120, 130))
+    assert eligible(pause, "workload.spread=round-robin") == [120, 123, 126, 129]
+    assert eligible(pause.replace("server-0", "server-1")) == []
+    assert eligible(pause.replace("server-0", "servers"), "workload.spread=round-robin") == list(range(120, 130))
+    assert eligible(pause.replace("server-0", "client")) == list(range(120, 130))
+
+
+def test_requests_that_meet_its_condition() -> None:
+    stall = '{fault: stall, target: servers, at: 200ms, duration: 100ms, when: "id % 4 == 0", delay: 1s}'
+    assert eligible(stall) == [120, 124, 128]
+
+
+def test_a_primary_goes_where_the_spread_says_or_where_it_was_observed_to_go() -> None:
+    scenario = faulty(JITTERED, overrides=("workload.spread=round-robin",)).scenario
+    assert [primary_of(scenario, request_id) for request_id in range(4)] == [0, 1, 2, 0]
+    assert [primary_of(scenario, request_id, {0: 2, 1: 2}) for request_id in range(3)] == [2, 2, UNKNOWN]
+
+
+def test_where_clients_choose_the_replica_what_was_observed_says_who_is_eligible() -> None:
+    pause = "{fault: pause, target: server-0, at: 200ms, duration: 50ms}"
+    scenario = faulty(pause, overrides=(CONSTANT,)).scenario
+    block, (occurrence,) = make_plan(scenario).of("kernel")[1], timeline(scenario)
+    observed = {120: 0, 121: 1, 122: 2, 123: 0, 130: 0}
+    assert eligible_ids(scenario, block, occurrence, observed=observed) == [120, 123]
+    assert eligible_ids(scenario, block, occurrence, "server-1", observed) == [121]
+    assert eligible_ids(scenario, block, occurrence, observed={}) == [], "unknown until run"
+    everywhere = faulty(pause.replace("server-0", "servers"), overrides=(CONSTANT,)).scenario
+    assert eligible_ids(everywhere, block, timeline(everywhere)[0], observed={}) == [120, 121, 122, 123, 124]
+    assert eligible_ids(everywhere, block, timeline(everywhere)[0], "server-2", observed) == [122]
 
 
 @pytest.mark.parametrize("arm", ["near", "far"])
