@@ -19,7 +19,7 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache, partial
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 JsonObject = dict[str, object]
 T = TypeVar("T")
@@ -69,8 +69,8 @@ def decode(kind: type[T], value: object, where: str = "") -> T:
     """The dataclass `kind` from the JSON `value`, which stands at `where`; MismatchError where it does not fit."""
     if not isinstance(value, dict):
         raise _mismatch(where, value, "an object")
-    given = {}
-    for name, field_key, required, read in _readers(kind):
+    given, described = {}, cast("type", kind)
+    for name, field_key, required, read in _readers(described):
         if field_key in value:
             given[name] = read(value[field_key], f"{where}.{field_key}" if where else field_key)
         elif required:
@@ -95,7 +95,7 @@ def _default(field: Field[Any]) -> object:
 
 
 @cache
-def _readers(kind: Any) -> tuple[tuple[str, str, bool, _Reader], ...]:
+def _readers(kind: type) -> tuple[tuple[str, str, bool, _Reader], ...]:
     """Of each field of `kind`: name, key, whether it must be there, and what reads it."""
     hints = get_type_hints(kind)
     return tuple(
