@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hedgerow_node.draws import standard_normal
-from hedgerow_node.expression import parse as parse_when
 from orchestrator.analysis.measures import Ints, Measures
 from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.paired import Paired, paired
@@ -66,8 +65,7 @@ def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
     troubles = [affected(arm, CONTROL, records) for records in by_occurrence.values()]
     in_a_fault = np.any(troubles, axis=0) if troubles else np.zeros(len(ids), bool)
     if stall is not None:
-        condition = parse_when(stall.when)
-        troubles.append(np.array([condition.evaluate(int(id_)) for id_ in ids], bool))
+        troubles.append(np.array([stall.when.evaluate(int(id_)) for id_ in ids], bool))
     kinds = np.array(asked, np.int64)
     for trouble in troubles:
         kinds = np.unique(2 * kinds + trouble, return_inverse=True)[1]

@@ -21,7 +21,7 @@ from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import affected
-from orchestrator.claims.grammar import FUNCTIONS, parse_claim
+from orchestrator.claims.grammar import FUNCTIONS
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from orchestrator.scenario.faults import targets_of
 
@@ -112,7 +112,7 @@ def _judged(run: RunData, evidence: dict[str | None, Evidence]) -> dict[str | No
     """The entries of every claim by arm, those across arms under `_ACROSS`; all are judged together."""
     claims = [(arm.name, claim, evidence[arm.name]) for arm in run.arms for claim in arm.scenario.claims]
     claims += [(_ACROSS, claim, Evidence.across(evidence)) for claim in run.experiment.claims]
-    findings = judge_all([(parse_claim(claim.expect), where) for _, claim, where in claims])
+    findings = judge_all([(claim.expect, where) for _, claim, where in claims])
     entries: dict[str | None, list[dict[str, Any]]] = {arm.name: [] for arm in run.arms}
     for (arm, claim, _), finding in zip(claims, findings, strict=True):
         entries.setdefault(arm, []).append(_claim(claim, finding))
@@ -226,7 +226,7 @@ def _claim(claim: Claim, finding: Finding) -> dict[str, Any]:
         "observed": finding.observed,
         "ci95": None if finding.ci95 is None else list(finding.ci95),
         "unit": finding.unit,
-        "expect": claim.expect,
+        "expect": claim.expect.text,
         "p_value": finding.p_value,
         "p_adjusted": finding.p_adjusted,
         "requests_needed": finding.requests_needed,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.claims.grammar import Call, parse_claim
 from orchestrator.errors import Finding
 from orchestrator.scenario.faults import ServiceStall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.claims.grammar import Call
     from orchestrator.scenario.models import Claim, Scenario
 
 _NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged", "win_rate", "hedged_mean")
@@ -43,7 +43,7 @@ def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Finding
     across = {claim.id for claim in base.claims if claim.names_arms} if base is not None else set()
     for index, claim in enumerate(scenario.claims):
         if base is None and claim.names_arms:
-            arm = next(call.arm for call in parse_claim(claim.expect).calls() if call.arm)
+            arm = next(call.arm for call in claim.expect.calls() if call.arm)
             yield Finding(
                 ("claims", index, "expect"), f"names an arm, {arm}, but there are none", "add arms, or remove @…"
             )
@@ -69,7 +69,7 @@ def _about(
 ) -> Iterator[Finding]:
     path = ("claims", index, "expect")
     scenarios: dict[str | None, Scenario] = dict(arms.items())
-    for call in parse_claim(claim.expect).calls():
+    for call in claim.expect.calls():
         where = f"column {call.column}: "
         scenario = scenarios.get(call.arm)
         if scenario is not None:

@@ -156,10 +156,7 @@ class Comparison:
     operator: str
     left: Expression
     right: Expression
-
-    @property
-    def text(self) -> str:
-        return f"{self.left.text} {self.operator} {self.right.text}"
+    text: str  #: what it was parsed from
 
     def calls(self) -> list[Call]:
         """Every function call of the claim, left to right."""
@@ -232,7 +229,7 @@ class _Parser:
             raise ClaimError(self._token.column, "a claim has one comparison; write two claims")
         if self._token.kind != "end":
             raise self._unexpected("the end of the claim")
-        comparison = Comparison(operator.text, left, right)
+        comparison = Comparison(operator.text, left, right, self._text)
         if not comparison.calls():
             raise ClaimError(1, "names no strategy; write a function of one, e.g. p99(kernel)")
         _check_comparable(comparison, operator.column)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.scenario.arrivals import OpenArrivals
@@ -42,7 +41,7 @@ def stalled_requests(scenario: Scenario, block: Block) -> int:
     """How many of the block's measured requests the server stalls."""
     if scenario.service.stall is None:
         return 0
-    condition = parse_when(scenario.service.stall.when)
+    condition = scenario.service.stall.when
     return sum(condition.evaluate(request_id) for request_id in range(block.first_id, block.first_id + block.count))
 
 

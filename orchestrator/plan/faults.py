@@ -15,7 +15,6 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.replicas import primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from orchestrator.scenario.arrivals import OpenArrivals
@@ -151,8 +150,7 @@ def eligible_ids(
     if CLIENT not in targets and len(targets) < replicas:
         ids = (id_ for id_ in ids if f"server-{primary_of(scenario, id_, observed)}" in targets)
     if isinstance(fault, ServiceStall | DropRequests):
-        condition = parse_when(fault.when)
-        return [id_ for id_ in ids if condition.evaluate(id_)]
+        return [id_ for id_ in ids if fault.when.evaluate(id_)]
     return list(ids)
 
 
@@ -208,9 +206,8 @@ def unforeseen(scenario: Scenario) -> tuple[str, ...]:
 def _stalled(scenario: Scenario, block: Block) -> Iterator[int]:
     stall = scenario.service.stall
     if stall is not None and _held_too_long(scenario, stall.duration_ns):
-        condition = parse_when(stall.when)
         for request_id in range(block.first_id, block.first_id + block.count):
-            if condition.evaluate(request_id):
+            if stall.when.evaluate(request_id):
                 yield request_id
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.claims.grammar import FUNCTIONS, Call, parse_claim
+from orchestrator.claims.grammar import FUNCTIONS, Call
 from orchestrator.plan.faults import expected_hedges, unforeseen
 from orchestrator.scenario.experiment import Experiment, as_experiment
 
@@ -77,7 +77,7 @@ class _Sample:
 
 
 def _judgement(claim: Claim, samples: Mapping[str | None, _Sample], arm: str | None) -> Judgement:
-    calls = parse_claim(claim.expect).calls()
+    calls = claim.expect.calls()
     short: list[str] = []
     conditions: list[str] = []
     for call in calls:
@@ -87,7 +87,7 @@ def _judgement(claim: Claim, samples: Mapping[str | None, _Sample], arm: str | N
     blocks = next(iter(samples.values())).scenario.design.blocks
     if blocks < MIN_BLOCKS and not all(FUNCTIONS[call.function].counted for call in calls):
         short.append(f"{blocks} blocks give no interval, {MIN_BLOCKS} are needed")
-    return Judgement(claim.id, claim.expect, tuple(dict.fromkeys(short)), arm, tuple(dict.fromkeys(conditions)))
+    return Judgement(claim.id, claim.expect.text, tuple(dict.fromkeys(short)), arm, tuple(dict.fromkeys(conditions)))
 
 
 def _too_few(call: Call, sample: _Sample) -> Iterator[str]:

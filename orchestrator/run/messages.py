@@ -39,7 +39,7 @@ def server_fields(scenario: Scenario, block: Block, serial: int, replica: int, s
         "stall": None
         if stall is None
         else {
-            "when": stall.when,
+            "when": stall.when.text,
             "duration_ns": stall.duration_ns,
             "heal_on_duplicate": stall.heal_on_duplicate,
         },

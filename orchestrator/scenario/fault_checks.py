@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import ExpressionError
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
 from orchestrator.scenario.arrivals import OpenArrivals
@@ -119,12 +118,11 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
 
 def _condition(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
     if isinstance(fault, ServiceStall | DropRequests):
-        condition = parse_when(fault.when)
         try:
             for request_id in range(scenario.workload.requests):
-                condition.evaluate(request_id)
+                fault.when.evaluate(request_id)
         except ExpressionError as error:
-            yield Finding(("when",), f"{fault.when!r}: {error}", "use a divisor that is never 0")
+            yield Finding(("when",), f"{fault.when.text!r}: {error}", "use a divisor that is never 0")
 
 
 def _one_delay(scenario: Scenario) -> Iterator[Finding]:

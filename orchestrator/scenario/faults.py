@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from hedgerow_node.expression import parse
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.scenario.quantities import BitRate, Duration, Percent, ProcessorPercent, Real, Whole, between_ns
 from orchestrator.scenario.section import MINUTE_NS, WHEN, Condition, Section
@@ -194,7 +195,7 @@ class DropRequests(_Lasting):
 
     fault: Literal["drop-requests"] = Field(description="The server ignores copies of chosen requests.")
     target: ServerTarget = Field(description=_SERVERS)
-    when: Condition = Field(default="id >= 0", description=WHEN, examples=["id % 100 < 2"])
+    when: Condition = Field(default=parse("id >= 0"), description=WHEN, examples=["id % 100 < 2"])
 
 
 class _Network(_Lasting):

@@ -13,11 +13,11 @@ from pydantic import AfterValidator, Field
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
-from orchestrator.claims.grammar import ClaimError, parse_claim
+from orchestrator.claims.grammar import ClaimError, Comparison, parse_claim
 from orchestrator.scenario.arrivals import Arrivals, ClosedArrivals
 from orchestrator.scenario.faults import Delay, Fault, ServiceStall
 from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, between_ns
-from orchestrator.scenario.section import MINUTE_NS, Section
+from orchestrator.scenario.section import MINUTE_NS, Section, parsed_by
 from orchestrator.scenario.service import Service
 
 Strategy = Literal[
@@ -30,12 +30,11 @@ MAX_PAYLOAD = 1400
 COPY_MARK_BYTES = 2
 
 
-def _expectation(text: str) -> str:
+def _expectation(text: str) -> Comparison:
     try:
-        parse_claim(text)
+        return parse_claim(text)
     except ClaimError as error:
         raise ValueError(f"{text!r}: {error}") from error
-    return text
 
 
 def _without_nulls(value: Any) -> Any:
@@ -154,7 +153,7 @@ class Claim(Section):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(description="Short name, unique.")
     text: str = Field(default="", description="The claim in words.")
-    expect: Annotated[str, AfterValidator(_expectation)] = Field(
+    expect: Annotated[Comparison, parsed_by(_expectation)] = Field(
         description="Comparison of two expressions over functions of strategies, numbers, percentages and durations.",
         examples=["p99(kernel) <= 0.04 * p99(baseline)"],
     )
@@ -162,7 +161,7 @@ class Claim(Section):
     @property
     def names_arms(self) -> bool:
         """Whether it is judged across arms."""
-        return any(call.arm is not None for call in parse_claim(self.expect).calls())
+        return any(call.arm is not None for call in self.expect.calls())
 
 
 Milliseconds = Annotated[Real, Field(ge=0)]

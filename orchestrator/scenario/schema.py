@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
+from hedgerow_node.expression import Expression
 from orchestrator.scenario.experiment_file import ScenarioFile
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 class _DefaultsAsWritten(GenerateJsonSchema):
     """Shows defaults as a file spells them (10ms), where pydantic would show what models hold (10000000)."""
+
+    def encode_default(self, dft: object) -> object:
+        """A condition as its text, which pydantic could not guess."""
+        return dft.text if isinstance(dft, Expression) else super().encode_default(dft)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         result = super().default_schema(schema)

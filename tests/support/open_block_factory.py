@@ -10,7 +10,6 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.schedule import send_offsets_ns
@@ -128,7 +127,7 @@ class OpenBlockModel:
         jitter = self._draws.lognormvariate(0, 0.3 + service.service_time.sigma)
         done_ns = self._awake(f"server-{replica}", came_ns) + round(service.service_time.median_ns * jitter)
         action = Action.SERVED
-        if service.stall is not None and parse_when(service.stall.when).evaluate(request_id):
+        if service.stall is not None and service.stall.when.evaluate(request_id):
             action = Action.STALLED if copy == 1 else Action.HEALED
             done_ns += service.stall.duration_ns if copy == 1 else 0
         row = ServedCopy(request_id, copy, 40_000, replica, came_ns, done_ns, done_ns, action)

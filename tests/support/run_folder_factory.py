@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import parse as parse_when
 from hedgerow_node.records import (
     NO_TIME,
     Action,
@@ -149,7 +148,7 @@ def _request(scenario: Scenario, block: Block, seq: int, sent_ns: int, *, story:
     request_id = block.first_id + seq
     service_ns = scenario.service.service_time.median_ns + round(records.draws.lognormvariate(0, 0.4) * WAY_NS)
     stall = scenario.service.stall
-    stalled = stall is not None and parse_when(stall.when).evaluate(request_id)
+    stalled = stall is not None and stall.when.evaluate(request_id)
     hedged = stalled and block.strategy != "baseline" and request_id not in story.unhedged
     took_ns = service_ns
     arrived_ns = sent_ns + WAY_NS // 2

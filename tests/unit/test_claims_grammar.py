@@ -122,8 +122,8 @@ terms = st.recursive(
 @given(left=terms, right=terms, operator=st.sampled_from(["<", "<=", ">", ">=", "=="]))
 def test_a_parsed_claim_says_the_same_when_parsed_again(left: str, right: str, operator: str) -> None:
     claim = parse_claim(f"{left} {operator} {right} + p99(app-seed)")
-    again = parse_claim(claim.text)
-    assert again.text == claim.text
+    again = parse_claim(printed(claim))
+    assert printed(again) == printed(claim)
     assert shape(again) == shape(claim)
 
 
@@ -142,11 +142,11 @@ def test_a_call_with_an_arm_says_the_same_when_parsed_again(first: str, second: 
     if len(text) > MAX_LENGTH:
         return
     claim = parse_claim(text)
-    assert claim.text == text
+    assert printed(claim) == text
     assert [call.text for call in claim.calls()] == [first, second]
     for call, written in zip(claim.calls(), (first, second), strict=True):
         assert call.arm == (written.partition("@")[2].removesuffix(")") or None)
-    assert parse_claim(claim.text) == claim
+    assert parse_claim(printed(claim)) == claim
 
 
 @pytest.mark.parametrize("arm", ["client", "rate=100/s", "rate=0.5/ms,delay=10ms", "0.percent=2%", "x=-1e+3"])
@@ -160,6 +160,17 @@ def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
         parse_claim(text)
     except ClaimError as refusal:
         assert 1 <= refusal.column <= len(text) + 1
+
+
+@given(spaces=st.text(" ", max_size=2))
+def test_a_claim_keeps_the_text_that_it_was_parsed_from(spaces: str) -> None:
+    text = f"{spaces}p99(kernel){spaces}<={spaces}1ms{spaces}"
+    assert parse_claim(text).text == text
+
+
+def printed(claim: Comparison) -> str:
+    """The claim as its parsed sides are printed."""
+    return f"{claim.left.text} {claim.operator} {claim.right.text}"
 
 
 def shape(claim: Comparison) -> list[str]:

@@ -75,6 +75,20 @@ def test_a_lognormal_service_time_survives_the_way_there_and_back(smallest: Path
     assert (again.service.service_time.sigma, again.service.concurrency) == (0.3, 4)
 
 
+def test_claims_and_conditions_are_parsed_in_the_model_and_dumped_as_written(smallest: Path) -> None:
+    options = [
+        "service.stall={when: 'id%100  <2', duration: 120ms}",
+        "claims=[{id: fast, expect: 'p99( kernel )<=1.50 ms'}]",
+    ]
+    scenario = load_scenario(smallest, options)
+    assert scenario.service.stall is not None
+    assert scenario.service.stall.when.evaluate(101)
+    assert [call.text for call in scenario.claims[0].expect.calls()] == ["p99(kernel)"]
+    document = scenario.as_document()
+    assert document["service"]["stall"]["when"] == "id%100  <2"
+    assert document["claims"][0]["expect"] == "p99( kernel )<=1.50 ms"
+
+
 def test_overrides_replace_and_add_keys(smallest: Path) -> None:
     scenario = load_scenario(smallest, ["workload.requests=500", "design.blocks=5", "strategies.0=baseline"])
     assert (scenario.workload.requests, scenario.design.blocks, scenario.strategies) == (500, 5, ("baseline",))

@@ -53,3 +53,10 @@ def test_unknown_keys_are_refused_by_the_schema_too() -> None:
     sections = [definition for definition in schema["$defs"].values() if definition.get("type") == "object"]
     assert schema["additionalProperties"] is False
     assert all(section["additionalProperties"] is False for section in sections)
+
+
+def test_what_models_hold_parsed_is_text_in_files() -> None:
+    definitions = scenario_json_schema()["$defs"]
+    assert definitions["Claim"]["properties"]["expect"]["type"] == "string"
+    condition = definitions["DropRequests"]["properties"]["when"]
+    assert (condition["type"], condition["default"]) == ("string", "id >= 0")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import parse
 from hedgerow_node.records import Action
 from orchestrator.run.faults.acts import Act, Proof, asked_of, least_strikes
 from orchestrator.scenario.faults import DropRequests, ServiceStall, Slow
@@ -38,9 +37,9 @@ class Service:
             case Slow(factor=factor):
                 scene.serve(act, kind="slow", factor=factor)
             case ServiceStall(when=when, delay_ns=delay_ns):
-                scene.serve(act, kind="stall", when=when, delay_ns=delay_ns)
+                scene.serve(act, kind="stall", when=when.text, delay_ns=delay_ns)
             case DropRequests(when=when):
-                scene.serve(act, kind="drop-requests", when=when)
+                scene.serve(act, kind="drop-requests", when=when.text)
 
     def undo(self, act: Act, scene: Scene) -> None:
         """Nothing to do: the range of ids ends by itself, and the next block's start replaces it."""
@@ -61,6 +60,5 @@ class Service:
     @staticmethod
     def _meant(act: Act, scene: Scene) -> Iterator[int]:
         """The requests asked of this server that meet the fault's condition."""
-        when = getattr(act.fault, "when", None)
-        condition = None if when is None else parse(when)
-        return (id_ for id_ in asked_of(scene.scenario, act) if condition is None or condition.evaluate(id_))
+        when = act.fault.when if isinstance(act.fault, ServiceStall | DropRequests) else None
+        return (id_ for id_ in asked_of(scene.scenario, act) if when is None or when.evaluate(id_))
