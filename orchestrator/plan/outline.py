@@ -10,7 +10,7 @@ from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
 from orchestrator.plan.faults import Occurrence, eligible_ids, timeline
 from orchestrator.plan.sample_size import Judgement, judgeable
 from orchestrator.scenario.checks import needs_netem
-from orchestrator.scenario.one_line import one_line
+from orchestrator.scenario.document import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from orchestrator.report import figures
 from orchestrator.report.page import LATENCIES, Page, gather
-from orchestrator.scenario.one_line import one_line
+from orchestrator.scenario.document import one_line
 
 if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder

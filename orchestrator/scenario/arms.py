@@ -10,14 +10,15 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.errors import Finding, KeyPath, dotted
-from orchestrator.scenario.document import Document, NoPlaceError, put
-from orchestrator.scenario.merge import leaves, nested, overlaid
+from orchestrator.scenario.document import Document, NoPlaceError, leaves, overlaid, put, without
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from orchestrator.scenario.document import Plain
 
 MAX_ARMS = 100
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -31,14 +32,14 @@ _COMMON: tuple[KeyPath, ...] = (
     ("topology", "placement"),
     ("service", "port"),
 )
-_SMOKE: dict[str, Any] = {"design": {"blocks": 1}, "strategies": ["baseline", "kernel"], "claims": []}
+_SMOKE: dict[str, Plain] = {"design": {"blocks": 1}, "strategies": ["baseline", "kernel"], "claims": []}
 
 
 class Variant(NamedTuple):
     """An arm's name, what it sets by dotted key, and the base with that laid over it."""
 
     name: str
-    set: dict[str, Any]
+    set: dict[str, Plain]
     document: Document
 
 
@@ -48,7 +49,7 @@ class Variants:
 
     base: Document
     arms: list[Variant] = field(default_factory=list)
-    keys: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, Plain] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -72,7 +73,7 @@ def with_smoke(document: Document) -> tuple[Document, list[Finding]]:
         quick.data["published"] = {name: figures for name, figures in published.items() if name in strategies}
     written = [path for path, _ in [*leaves(_SMOKE), *leaves(own)]]
     findings += _settle(quick, [(path, ("smoke", *path)) for path in written], inside_too=True)
-    variants = {key: smoke[key] for key in ("arms", "matrix") if key in smoke}
+    variants: dict[str, Plain] = {key: smoke[key] for key in ("arms", "matrix") if key in smoke}
     return overlaid(quick, variants, document, ("smoke",)), findings
 
 
@@ -103,26 +104,25 @@ def _settle(document: Document, written: list[tuple[KeyPath, KeyPath]], *, insid
     """Take from the arms what `written` (path, path in the file) overrides, and `inside_too` what it reaches into."""
     findings: list[Finding] = []
     listed = document.data.get("arms")
-    arms: dict[Any, Any] = listed if isinstance(listed, dict) else {}
+    arms: dict[str, Plain] = listed if isinstance(listed, dict) else {}
     for name, overrides in arms.items():
         if not isinstance(overrides, dict):
             continue
-        kept: dict[KeyPath, Any] = {}
-        for path, value in leaves(overrides):
+        paths = [path for path, _ in leaves(overrides)]
+        settled = {path for path in paths if any(path[: len(target)] == target for target, _ in written)}
+        for path in paths:
             reaching = [place for target, place in written if len(target) > len(path) and target[: len(path)] == path]
-            if any(path[: len(target)] == target for target, _ in written) or (reaching and inside_too):
-                continue
-            if reaching:
+            if reaching and inside_too:
+                settled.add(path)
+            elif reaching and path not in settled:
                 own = dotted(("arms", name, *reaching[0])).replace("[", ".").replace("]", "")
-                findings.append(
-                    Finding(reaching[0], f"arm {name} has its own {dotted(path)}", f"write --set {own}=…")
-                )
-            kept[path] = value
-        arms[name] = nested(kept)
+                message = f"arm {name} has its own {dotted(path)}"
+                findings.append(Finding(reaching[0], message, f"write --set {own}=…"))
+        arms[name] = without(overrides, settled)
     matrix = document.data.get("matrix")
     for key in matrix if isinstance(matrix, dict) else ():
         for target, place in written:
-            if str(key).split(".") == [str(part) for part in target]:
+            if key.split(".") == [str(part) for part in target]:
                 findings.append(
                     Finding(
                         place,
@@ -137,17 +137,18 @@ def _expand_arms(document: Document, variants: Variants) -> None:
     arms = document.data["arms"]
     if not isinstance(arms, dict) or not arms:
         remedy = "write e.g. arms: {near: {hedging: {delay: 5ms}}, far: {hedging: {delay: 50ms}}}"
-        variants.findings.append(Finding(("arms",), "is no mapping of names to overrides", remedy))
+        variants.findings.append(Finding(("arms",), "is not a mapping of names to overrides", remedy))
         return
     if len(arms) > MAX_ARMS:
         variants.findings.append(Finding(("arms",), f"has {len(arms)} arms", f"write at most {MAX_ARMS}"))
         return
-    variants.keys = {"arms": {}}
+    overrides_by_name: dict[str, Plain] = {}
+    variants.keys = {"arms": overrides_by_name}
     for name, overrides in arms.items():
         path: KeyPath = ("arms", name)
         if not NAME.fullmatch(name):
             remedy = "use lower-case letters, digits and hyphens, beginning with a letter or digit"
-            variants.findings.append(Finding(path, f"{name!r} is no name", remedy))
+            variants.findings.append(Finding(path, f"{name!r} is not a valid name", remedy))
         elif overrides is not None and not isinstance(overrides, dict):
             variants.findings.append(
                 Finding(path, "is not a mapping of overrides", "write e.g. {hedging: {delay: 5ms}}")
@@ -161,11 +162,11 @@ def _expand_arms(document: Document, variants: Variants) -> None:
             ]
             laid = overlaid(variants.base, own, document, path)
             variants.arms.append(Variant(name, {".".join(map(str, key)): value for key, value in leaves(own)}, laid))
-            variants.keys["arms"][name] = own
+            overrides_by_name[name] = own
 
 
-def _has(data: dict[Any, Any], path: KeyPath) -> bool:
-    value: Any = data
+def _has(data: dict[str, Plain], path: KeyPath) -> bool:
+    value: Plain = data
     for part in path:
         if not isinstance(value, dict) or part not in value:
             return False
@@ -177,54 +178,61 @@ def _expand_matrix(document: Document, variants: Variants) -> None:
     matrix = document.data["matrix"]
     if not isinstance(matrix, dict) or not 1 <= len(matrix) <= 2:
         remedy = "write e.g. matrix: {hedging.delay: [5ms, 10ms]}"
-        variants.findings.append(Finding(("matrix",), "is no mapping of one or two keys to values", remedy))
+        variants.findings.append(Finding(("matrix",), "is not a mapping of one or two keys to values", remedy))
         return
-    variants.findings += _matrix_findings(matrix)
-    if variants.findings:
+    swept, findings = _swept(matrix)
+    if findings:
+        variants.findings += findings
         return
     variants.keys = {"matrix": matrix}
-    labels = _labels(list(matrix))
+    labels = _labels(list(swept))
     names: set[str] = set()
-    for chosen in itertools.product(*(enumerate(values) for values in matrix.values())):
+    for chosen in itertools.product(*(enumerate(values) for values in swept.values())):
         name = ",".join(f"{label}={_spelt(value)}" for label, (_, value) in zip(labels, chosen, strict=True))
-        last = ("matrix", list(matrix)[-1], chosen[-1][0])
+        last = ("matrix", list(swept)[-1], chosen[-1][0])
         if name in names:
             variants.findings.append(Finding(last, f"makes a second arm {name}", "write every value once"))
             continue
         names.add(name)
-        swept = overlaid(variants.base, {}, document, ())
-        for key, (index, value) in zip(matrix, chosen, strict=True):
+        laid = overlaid(variants.base, {}, document, ())
+        for key, (index, value) in zip(swept, chosen, strict=True):
             written: KeyPath = ("matrix", key, index)
             try:
-                put(swept, key.split("."), value, document.where(written), written)
+                put(laid, key.split("."), value, document.where(written), written)
             except NoPlaceError as error:
                 no_place = error.finding
                 finding = Finding(("matrix", key), f"{no_place.key} {no_place.message}", no_place.remedy)
                 if finding not in variants.findings:
                     variants.findings.append(finding)
-        settings = {key: value for key, (_, value) in zip(matrix, chosen, strict=True)}
-        variants.arms.append(Variant(name, settings, swept))
+        settings: dict[str, Plain] = {key: value for key, (_, value) in zip(swept, chosen, strict=True)}
+        variants.arms.append(Variant(name, settings, laid))
 
 
-def _matrix_findings(matrix: dict[Any, Any]) -> Iterator[Finding]:
+def _swept(matrix: dict[str, Plain]) -> tuple[dict[str, list[str | float]], list[Finding]]:
+    """The values of each key of `matrix`, and what is wrong with them."""
+    swept: dict[str, list[str | float]] = {}
+    findings: list[Finding] = []
     arms = 1
     for key, values in matrix.items():
         path: KeyPath = ("matrix", key)
-        parts = tuple(str(key).split("."))
+        parts = tuple(key.split("."))
         if not all(parts):
-            yield Finding(path, "is no key of a scenario", "write e.g. hedging.delay")
-        for common in _COMMON:
-            if parts[: len(common)] == common:
-                yield Finding(path, "is the same in all arms", "sweep another key")
+            findings.append(Finding(path, "is not a key of a scenario", "write e.g. hedging.delay"))
+        if any(parts[: len(common)] == common for common in _COMMON):
+            findings.append(Finding(path, "is the same in all arms", "sweep another key"))
         if not isinstance(values, list) or not values:
-            yield Finding(path, "is not a list of values", f"write e.g. {key}: [5ms, 10ms]")
+            findings.append(Finding(path, "is not a list of values", f"write e.g. {key}: [5ms, 10ms]"))
             continue
-        for index, value in enumerate(values):
-            if not isinstance(value, str | int | float):
-                yield Finding((*path, index), "is not a single value", "use arms for what needs a mapping or a list")
+        swept[key] = [value for value in values if isinstance(value, str | int | float)]
+        findings += [
+            Finding((*path, index), "is not a single value", "use arms for what needs a mapping or a list")
+            for index, value in enumerate(values)
+            if not isinstance(value, str | int | float)
+        ]
         arms *= len(values)
     if arms > MAX_ARMS:
-        yield Finding(("matrix",), f"makes {arms} arms", f"list fewer values, at most {MAX_ARMS} arms")
+        findings.append(Finding(("matrix",), f"makes {arms} arms", f"list fewer values, at most {MAX_ARMS} arms"))
+    return swept, findings
 
 
 def _labels(keys: list[str]) -> list[str]:

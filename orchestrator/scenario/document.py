@@ -1,23 +1,32 @@
-"""YAML files as plain data that remembers on which line each value stands, so that errors can name it.
+"""Scenario files as plain data that remembers on which line each value stands, so that errors can name it.
 
-PyYAML's own loader forgets the lines, and lets a later key silently replace an earlier one of the same name.
+Read here, changed by `--set` (`override`) and by partial scenarios laid over whole ones (`overlaid`), shown as YAML
+on one line (`one_line`). PyYAML's own loader forgets the lines, and lets a later key silently replace an earlier one
+of the same name.
 """
 
 from __future__ import annotations
 
+import copy
+import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
 from orchestrator.errors import Finding, KeyPath, ScenarioError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+#: What YAML holds, its keys all read as text.
+Plain: TypeAlias = "bool | int | float | str | list[Plain] | dict[str, Plain] | None"
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
+_ARRIVALS: KeyPath = ("workload", "arrivals")
+_SERVICE_TIME: KeyPath = ("service", "service_time")
 
 
 @dataclass
@@ -28,7 +37,7 @@ class Document:
     """
 
     file: str
-    data: dict[Any, Any]
+    data: dict[str, Plain]
     places: dict[KeyPath, str] = field(default_factory=dict)
     written: dict[KeyPath, KeyPath] = field(default_factory=dict)
 
@@ -121,36 +130,41 @@ def _assign(document: Document, assignment: str) -> KeyPath | Finding:
         return replace(error.finding, where=where)
 
 
-def _with_text_keys(value: Any) -> Any:
+def _with_text_keys(value: Plain) -> Plain:
     """`value` with keys as a file has them, where everything before a colon is text."""
     if isinstance(value, dict):
         return {str(key): _with_text_keys(item) for key, item in value.items()}
     return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def put(document: Document, keys: Sequence[str], value: Any, place: str, written: KeyPath | None = None) -> KeyPath:
+def put(document: Document, keys: Sequence[str], value: Plain, place: str, written: KeyPath | None = None) -> KeyPath:
     """Write `value` at the path that `keys` name, stepping into lists by number; the path.
 
     `place` is where the value comes from, `written` its own path there. Raises NoPlaceError.
     """
-    parent: Any = document.data
+    parent: Plain = document.data
     path: KeyPath = ()
     for position, key in enumerate(keys):
-        part: str | int = key
+        last = position == len(keys) - 1
         if isinstance(parent, list):
             if not key.isdecimal() or int(key) >= len(parent):
                 raise NoPlaceError(path, f"has no item {key}", _items(path, len(parent)))
-            part = int(key)
-        elif not isinstance(parent, dict):
-            raise NoPlaceError(path, "is a single value, it has no keys", "write the whole mapping instead")
-        path = (*path, part)
-        if position == len(keys) - 1:
-            parent[part] = value
-        elif isinstance(parent, dict) and part not in parent and keys[position + 1].isdecimal():
-            raise NoPlaceError(path, f"has no item {keys[position + 1]}", "it is empty")
+            path = (*path, int(key))
+            if last:
+                parent[int(key)] = value
+            else:
+                parent = parent[int(key)]
+        elif isinstance(parent, dict):
+            path = (*path, key)
+            if last:
+                parent[key] = value
+            elif key not in parent and keys[position + 1].isdecimal():
+                raise NoPlaceError(path, f"has no item {keys[position + 1]}", "it is empty")
+            else:
+                # a short form such as service_time: 2ms is no place to add keys to, and is caught on the next turn
+                parent = parent.setdefault(key, {})
         else:
-            # a short form such as service_time: 2ms is no place to add keys to, and is caught on the next turn
-            parent = parent.setdefault(part, {}) if isinstance(parent, dict) else parent[part]
+            raise NoPlaceError(path, "is a single value, it has no keys", "write the whole mapping instead")
     document.forget(path)
     document.places[path] = place
     if written is not None:
@@ -165,6 +179,79 @@ def _items(path: KeyPath, count: int) -> str:
     return f"the only item is {'.'.join(map(str, path))}.0" if count else "it is empty"
 
 
+def leaves(data: dict[str, Plain], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Plain]]:
+    """The single values and lists of `data`, each with its path."""
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def without(data: dict[str, Plain], paths: set[tuple[str, ...]], path: tuple[str, ...] = ()) -> dict[str, Plain]:
+    """`data` without the leaves at `paths`, and without the mappings that this empties."""
+    result: dict[str, Plain] = {}
+    for key, value in data.items():
+        here = (*path, key)
+        if isinstance(value, dict):
+            below = without(value, paths, here)
+            if below:
+                result[key] = below
+        elif here not in paths:
+            result[key] = value
+    return result
+
+
+def overlaid(base: Document, overrides: dict[str, Plain], source: Document, prefix: KeyPath) -> Document:
+    """`base` with `overrides` laid over it, which stand at `prefix` in `source`; both stay as they are."""
+    result = Document(base.file, copy.deepcopy(base.data), dict(base.places), dict(base.written))
+    _overlay(result, result.data, overrides, (), source, prefix)
+    return result
+
+
+def _overlay(
+    result: Document,
+    into: dict[str, Plain],
+    overrides: dict[str, Plain],
+    path: KeyPath,
+    source: Document,
+    prefix: KeyPath,
+) -> None:
+    for key, value in overrides.items():
+        here = (*path, key)
+        present = _expanded(here, into.get(key)) if isinstance(value, dict) else None
+        if isinstance(value, dict) and isinstance(present, dict) and not _is_of_another_kind(here, present, value):
+            into[key] = present
+            _overlay(result, present, value, here, source, prefix)
+            continue
+        into[key] = copy.deepcopy(value)
+        result.forget(here)
+        written = (*prefix, *here)
+        # what stands below a value that --set brought has no place of its own
+        result.places[here], result.written[here] = source.where(written), written
+        for known in [known for known in source.places if known[: len(written)] == written]:
+            below = known[len(prefix) :]
+            result.places[below] = source.places[known]
+            result.written[below] = source.written.get(known, known)
+
+
+def _expanded(path: KeyPath, value: Plain) -> Plain:
+    """What a short form stands for, so that an override may name one of its keys."""
+    return {"median": value} if path[-2:] == _SERVICE_TIME and isinstance(value, str) else value
+
+
+def _is_of_another_kind(path: KeyPath, present: dict[str, Plain], value: dict[str, Plain]) -> bool:
+    """Whether `value` names other arrivals than those it is laid over, whose keys then mean nothing any more."""
+    return path[-2:] == _ARRIVALS and "mode" in value and value["mode"] != present.get("mode", "closed")
+
+
+def one_line(value: object) -> str:
+    """`value` as one writes it in YAML, on one line however long it is; texts of several lines are quoted."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1e9, sort_keys=False)
+    text = text.removesuffix("\n...\n").strip()
+    return json.dumps(value, ensure_ascii=False) if "\n" in text else text
+
+
 class _Reader:
     """Turns YAML nodes into data, noting each value's line."""
 
@@ -174,7 +261,7 @@ class _Reader:
         self.places: dict[KeyPath, str] = {}
         self.repeated: list[Finding] = []
 
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+    def value(self, node: yaml.Node, path: KeyPath) -> Plain:
         self.places.setdefault(path, self._place(node))
         if len(self.places) > MAX_VALUES:
             raise _refused(self._file, f"holds more than {MAX_VALUES} values", "write fewer aliases")
@@ -182,10 +269,11 @@ class _Reader:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._constructor.construct_object(node)
+        scalar: Plain = self._constructor.construct_object(node)
+        return scalar
 
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Plain]:
+        mapping: dict[str, Plain] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             place = self._place(key_node)

@@ -187,7 +187,7 @@ def _explain_value(details: ErrorDetails) -> tuple[str, str]:
     """What is wrong with a single value's type or range."""
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "string_pattern_mismatch":
-        return f"{value!r} is no name", _PATTERNS
+        return f"{value!r} is not a valid name", _PATTERNS
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         return f"{value} is out of range", f"write a number {words} {_plain(context[bound])}"

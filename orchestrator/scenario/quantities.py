@@ -28,7 +28,7 @@ def _duration_ns(value: Any) -> int:
         return parse_duration_ns(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write e.g. {value}ms")
-    raise ValueError("a mapping, a list or nothing is no duration; write a number and a unit, e.g. 10ms")
+    raise ValueError("a mapping, a list or nothing is not a duration; write a number and a unit, e.g. 10ms")
 
 
 def _rate_per_s(value: Any) -> float:
@@ -36,7 +36,7 @@ def _rate_per_s(value: Any) -> float:
         return parse_rate_per_s(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write e.g. {value}/s")
-    raise ValueError("a mapping, a list or nothing is no rate; write a number per unit of time, e.g. 500/s")
+    raise ValueError("a mapping, a list or nothing is not a rate; write a number per unit of time, e.g. 500/s")
 
 
 def _bit_rate(value: Any) -> int:
@@ -44,7 +44,7 @@ def _bit_rate(value: Any) -> int:
         return parse_bit_rate(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"{value} has no unit; write e.g. {value}mbit")
-    raise ValueError("a mapping, a list or nothing is no bandwidth; write a number and a unit, e.g. 10mbit")
+    raise ValueError("a mapping, a list or nothing is not a bandwidth; write a number and a unit, e.g. 10mbit")
 
 
 def _percent(value: Any) -> Any:
@@ -56,7 +56,7 @@ def _workers(value: Any) -> int | None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
         return value
-    raise ValueError(f"{value!r} is no number of workers; write a whole number from 1 up, or unlimited")
+    raise ValueError(f"{value!r} is not a number of workers; write a whole number from 1 up, or unlimited")
 
 
 def between_ns(low_ns: int, high_ns: int) -> Callable[[int], int]:

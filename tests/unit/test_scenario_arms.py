@@ -220,7 +220,7 @@ def problems_of(text: str, *overrides: str, smoke: bool = False) -> list[str]:
     ("option", "message"),
     [
         ("workload.arrivals.rate=9/s", "is swept by matrix, every arm would be the same"),
-        ("matrix=[]", "matrix: is no mapping of one or two keys to values"),
+        ("matrix=[]", "matrix: is not a mapping of one or two keys to values"),
         ("matrix={hedging.delay: []}", "matrix.hedging.delay: is not a list of values"),
         ("matrix={hedging.delay: [[1ms]]}", "matrix.hedging.delay[0]: is not a single value; use arms"),
         ("matrix={hedging.delay: [1ms, 1ms]}", "makes a second arm delay=1ms"),

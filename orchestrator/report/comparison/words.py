@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.report import figures
-from orchestrator.scenario.one_line import one_line
+from orchestrator.scenario.document import one_line
 
 if TYPE_CHECKING:
     from orchestrator.report.comparison.claims import ClaimPair

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.scenario.one_line import one_line
+from orchestrator.scenario.document import one_line
 
 LONG = [f"server-{number} answers late" for number in range(1_000)]
 
