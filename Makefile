@@ -41,5 +41,5 @@ lock:
 # What root left in the caches (kernels, bytecode) takes root to remove.
 clean:
 	@rubbish="$$(find . -name __pycache__ -not -path './.venv/*' -not -path './results/*') \
-	    .venv .cache build images/client/native/build .pytest_cache .mypy_cache .ruff_cache .hypothesis hedgerow.egg-info"; \
+	    .venv .cache build images/client/hedgerow_client/native/build .pytest_cache .mypy_cache .ruff_cache .hypothesis hedgerow.egg-info"; \
 	rm -rf $$rubbish 2>/dev/null || .ci/as-root rm -rf $$rubbish

@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
 
 from pyroute2 import IPRoute
 

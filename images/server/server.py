@@ -11,8 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "base"))
-
 from hedgerow_node.addresses import format_endpoint, parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.control import ControlError

@@ -8,11 +8,11 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from client_arrivals import make_arrivals
-from client_block import BlockSettings, ClosedArrivals, IdRange
-from client_ledger import Ledger
-from client_socket import Connection, close_connections
-from client_worker import make_loop
+from hedgerow_client.arrivals import make_arrivals
+from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange
+from hedgerow_client.ledger import Ledger
+from hedgerow_client.sockets import Connection, close_connections
+from hedgerow_client.worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from support.node_programs import MS, PATIENCE_S

@@ -24,7 +24,7 @@ from support.policy import cannot_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-SOURCES = IMAGES / "client" / "native"
+SOURCES = IMAGES / "client" / "hedgerow_client" / "native"
 Address = tuple[str, int]
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from client_arrivals import make_arrivals
-from client_block import BlockSettings, ClosedArrivals, IdRange
-from client_by_hand import latencies_ms
-from client_ledger import Ledger
-from client_socket import Connection, kernel_timestamp_ns
-from client_worker import make_loop
+from hedgerow_client.arrivals import make_arrivals
+from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange
+from hedgerow_client.ledger import Ledger
+from hedgerow_client.sockets import Connection, kernel_timestamp_ns
+from hedgerow_client.standalone import latencies_ms
+from hedgerow_client.worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
 from support.client_peers import SETTINGS as CLOSED
@@ -26,7 +26,7 @@ from support.client_peers import answer, asked, peers
 from support.node_programs import MS, PATIENCE_S
 
 if TYPE_CHECKING:
-    from client_exchange import Exchange
+    from hedgerow_client.exchange import Exchange
 
 Script = Callable[[socket.socket], None]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client_block import BlockSettings, ClosedArrivals, Collections, IdRange, OpenArrivals, read_settings
+from hedgerow_client.block import BlockSettings, ClosedArrivals, Collections, IdRange, OpenArrivals, read_settings
+from hedgerow_client.policies import POLICIES, AppDeadline, AppSeed, Policy
 from hedgerow_node.control import ControlError
 from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from hedging_policies import POLICIES, AppDeadline, AppSeed, Policy
 from support.node_programs import MS, PLACES
 
 if TYPE_CHECKING:

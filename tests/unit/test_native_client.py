@@ -424,7 +424,7 @@ def test_the_programs_know_what_they_were_made_from(native: Path) -> None:
     command = "cat $(LC_ALL=C ls Makefile *.c *.h | LC_ALL=C sort) | sha256sum"
     done = subprocess.run(
         ["bash", "-c", command],
-        cwd=Path(__file__).parents[2] / "images/client/native",
+        cwd=Path(__file__).parents[2] / "images/client/hedgerow_client/native",
         capture_output=True,
         text=True,
         check=True,

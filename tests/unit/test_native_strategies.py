@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import native_programs
+from hedgerow_client import programs
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome, Sample, read_rows
 from hedgerow_node.schedule import send_offsets_ns
@@ -36,7 +36,7 @@ BLOCK: dict[str, Any] = {
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
     try:
-        native_programs.locate("app-native")
+        programs.locate("app-native")
     except ControlError as error:
         cannot_run(str(error))
     with running_client(tmp_path) as started:
@@ -249,13 +249,13 @@ def test_what_cannot_be_hedged_by_a_compiled_program_is_refused(client: Client, 
 
 def test_programs_that_are_missing_or_stale_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources, built = tmp_path / "native", tmp_path / "native" / "build"
-    shutil.copytree(native_programs._SOURCES, sources, ignore=shutil.ignore_patterns("build"))
-    monkeypatch.setattr(native_programs, "_SOURCES", sources)
-    monkeypatch.setattr(native_programs, "_BUILD", built)
+    shutil.copytree(programs._SOURCES, sources, ignore=shutil.ignore_patterns("build"))
+    monkeypatch.setattr(programs, "_SOURCES", sources)
+    monkeypatch.setattr(programs, "_BUILD", built)
     with pytest.raises(ControlError, match=r"has not been compiled; run `make setup`"):
-        native_programs.locate("proxy")
+        programs.locate("proxy")
     built.mkdir()
     (built / "proxy").touch()
     (built / "sources").write_text("0" * 64 + "\n")
     with pytest.raises(ControlError, match=r"compiled from other sources than these; run `make setup`"):
-        native_programs.locate("proxy")
+        programs.locate("proxy")

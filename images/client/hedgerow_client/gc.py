@@ -15,7 +15,7 @@ from hedgerow_node.object_graph import collect, object_graph
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from client_block import Collections
+    from hedgerow_client.block import Collections
 
 
 class Collector:

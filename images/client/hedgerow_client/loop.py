@@ -8,17 +8,17 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-from client_arrivals import NEVER_NS, Arrivals
-from client_block import BlockSettings, OpenArrivals
-from client_exchange import BURST, Exchange
+from hedgerow_client.arrivals import NEVER_NS, Arrivals
+from hedgerow_client.block import BlockSettings, OpenArrivals
+from hedgerow_client.exchange import BURST, Exchange
 from hedgerow_node.clock import now_ns
 from hedgerow_node.poller import Poller
 from hedgerow_node.units import NS_PER_US
 
 if TYPE_CHECKING:
-    from client_ledger import Ledger
-    from client_socket import Connections
-    from hedging_policies import Policy
+    from hedgerow_client.ledger import Ledger
+    from hedgerow_client.policies import Policy
+    from hedgerow_client.sockets import Connections
 
 _INDEX_BITS = 32
 _INDEX_MASK = (1 << _INDEX_BITS) - 1

@@ -10,12 +10,12 @@ import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hedgerow_client.programs import become_proxy, locate
 from hedgerow_node.control import ControlError, Lines, Message
 from hedgerow_node.processes import fork_worker
-from native_programs import become_proxy, locate
 
 if TYPE_CHECKING:
-    from client_block import BlockSettings
+    from hedgerow_client.block import BlockSettings
 
 _TIMEOUT_S = 10.0  #: to start, and to end: both take a few milliseconds
 _CHUNK = 1 << 16

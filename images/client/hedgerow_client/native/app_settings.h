@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What app-native is asked to do: one block, as client_block.py has checked it. */
+/* What app-native is asked to do: one block, as block.py has checked it. */
 #ifndef HEDGEROW_APP_SETTINGS_H
 #define HEDGEROW_APP_SETTINGS_H
 

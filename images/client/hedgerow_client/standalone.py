@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client_block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
-from client_worker import run_block
+from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
+from hedgerow_client.policies import POLICIES
+from hedgerow_client.worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
@@ -18,10 +19,9 @@ from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
 from hedgerow_node.units import NS_PER_MS, parse_duration_ns, parse_rate_per_s
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
-from hedging_policies import POLICIES
 
 if TYPE_CHECKING:
-    from client_ledger import Ledger
+    from hedgerow_client.ledger import Ledger
 
 _QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
@@ -29,7 +29,8 @@ _QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The client's command line; ends the program, with exit code 2, where it is wrong."""
     parser = argparse.ArgumentParser(
-        prog="client.py", description="Send UDP requests and record what became of each: on request, or by hand."
+        prog="client.py",
+        description="Send UDP requests and record what became of each, on request or as told here.",
     )
     add, duration, place = parser.add_argument, reading(parse_duration_ns), reading(parse_place)
     mode = parser.add_mutually_exclusive_group(required=True)
@@ -61,7 +62,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def run_by_hand(arguments: argparse.Namespace) -> int:
+def run_standalone(arguments: argparse.Namespace) -> int:
     """Run the block that the command line describes and print its report, one JSON object; returns the exit code."""
     try:
         settings = BlockSettings(

@@ -11,18 +11,18 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from client_exchange import Exchange
-from client_loop import spin_ns
+from hedgerow_client.exchange import Exchange
+from hedgerow_client.loop import spin_ns
 from hedgerow_node.timerfd import TimerFd
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from client_arrivals import Arrivals
-    from client_block import BlockSettings
-    from client_ledger import Ledger
-    from client_socket import Connection, Connections
+    from hedgerow_client.arrivals import Arrivals
+    from hedgerow_client.block import BlockSettings
+    from hedgerow_client.ledger import Ledger
+    from hedgerow_client.policies import Policy
+    from hedgerow_client.sockets import Connection, Connections
     from hedgerow_node.records import Outcome
-    from hedging_policies import Policy
 
 
 class AsyncioLoop(Exchange):

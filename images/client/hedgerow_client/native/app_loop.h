@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The compiled client's one loop, the counterpart of client_loop.py under the policy app-deadline: the hedge leaves
+/* The compiled client's one loop, the counterpart of loop.py under the policy app-deadline: the hedge leaves
  * when the hedge delay has passed since the request left, the request is given up when its time-out has passed since
  * it was meant to, and what has arrived by then is looked at first. */
 #ifndef HEDGEROW_APP_LOOP_H

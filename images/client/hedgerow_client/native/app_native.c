@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The compiled rival: one block of the strategy app-native, from its warm-up to its report.
  *
- * The client's worker becomes this program (native_programs.py), so that a pause strikes it like any other worker. It
+ * The client's worker becomes this program (programs.py), so that a pause strikes it like any other worker. It
  * says the same on its channel as the others do, {"event": "measuring"} and then {"event": "done"} or
  * {"event": "failed"}, and writes the same records. */
 #include <errno.h>

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from client_arrivals import open_offsets_ns
-from client_block import BlockSettings, ClosedArrivals, OpenArrivals
-from client_loop import spin_ns
+from hedgerow_client.arrivals import open_offsets_ns
+from hedgerow_client.block import BlockSettings, ClosedArrivals, OpenArrivals
+from hedgerow_client.loop import spin_ns
 from hedgerow_node.addresses import format_endpoint
 from hedgerow_node.control import ControlError
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The hedging sidecar in user space: what a service mesh would put beside a client that knows nothing of hedging.
  *
- * It is started for a block (native_programs.py), says {"event": "listening"} with its address on its channel, serves
+ * It is started for a block (programs.py), says {"event": "listening"} with its address on its channel, serves
  * until its supervisor closes its own side of that, and then says {"event": "done"} with its counters. */
 #include <errno.h>
 #include <netdb.h>

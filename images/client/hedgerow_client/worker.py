@@ -7,24 +7,24 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from client_arrivals import make_arrivals
-from client_asyncio import AsyncioLoop
-from client_block import BlockSettings, OpenArrivals
-from client_collections import Collector
-from client_ledger import Ledger
-from client_loop import ClientLoop
-from client_socket import Connections, open_connections
+from hedgerow_client.arrivals import make_arrivals
+from hedgerow_client.asyncio_loop import AsyncioLoop
+from hedgerow_client.block import BlockSettings, OpenArrivals
+from hedgerow_client.gc import Collector
+from hedgerow_client.ledger import Ledger
+from hedgerow_client.loop import ClientLoop
+from hedgerow_client.policies import POLICIES
+from hedgerow_client.programs import become_app_native
+from hedgerow_client.sockets import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
 from hedgerow_node.records import Outcome, Sample, write_rows
-from hedging_policies import POLICIES
-from native_programs import become_app_native
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
     from pathlib import Path
 
-    from client_exchange import Exchange
+    from hedgerow_client.exchange import Exchange
     from hedgerow_node.control import Message
 
 

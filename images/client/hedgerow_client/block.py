@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hedgerow_client.policies import POLICIES
 from hedgerow_node.addresses import resolve
 from hedgerow_node.control import ControlError
 from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
 from hedgerow_node.units import NS_PER_MS
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, read_places
-from hedging_policies import POLICIES
 
 if TYPE_CHECKING:
     from hedgerow_node.fields import Fields
 
-#: Strategies whose hedging is a compiled program's (`native_programs`) instead of a policy's.
+#: Strategies whose hedging is a compiled program's (`programs`) instead of a policy's.
 COMPILED = ("app-native", "proxy")
 STRATEGIES = (*POLICIES, *COMPILED)
 

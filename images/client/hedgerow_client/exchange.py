@@ -1,7 +1,7 @@
 """Sending requests, receiving answers, hedging, giving up: what every client does alike, whichever loop wakes it.
 
 A request is known by its position in the ledger. It waits while it has a deadline, at which it is hedged or given
-up. What wakes the client, sockets and deadlines, is the loops' business (`client_loop`, `client_asyncio`); whose
+up. What wakes the client, sockets and deadlines, is the loops' business (`loop`, `asyncio_loop`); whose
 request is next and when, the arrivals'; when to hedge, the policy's.
 """
 
@@ -11,17 +11,17 @@ from abc import ABC, abstractmethod
 from array import array
 from typing import TYPE_CHECKING
 
-from client_arrivals import NEVER_NS, Arrivals
-from client_socket import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
+from hedgerow_client.arrivals import NEVER_NS, Arrivals
+from hedgerow_client.sockets import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
 from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.wire import MAX_PAYLOAD
 
 if TYPE_CHECKING:
-    from client_block import BlockSettings
-    from client_ledger import Ledger
-    from hedging_policies import Policy
+    from hedgerow_client.block import BlockSettings
+    from hedgerow_client.ledger import Ledger
+    from hedgerow_client.policies import Policy
 
 _NOTHING = -1  #: no position in the ledger
 _SEND_ATTEMPTS = 3

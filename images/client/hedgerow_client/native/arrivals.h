@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When requests are sent, and by whom: by users who wait for their answers, or by a schedule that waits for nobody.
  *
- * The counterpart of client_arrivals.py; the loop looks at `due_ns` and `user`, sends, and says so. */
+ * The counterpart of arrivals.py; the loop looks at `due_ns` and `user`, sends, and says so. */
 #ifndef HEDGEROW_ARRIVALS_H
 #define HEDGEROW_ARRIVALS_H
 
