@@ -66,12 +66,11 @@ def _frequency(tree: Tree) -> Iterator[Check]:
     words = [", ".join(found)]
     words += [] if limits is None else [f"{limits[0]:.0f} to {limits[1]:.0f} MHz"]
     words += [] if boosted is None else [f"turbo {'on' if boosted else 'off'}"]
-    yield _advice("governor", found == ["performance"], "; ".join(words), "cpupower frequency-set -g performance")
+    yield _advice("governor", found == ("performance",), "; ".join(words), "cpupower frequency-set -g performance")
 
 
 def _idle(tree: Tree) -> Iterator[Check]:
-    states = idle(tree)
-    latency_us = states["exit_latency_us"]
+    latency_us = idle(tree).exit_latency_us
     if latency_us is not None:
         remedy = f"cpupower idle-set -D {_DEEP_US} (until the next boot)"
         yield _advice("idle states", latency_us <= _DEEP_US, f"{latency_us} µs to wake up from the deepest", remedy)

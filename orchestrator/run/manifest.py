@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class Manifest:
             "started_at": _now(),
             "finished_at": None,
             "seeds": {"workload": scenario.workload.seed, "design": scenario.design.seed},
-            **provenance(),
+            **asdict(provenance()),
             "container_engine": None,
             "noise": None,
             "environment": {"before": None, "after": None, "differences": None},

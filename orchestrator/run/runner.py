@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
-from orchestrator.host.observe.noise import in_words, probe, probe_length
+from orchestrator.host.observe.noise import probe, probe_length
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.ending import Ending
 from orchestrator.run.interrupts import Interrupts
@@ -104,8 +105,8 @@ class Run:
     def _probe_noise(self, manifest: Manifest) -> None:
         """While nothing of the run is there yet."""
         noise = probe(*probe_length(run_eta_ns(self._experiment, self._plan), self._smoke))
-        manifest.set(noise=noise)
-        self._watcher.say(in_words(noise))
+        manifest.set(noise=asdict(noise))
+        self._watcher.say(noise.text())
 
     def _stand_up(self, topology: Topology, manifest: Manifest) -> None:
         started_s = time.monotonic()

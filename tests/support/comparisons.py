@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.observe.provenance import provenance
@@ -10,7 +11,7 @@ from orchestrator.host.observe.provenance import provenance
 if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
 
-HERE = provenance()
+HERE = asdict(provenance())
 NOISE = {"duration_s": 2.0, "cpus": 2, "lateness_us": {"p50": 60.0, "p99": 400.0, "max": 900.0}, "steal_ms": 0}
 BEFORE = {"load_average": [1.0], "governors": None, "sysctls": {"net.core.rmem_max": 212992}, "interrupts": 1}
 ELSEWHERE: dict[str, Any] = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
 from orchestrator.host.observe import noise
-from orchestrator.host.observe.noise import FULL_NS, SHORT_NS, in_words, latenesses, probe, probe_length, summarised
+from orchestrator.host.observe.noise import FULL_NS, SHORT_NS, Lateness, NoiseProbe, latenesses, probe, probe_length
 
 if TYPE_CHECKING:
     import socket
@@ -49,9 +49,9 @@ def test_a_pause_makes_every_deadline_late_that_it_covers() -> None:
     found = latenesses(NS_PER_MS, 8, clock.now, clock.wait)
     assert list(found) == [0, 60_000, 0, 3_000_001, 2_000_001, 1_000_001, 1, 0]
     assert clock.sleeps == 5
-    summary = summarised(found)
-    assert summary["wakeups"] == 8
-    assert summary["late_1ms"] == 3 / 8
+    summary = NoiseProbe.of(found, 8 * NS_PER_MS, "short", 1, None)
+    assert summary.wakeups == 8
+    assert summary.late_1ms == 3 / 8
 
 
 def test_a_pause_beyond_the_end_ends_it() -> None:
@@ -68,9 +68,10 @@ def test_waking_up_early_does_not_count() -> None:
 
 
 def test_quantiles_are_order_statistics() -> None:
-    figures = summarised(array("q", [number * NS_PER_US for number in range(200, 0, -1)]))
-    assert figures["lateness_us"] == {"p50": 100.0, "p99": 198.0, "max": 200.0, "mean": 100.5}
-    assert figures["late_1ms"] == 0
+    numbers = array("q", [number * NS_PER_US for number in range(200, 0, -1)])
+    figures = NoiseProbe.of(numbers, FULL_NS, "in full", 2, 0)
+    assert figures.lateness_us == Lateness(p50=100.0, p99=198.0, max=200.0, mean=100.5)
+    assert figures.late_1ms == 0
 
 
 @pytest.mark.parametrize(
@@ -110,21 +111,21 @@ def test_this_host_is_probed_on_every_cpu_and_left_as_it_was(forked: list[int]) 
     before = os.sched_getaffinity(0)
     found = probe(SHORT_NS, "short: a test")
     assert os.sched_getaffinity(0) == before
-    assert json.loads(json.dumps(found)) == found
-    assert (found["duration_s"], found["length"], found["cpus"]) == (0.3, "short: a test", len(before))
-    assert found["wakeups"] == 300 * len(before)
-    late = found["lateness_us"]
-    assert 0 <= late["p50"] <= late["p99"] <= late["max"]
-    assert 0 <= found["late_1ms"] <= 1
-    assert (found["late_1ms"] > 0) == (late["max"] > 1000)
-    assert found["steal_ms"] is None or found["steal_ms"] >= 0
+    assert (found.duration_s, found.length, found.cpus) == (0.3, "short: a test", len(before))
+    assert found.wakeups == 300 * len(before)
+    late = found.lateness_us
+    assert 0 <= late.p50 <= late.p99 <= late.max
+    assert 0 <= found.late_1ms <= 1
+    assert (found.late_1ms > 0) == (late.max > 1000)
+    assert found.steal_ms is None or found.steal_ms >= 0
     assert gone(forked)
 
 
-def test_noise_in_words() -> None:
-    noise = {"lateness_us": {"p50": 61.7, "p99": 250.2, "max": 900.0}, "steal_ms": 0}
-    assert in_words(noise) == "host noise: wake-ups late by 62 µs (P50), 250 µs (P99)"
-    assert in_words({**noise, "steal_ms": 30}).endswith("250 µs (P99), 30 ms stolen by the hypervisor")
+def test_a_probe_in_one_line() -> None:
+    late = Lateness(p50=61.7, p99=250.2, max=900.0, mean=70.0)
+    probed = NoiseProbe(0.3, "short", 2, 600, late, 0.0, steal_ms=0)
+    assert probed.text() == "host noise: wake-ups late by 62 µs (P50), 250 µs (P99)"
+    assert replace(probed, steal_ms=30).text().endswith("250 µs (P99), 30 ms stolen by the hypervisor")
 
 
 class Hangup(Exception):  # noqa: N818 - an event, not a fault
@@ -165,7 +166,7 @@ def test_a_signal_in_the_very_moment_of_forking_is_not_lost(
     assert gone(forked)
 
 
-def test_a_probe_that_fails_is_no_quiet_host(monkeypatch: pytest.MonkeyPatch, forked: list[int]) -> None:
+def test_a_probe_that_fails_fails_the_run(monkeypatch: pytest.MonkeyPatch, forked: list[int]) -> None:
     monkeypatch.setattr(noise, "set_timer_slack_ns", lambda _: 1 / 0)
     with pytest.raises(RunError, match="the noise probe on CPU"):
         probe(SHORT_NS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     manifest = json.loads(folder.manifest.read_text())
     ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
     command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}
-    folder.manifest.write_text(json.dumps({**manifest, **provenance(), **ran, **command}))
+    folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), **ran, **command}))
     folder.journal.write_text(json.dumps(FAULT) + "\n")
     draw(folder)
     write_report(folder)
@@ -86,7 +87,7 @@ def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
     assert every["p_assumes"] == "requests are independent of each other"
     assert "p_assumes" not in some
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert page.count(", if requests are independent of each other</span>") == 1
@@ -106,7 +107,7 @@ def test_a_run_of_one_block_with_arms_of_their_own_arrivals(tmp_path: Path) -> N
     experiment = experiment_from(tmp_path, text, "design.blocks=1", "hedging.target=same")
     folder = finished_run(tmp_path / "results", experiment)
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert "1 block of each strategy · mixed arrivals" in page
@@ -126,7 +127,7 @@ def test_texts_of_a_scenario_cannot_become_markup(tmp_path: Path) -> None:
     )
     folder = finished_run(tmp_path, scenario)
     manifest = json.loads(folder.manifest.read_text())
-    folder.manifest.write_text(json.dumps({**manifest, **provenance(), "started_at": "now"}))
+    folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
     write_report(folder)
     page = folder.report.read_text()
     assert "<img" not in page

@@ -15,6 +15,7 @@ import pytest
 from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, RunError
 from orchestrator.host import locks
 from orchestrator.host.live import LiveRun, live_runs
+from orchestrator.host.observe.noise import Lateness, NoiseProbe
 from orchestrator.plan.blocks import make_plan
 from orchestrator.run import runner
 from orchestrator.run.ending import leftovers_told
@@ -47,6 +48,9 @@ def keep_processes() -> None:
     raise LeftoversError("processes [12] do not end")
 
 
+QUIET = NoiseProbe(0.3, "short", 1, 300, Lateness(50.0, 60.0, 70.0, 51.0), 0.0, 0)
+
+
 class Stage:
     """A run whose blocks and whose taking down are what a test says; `left` is what the audit finds."""
 
@@ -57,8 +61,7 @@ class Stage:
         self.said: list[str] = []
         self.taken_down = False
         monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
-        monkeypatch.setattr(runner, "probe", lambda *_: {})
-        monkeypatch.setattr(runner, "in_words", lambda _: "quiet")
+        monkeypatch.setattr(runner, "probe", lambda *_: QUIET)
         monkeypatch.setattr(runner, "surroundings", lambda *_: nullcontext())
         monkeypatch.setattr(runner, "Series", lambda *_: SimpleNamespace(run=lambda *_: self.blocks()))
         monkeypatch.setattr(runner, "remaining", self._audit)

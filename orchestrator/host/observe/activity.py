@@ -1,14 +1,15 @@
-"""What changes while a run measures: taken before and after, the differences say what the host did meanwhile.
+"""What a host does while a run measures: observed before and after, with the differences.
 
-Steal, throttling, swapping or pressure that a run did not cause itself are where the cause of a strange tail is
-looked for first.
+Steal, throttling, swapping or pressure that a run did not cause itself come first when a tail is to be explained.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.units import NS_PER_S
@@ -16,12 +17,11 @@ from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, 
 
 _CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _RESOURCES = ("cpu", "io", "memory")
-#: The counters of which the difference is told, and the settings of which it is told if they changed.
-_COUNTERS = (
-    *("cpu_time_ms", "context_switches", "interrupts", "softirqs", "forks", "major_faults"),
-    *("swapped_in_pages", "swapped_out_pages", "thermal_throttles", "throttled_periods"),
-)
-_SETTINGS = ("sysctls", "governors")
+
+#: What /proc/pressure tells of one resource: for "some" and "full" the shares of time, percent, and the total, µs.
+Pressure = dict[str, dict[str, float]]
+Counters = dict[str, int]
+N = TypeVar("N", int, float)
 
 #: Settings that a run depends on and never touches, named as sysctl names them.
 _SYSCTLS = (
@@ -36,64 +36,174 @@ _SYSCTLS = (
 _SYSCTL_GROUPS = ("kernel.sched_*",)
 
 
-def activity(tree: Tree | None = None) -> dict[str, Any]:
-    """The host at this moment: counters since boot, load, pressure, memory, frequencies, settings."""
+@dataclass(frozen=True)
+class InterfaceState:
+    """The client's interface, as the hedger reads it; None stands for what the kernel does not tell."""
+
+    name: str
+    offloads: dict[str, bool] | None
+    qdiscs: dict[str, Counters] | None
+    statistics: Counters
+    udp: Counters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """A host at one moment, and the client's interface; None stands for what this host does not tell.
+
+    Counters count since boot, sums over all CPUs. `sysctls` are None for settings that this kernel does not have.
+    """
+
+    monotonic_ns: int
+    load_average: tuple[float, ...] | None
+    running: int | None
+    pressure: dict[str, Pressure | None]
+    cpu_time_ms: Counters | None
+    context_switches: int | None
+    interrupts: int | None
+    softirqs: int | None
+    forks: int | None
+    memory_available_mib: int | None
+    swap_free_mib: int | None
+    major_faults: int | None
+    swapped_in_pages: int | None
+    swapped_out_pages: int | None
+    frequencies_mhz: tuple[float, ...] | None
+    thermal_throttles: Counters | None
+    throttled_periods: int | None
+    governors: tuple[str, ...] | None
+    sysctls: dict[str, int | str | None]
+    interface: InterfaceState
+
+
+@dataclass(frozen=True)
+class InterfaceDifferences:
+    """By how much the interface's counters differ; of a qdisc that is new, its counters."""
+
+    statistics: Counters
+    qdiscs: dict[str, Counters] | None
+    udp: Counters
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityDifferences:
+    """What differs between two observations: counters by how much, `settings_changed` by both values.
+
+    Settings are sysctls, governors and the interface's offloads; their names are dotted.
+    """
+
+    duration_s: float
+    cpu_time_ms: Counters | None
+    context_switches: int | None
+    interrupts: int | None
+    softirqs: int | None
+    forks: int | None
+    major_faults: int | None
+    swapped_in_pages: int | None
+    swapped_out_pages: int | None
+    thermal_throttles: Counters | None
+    throttled_periods: int | None
+    pressure_us: dict[str, dict[str, float] | None]
+    settings_changed: dict[str, tuple[object, object]]
+    interface: InterfaceDifferences
+
+
+def activity(interface: InterfaceState, tree: Tree | None = None) -> Activity:
+    """The host at this moment, with what was read of the client's interface."""
     tree = tree or Tree()
     stat, memory = tree.text("proc/stat") or "", _table(tree.text("proc/meminfo"))
     paging = _table(tree.text("proc/vmstat"))
-    return {
-        "monotonic_ns": now_ns(),
-        "load_average": _load(tree),
-        "running": _count(stat, "procs_running"),
-        "pressure": {resource: _pressure(tree.text(f"proc/pressure/{resource}")) for resource in _RESOURCES},
-        "cpu_time_ms": cpu_time_ms(tree),
-        "context_switches": _count(stat, "ctxt"),
-        "interrupts": _count(stat, "intr"),
-        "softirqs": _count(stat, "softirq"),
-        "forks": _count(stat, "processes"),
-        "memory_available_mib": _mib(memory.get("MemAvailable")),
-        "swap_free_mib": _mib(memory.get("SwapFree")),
-        "major_faults": paging.get("pgmajfault"),
-        "swapped_in_pages": paging.get("pswpin"),
-        "swapped_out_pages": paging.get("pswpout"),
-        "frequencies_mhz": frequencies_mhz(tree),
-        "thermal_throttles": throttle_counts(tree),
-        "throttled_periods": throttled_periods(tree),
-        "governors": governors(tree),
-        "sysctls": sysctls(tree),
-    }
+    return Activity(
+        monotonic_ns=now_ns(),
+        load_average=_load(tree),
+        running=_count(stat, "procs_running"),
+        pressure={resource: _pressure(tree.text(f"proc/pressure/{resource}")) for resource in _RESOURCES},
+        cpu_time_ms=cpu_time_ms(tree),
+        context_switches=_count(stat, "ctxt"),
+        interrupts=_count(stat, "intr"),
+        softirqs=_count(stat, "softirq"),
+        forks=_count(stat, "processes"),
+        memory_available_mib=_mib(memory.get("MemAvailable")),
+        swap_free_mib=_mib(memory.get("SwapFree")),
+        major_faults=paging.get("pgmajfault"),
+        swapped_in_pages=paging.get("pswpin"),
+        swapped_out_pages=paging.get("pswpout"),
+        frequencies_mhz=frequencies_mhz(tree),
+        thermal_throttles=throttle_counts(tree),
+        throttled_periods=throttled_periods(tree),
+        governors=governors(tree),
+        sysctls=sysctls(tree),
+        interface=interface,
+    )
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """What two of `activity` differ in: counters by how much, settings by their two values (`{}`: none changed)."""
-    return {
-        "duration_s": round((after["monotonic_ns"] - before["monotonic_ns"]) / NS_PER_S, 3),
-        **{name: minus(after[name], before[name]) for name in _COUNTERS},
-        "pressure_us": {
-            resource: minus(_totals_us(after["pressure"][resource]), _totals_us(before["pressure"][resource]))
+def differences(before: Activity, after: Activity) -> ActivityDifferences:
+    """From `before` to `after`."""
+    return ActivityDifferences(
+        duration_s=round((after.monotonic_ns - before.monotonic_ns) / NS_PER_S, 3),
+        cpu_time_ms=_optional_minus(after.cpu_time_ms, before.cpu_time_ms),
+        context_switches=_minus(after.context_switches, before.context_switches),
+        interrupts=_minus(after.interrupts, before.interrupts),
+        softirqs=_minus(after.softirqs, before.softirqs),
+        forks=_minus(after.forks, before.forks),
+        major_faults=_minus(after.major_faults, before.major_faults),
+        swapped_in_pages=_minus(after.swapped_in_pages, before.swapped_in_pages),
+        swapped_out_pages=_minus(after.swapped_out_pages, before.swapped_out_pages),
+        thermal_throttles=_optional_minus(after.thermal_throttles, before.thermal_throttles),
+        throttled_periods=_minus(after.throttled_periods, before.throttled_periods),
+        pressure_us={
+            resource: _optional_minus(_totals_us(after, resource), _totals_us(before, resource))
             for resource in _RESOURCES
         },
-        "settings_changed": changes(_settings(before), _settings(after)),
-    }
+        settings_changed=changes(_settings(before), _settings(after)),
+        interface=_interface_differences(before.interface, after.interface),
+    )
 
 
-def minus(after: Any, before: Any) -> Any:
-    """`after` - `before`: of numbers, and of mappings entry by entry; None where either is missing or no number."""
-    if isinstance(after, dict) and isinstance(before, dict):
-        return {name: minus(after[name], before[name]) for name in after if name in before}
-    if isinstance(after, int | float) and isinstance(before, int | float):
-        return after - before
-    return None
+def _interface_differences(before: InterfaceState, after: InterfaceState) -> InterfaceDifferences:
+    qdiscs = None
+    if before.qdiscs is not None and after.qdiscs is not None:
+        # A qdisc that came in between, as the hedger's clsact does, has counted from zero.
+        came = {name: counters for name, counters in after.qdiscs.items() if name not in before.qdiscs}
+        stayed = {name: counters for name, counters in after.qdiscs.items() if name in before.qdiscs}
+        counted = {name: _each_minus(counters, before.qdiscs[name]) for name, counters in stayed.items()}
+        qdiscs = {name: came.get(name) or counted[name] for name in after.qdiscs}
+    return InterfaceDifferences(
+        statistics=_each_minus(after.statistics, before.statistics),
+        qdiscs=qdiscs,
+        udp=_each_minus(after.udp, before.udp),
+    )
 
 
-def changes(before: Any, after: Any, name: str = "") -> dict[str, list[Any]]:
-    """Both values of every entry that differs, by its dotted name."""
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return {} if before == after else {name: [before, after]}
-    found: dict[str, list[Any]] = {}
+def _minus(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def _optional_minus(after: dict[str, N] | None, before: dict[str, N] | None) -> dict[str, N] | None:
+    return None if after is None or before is None else _each_minus(after, before)
+
+
+def _each_minus(after: dict[str, N], before: dict[str, N]) -> dict[str, N]:
+    """Of the counters that are in both."""
+    return {name: after[name] - before[name] for name in after if name in before}
+
+
+def changes(before: object, after: object, name: str = "") -> dict[str, tuple[object, object]]:
+    """Both values of every entry that differs, by its dotted name; mappings are compared entry by entry."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return {} if before == after else {name: (before, after)}
+    found: dict[str, tuple[object, object]] = {}
     for key in sorted({*before, *after}):
         found |= changes(before.get(key), after.get(key), f"{name}.{key}" if name else key)
     return found
+
+
+def _settings(observed: Activity) -> dict[str, object]:
+    return {
+        "sysctls": observed.sysctls,
+        "governors": observed.governors,
+        "interface": {"offloads": observed.interface.offloads},
+    }
 
 
 def cpu_time_ms(tree: Tree) -> dict[str, int] | None:
@@ -105,13 +215,9 @@ def cpu_time_ms(tree: Tree) -> dict[str, int] | None:
     return {name: int(ticks) * 1000 // ticks_per_s for name, ticks in zip(_CPU_TIMES, match[1].split(), strict=False)}
 
 
-def _settings(taken: dict[str, Any]) -> dict[str, Any]:
-    return {name: taken[name] for name in _SETTINGS}
-
-
-def _load(tree: Tree) -> list[float] | None:
+def _load(tree: Tree) -> tuple[float, ...] | None:
     words = (tree.text("proc/loadavg") or "").split()
-    return [float(word) for word in words[:3]] or None
+    return tuple(float(word) for word in words[:3]) or None
 
 
 def _count(stat: str, name: str) -> int | None:
@@ -129,11 +235,10 @@ def _mib(kib: int | None) -> int | None:
     return None if kib is None else kib >> 10
 
 
-def _pressure(text: str | None) -> dict[str, dict[str, float]] | None:
-    """What /proc/pressure says of a resource: for "some" and "full" the shares of time in percent, and total µs."""
+def _pressure(text: str | None) -> Pressure | None:
     if text is None:
         return None
-    found: dict[str, dict[str, float]] = {}
+    found: Pressure = {}
     for line in text.splitlines():
         kind, *pairs = line.split()
         values = dict(pair.split("=", 1) for pair in pairs)
@@ -142,7 +247,8 @@ def _pressure(text: str | None) -> dict[str, dict[str, float]] | None:
     return found
 
 
-def _totals_us(pressure: dict[str, dict[str, float]] | None) -> dict[str, float] | None:
+def _totals_us(observed: Activity, resource: str) -> dict[str, float] | None:
+    pressure = observed.pressure[resource]
     return None if pressure is None else {kind: values["total_us"] for kind, values in pressure.items()}
 
 
@@ -165,13 +271,13 @@ def _value(text: str | None) -> int | str | None:
     return " ".join(text.split())
 
 
-def frequencies_mhz(tree: Tree) -> list[float] | None:
+def frequencies_mhz(tree: Tree) -> tuple[float, ...] | None:
     """The frequency of each CPU at this moment, MHz; nominal on most virtual machines."""
     now_khz = [tree.number(path) for path in tree.paths(f"{CPUS}/cpu[0-9]*/cpufreq/scaling_cur_freq")]
     if now_khz:
-        return [khz / KHZ_PER_MHZ for khz in now_khz if khz is not None] or None
-    told = re.findall(r"^cpu MHz\s*: ([\d.]+)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
-    return [float(mhz) for mhz in told] or None
+        return tuple(khz / KHZ_PER_MHZ for khz in now_khz if khz is not None) or None
+    nominal = re.findall(r"^cpu MHz\s*: ([\d.]+)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
+    return tuple(map(float, nominal)) or None
 
 
 def throttle_counts(tree: Tree) -> dict[str, int] | None:

@@ -12,14 +12,13 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 CPUS = "sys/devices/system/cpu"
 KHZ_PER_MHZ = 1000
 _CLOCKSOURCE = "sys/devices/system/clocksource/clocksource0"
 _SCHEDULER = "sys/kernel/debug/sched"
 
-#: Boot flags that change how fast or how evenly programs run. Others may hold what is nobody's business.
+#: Boot flags that change how fast or how evenly programs run. Others may hold secrets.
 _FLAGS = (
     *("isolcpus", "nohz", "nohz_full", "rcu_nocbs", "rcu_nocb_poll", "irqaffinity", "threadirqs", "skew_tick"),
     *("nosmt", "maxcpus", "nr_cpus", "idle", "nohlt", "cpuidle.*", "cpuidle_haltpoll.*", "haltpoll.*"),
@@ -79,21 +78,108 @@ def as_number(text: str | None) -> int | None:
         return None
 
 
-def host_facts(tree: Tree | None = None) -> dict[str, Any]:
-    """This host, as far as it tells; what it does not tell is null. The load is that of before the run."""
+@dataclass(frozen=True)
+class Idle:
+    """How CPUs idle: the deepest state that is allowed takes `exit_latency_us` to wake up from."""
+
+    driver: str | None
+    governor: str | None
+    exit_latency_us: int | None
+
+
+@dataclass(frozen=True)
+class Virtualisation:
+    """The machine as its firmware names it, a hypervisor's type, and what hints at a container."""
+
+    vendor: str | None
+    product: str | None
+    type: str | None
+    container_marks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ControlGroups:
+    """The version in use, and what our groups leave us of CPU time (100 is one CPU, None all of it)."""
+
+    version: int | None
+    cpu_quota_percent: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFacts:
+    """A host as it stays during a run; None stands for what this host does not tell.
+
+    `frequency_limits_mhz` are the lowest and the highest; `scheduler` holds slices and latencies, ns; the
+    `load_average` is that of before the run.
+    """
+
+    kernel: str
+    machine: str
+    system: str | None
+    cpus: int | None
+    cpus_allowed: int
+    memory_mib: int
+    cpu: str | None
+    microcode: str | None
+    sockets: int | None
+    cores: int | None
+    smt: bool | None
+    numa_nodes: int | None
+    isolated_cpus: str | None
+    governor: str | None
+    frequency_driver: str | None
+    frequency_limits_mhz: tuple[float, float] | None
+    turbo: bool | None
+    idle: Idle
+    mitigations: dict[str, str] | None
+    kernel_version: str | None
+    kernel_flags: tuple[str, ...] | None
+    preemption: str | None
+    scheduler: dict[str, int] | None
+    transparent_hugepages: str | None
+    clocksource: str | None
+    clocksources: tuple[str, ...] | None
+    hypervisor: bool | None
+    virtualisation: Virtualisation
+    cgroup: ControlGroups
+    load_average: tuple[float, ...]
+
+
+def host_facts(tree: Tree | None = None) -> HostFacts:
+    """This host, as far as `tree` tells."""
     tree = tree or Tree()
-    return {
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "system": _os_release(tree),
-        "cpus": os.cpu_count(),
-        "cpus_allowed": len(os.sched_getaffinity(0)),
-        "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
-        **cpu_facts(tree),
-        **kernel_facts(tree),
-        **virtualisation_facts(tree),
-        "load_average": list(os.getloadavg()),
-    }
+    return HostFacts(
+        kernel=platform.release(),
+        machine=platform.machine(),
+        system=_os_release(tree),
+        cpus=os.cpu_count(),
+        cpus_allowed=len(os.sched_getaffinity(0)),
+        memory_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        cpu=_cpuinfo(tree, "model name"),
+        microcode=_cpuinfo(tree, "microcode"),
+        sockets=_count(tree, "physical_package_id"),
+        cores=_count(tree, "physical_package_id", "core_id"),
+        smt=smt(tree),
+        numa_nodes=len(tree.paths("sys/devices/system/node/node[0-9]*")) or None,
+        isolated_cpus=tree.text(f"{CPUS}/isolated") or ("none" if tree.exists(f"{CPUS}/isolated") else None),
+        governor=tree.text(f"{CPUS}/cpu0/cpufreq/scaling_governor"),
+        frequency_driver=tree.text(f"{CPUS}/cpu0/cpufreq/scaling_driver"),
+        frequency_limits_mhz=frequency_limits_mhz(tree),
+        turbo=turbo(tree),
+        idle=idle(tree),
+        mitigations=mitigations(tree),
+        kernel_version=tree.text("proc/sys/kernel/version"),
+        kernel_flags=kernel_flags(tree),
+        preemption=_chosen(tree.text(f"{_SCHEDULER}/preempt"), "()"),
+        scheduler=_scheduler(tree),
+        transparent_hugepages=_chosen(tree.text("sys/kernel/mm/transparent_hugepage/enabled"), "[]"),
+        clocksource=tree.text(f"{_CLOCKSOURCE}/current_clocksource"),
+        clocksources=tuple((tree.text(f"{_CLOCKSOURCE}/available_clocksource") or "").split()) or None,
+        hypervisor=hypervisor(tree),
+        virtualisation=virtualisation(tree),
+        cgroup=ControlGroups(cgroup_version(tree), cpu_quota_percent(tree)),
+        load_average=os.getloadavg(),
+    )
 
 
 def _os_release(tree: Tree) -> str | None:
@@ -101,35 +187,18 @@ def _os_release(tree: Tree) -> str | None:
     return match[1] if match else None
 
 
-def cpu_facts(tree: Tree) -> dict[str, Any]:
-    """Model, topology, frequency scaling, idle states and mitigations."""
-    return {
-        "cpu": _cpuinfo(tree, "model name"),
-        "microcode": _cpuinfo(tree, "microcode"),
-        "sockets": _count(tree, "physical_package_id"),
-        "cores": _count(tree, "physical_package_id", "core_id"),
-        "smt": smt(tree),
-        "numa_nodes": len(tree.paths("sys/devices/system/node/node[0-9]*")) or None,
-        "isolated_cpus": tree.text(f"{CPUS}/isolated") or ("none" if tree.exists(f"{CPUS}/isolated") else None),
-        "governor": tree.text(f"{CPUS}/cpu0/cpufreq/scaling_governor"),
-        "frequency_driver": tree.text(f"{CPUS}/cpu0/cpufreq/scaling_driver"),
-        "frequency_limits_mhz": frequency_limits_mhz(tree),
-        "turbo": turbo(tree),
-        "idle": idle(tree),
-        "mitigations": mitigations(tree),
-    }
-
-
-def governors(tree: Tree) -> list[str] | None:
+def governors(tree: Tree) -> tuple[str, ...] | None:
     """The frequency governors in use, each once; None where the host scales no frequency that we could see."""
     found = {tree.text(path) for path in tree.paths(f"{CPUS}/cpu[0-9]*/cpufreq/scaling_governor")}
-    return sorted(governor for governor in found if governor is not None) or None
+    return tuple(sorted(governor for governor in found if governor is not None)) or None
 
 
-def frequency_limits_mhz(tree: Tree) -> list[float] | None:
+def frequency_limits_mhz(tree: Tree) -> tuple[float, float] | None:
     """The lowest and the highest frequency that the first CPU may take, MHz."""
-    ends = [tree.number(f"{CPUS}/cpu0/cpufreq/scaling_{end}_freq") for end in ("min", "max")]
-    return [khz / KHZ_PER_MHZ for khz in ends if khz is not None] if None not in ends else None
+    lowest_khz, highest_khz = (tree.number(f"{CPUS}/cpu0/cpufreq/scaling_{end}_freq") for end in ("min", "max"))
+    if lowest_khz is None or highest_khz is None:
+        return None
+    return lowest_khz / KHZ_PER_MHZ, highest_khz / KHZ_PER_MHZ
 
 
 def turbo(tree: Tree) -> bool | None:
@@ -147,19 +216,19 @@ def smt(tree: Tree) -> bool | None:
     return None if active is None else active == "1"
 
 
-def idle(tree: Tree) -> dict[str, Any]:
-    """How CPUs idle: the deepest state that is allowed takes `exit_latency_us` to wake up from."""
+def idle(tree: Tree) -> Idle:
+    """The idle states of the first CPU, which stand for all."""
     latencies = [
         tree.number(f"{state}/latency")
         for state in tree.paths(f"{CPUS}/cpu0/cpuidle/state[0-9]*")
         if tree.text(f"{state}/disable") != "1"
     ]
     known = [latency for latency in latencies if latency is not None]
-    return {
-        "driver": tree.text(f"{CPUS}/cpuidle/current_driver"),
-        "governor": tree.text(f"{CPUS}/cpuidle/current_governor") or tree.text(f"{CPUS}/cpuidle/current_governor_ro"),
-        "exit_latency_us": max(known, default=None),
-    }
+    return Idle(
+        driver=tree.text(f"{CPUS}/cpuidle/current_driver"),
+        governor=tree.text(f"{CPUS}/cpuidle/current_governor") or tree.text(f"{CPUS}/cpuidle/current_governor_ro"),
+        exit_latency_us=max(known, default=None),
+    )
 
 
 def mitigations(tree: Tree) -> dict[str, str] | None:
@@ -182,29 +251,16 @@ def _count(tree: Tree, *names: str) -> int | None:
     return len({place for place in places if None not in place}) or None
 
 
-def kernel_facts(tree: Tree) -> dict[str, Any]:
-    """Version, the boot flags that matter, preemption, scheduler and clock sources."""
-    return {
-        "kernel_version": tree.text("proc/sys/kernel/version"),
-        "kernel_flags": kernel_flags(tree),
-        "preemption": _chosen(tree.text(f"{_SCHEDULER}/preempt"), "()"),
-        "scheduler": _scheduler(tree),
-        "transparent_hugepages": _chosen(tree.text("sys/kernel/mm/transparent_hugepage/enabled"), "[]"),
-        "clocksource": tree.text(f"{_CLOCKSOURCE}/current_clocksource"),
-        "clocksources": (tree.text(f"{_CLOCKSOURCE}/available_clocksource") or "").split() or None,
-    }
-
-
-def kernel_flags(tree: Tree) -> list[str] | None:
+def kernel_flags(tree: Tree) -> tuple[str, ...] | None:
     """Those of the boot flags that timing depends on, as they were written; None where they cannot be read."""
     line = tree.text("proc/cmdline")
     if line is None:
         return None
-    return [
+    return tuple(
         word
         for word in line.split()
         if any(fnmatchcase(word.partition("=")[0].replace("-", "_"), flag) for flag in _FLAGS)
-    ]
+    )
 
 
 def _chosen(text: str | None, brackets: str) -> str | None:
@@ -220,38 +276,33 @@ def _scheduler(tree: Tree) -> dict[str, int] | None:
     return {name: value for name, value in values.items() if value is not None} or None
 
 
-def virtualisation_facts(tree: Tree) -> dict[str, Any]:
-    """Hypervisor, machine, marks of a container, control groups."""
-    return {
-        "hypervisor": hypervisor(tree),
-        "virtualisation": {
-            "vendor": tree.text("sys/class/dmi/id/sys_vendor"),
-            "product": tree.text("sys/class/dmi/id/product_name"),
-            "type": tree.text("sys/hypervisor/type") or ("xen" if tree.exists("proc/xen") else None),
-            "container_marks": container_marks(tree),
-        },
-        "cgroup": {"version": cgroup_version(tree), "cpu_quota_percent": cpu_quota_percent(tree)},
-    }
-
-
 def hypervisor(tree: Tree) -> bool | None:
-    """Whether a hypervisor is beneath; x86 processors say so themselves, of others None says that nothing did."""
+    """Whether a hypervisor is beneath; x86 processors say so themselves, of others None means that none was seen."""
     if tree.exists("sys/hypervisor/type") or tree.exists("proc/xen") or tree.exists("proc/device-tree/hypervisor"):
         return True
     flags = re.search(r"^flags\s*: (.*)$", tree.text("proc/cpuinfo") or "", re.MULTILINE)
     return None if flags is None else "hypervisor" in flags[1].split()
 
 
-def container_marks(tree: Tree) -> list[str]:
-    """What hints at a container, not what is one: images are also unpacked and booted, with their marks in them."""
+def virtualisation(tree: Tree) -> Virtualisation:
+    """What stands between this system and the machine."""
+    return Virtualisation(
+        vendor=tree.text("sys/class/dmi/id/sys_vendor"),
+        product=tree.text("sys/class/dmi/id/product_name"),
+        type=tree.text("sys/hypervisor/type") or ("xen" if tree.exists("proc/xen") else None),
+        container_marks=container_marks(tree),
+    )
+
+
+def container_marks(tree: Tree) -> tuple[str, ...]:
+    """What hints at a container. It proves none: images are also unpacked and booted, with these files in them."""
     marks = [f"/{path}" for path in _CONTAINER_FILES if tree.exists(path)]
-    told = tree.text("run/systemd/container")
-    if told:
-        marks.append(f"systemd: {told}")
+    manager = tree.text("run/systemd/container")
+    marks += [f"systemd: {manager}"] if manager else []
     groups = tree.text("proc/1/cgroup") or ""
     marks += [f"cgroup: {name}" for name in _CONTAINER_GROUPS if name in groups]
     match = re.search(r"(?:^|\0)container=([^\0]*)", tree.text("proc/1/environ") or "")
-    return [*marks, f"environment: {match[1]}"] if match else marks
+    return (*marks, f"environment: {match[1]}") if match else tuple(marks)
 
 
 def cgroup_version(tree: Tree) -> int | None:
@@ -277,7 +328,7 @@ def cpu_quota_percent(tree: Tree) -> float | None:
 def own_groups(tree: Tree) -> list[str]:
     """The folders of our control group and of all above it, in the hierarchy that shares out the CPU.
 
-    In a container the path may be the host's, of which only the end is to be seen; the root is in any case.
+    In a container the path may be the host's, of which only the last part is visible; the root always is.
     """
     version = cgroup_version(tree)
     if version is None:

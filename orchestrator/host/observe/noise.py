@@ -1,4 +1,4 @@
-"""How evenly this host lets programs wake up when nothing of the run is at work yet: a probe of its own noise.
+"""How punctually this host wakes programs up before anything of the run is at work: a probe of its noise.
 
 On each CPU that the run may use, all at once, a process of its own sleeps to a deadline every millisecond, as the
 testbed's programs sleep, and notes how late it is back. Deadlines that pass while it is kept from running count with
@@ -14,7 +14,8 @@ import signal
 import struct
 from array import array
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
 from hedgerow_node.poller import Poller
@@ -34,7 +35,7 @@ SHORT_NS = 300 * NS_PER_MS
 SHORT_RUN_NS = 30 * NS_PER_S
 INTERVAL_NS = NS_PER_MS
 LATE_NS = NS_PER_MS
-#: From the word to the first deadline: for all processes to have heard it.
+#: From the message to the first deadline: time for all processes to receive it.
 _LEAD_NS = 50 * NS_PER_MS
 _PATIENCE_S = 30.0
 _READY = b"ready"
@@ -50,51 +51,68 @@ def probe_length(run_ns: int, smoke: bool = False) -> tuple[int, str]:
     return FULL_NS, "in full"
 
 
-def probe(duration_ns: int, length: str = "in full") -> dict[str, Any]:
-    """Probes for `duration_ns` and tells the manifest's `noise`; `length` says why it took that long.
+@dataclass(frozen=True)
+class Lateness:
+    """How late wake-ups were, µs; the quantiles are order statistics."""
 
-    Raises RunError where a process of the probe fails.
+    p50: float
+    p99: float
+    max: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class NoiseProbe:
+    """What a probe found: `length` says why it took `duration_s`, `late_1ms` is the share later than 1 ms.
+
+    `steal_ms` is what the hypervisor took meanwhile from all CPUs together; None where the host does not tell.
     """
+
+    duration_s: float
+    length: str
+    cpus: int
+    wakeups: int
+    lateness_us: Lateness
+    late_1ms: float
+    steal_ms: int | None
+
+    @classmethod
+    def of(cls, latenesses_ns: array[int], duration_ns: int, length: str, cpus: int, steal_ms: int | None) -> Self:
+        """From the lateness of each wake-up."""
+        ordered = sorted(latenesses_ns)
+        count = len(ordered)
+
+        def quantile_us(percent: int) -> float:
+            return ordered[-(-count * percent // 100) - 1] / NS_PER_US
+
+        mean_us = round(sum(ordered) / count / NS_PER_US, 3)
+        return cls(
+            duration_s=duration_ns / NS_PER_S,
+            length=length,
+            cpus=cpus,
+            wakeups=count,
+            lateness_us=Lateness(quantile_us(50), quantile_us(99), ordered[-1] / NS_PER_US, mean_us),
+            late_1ms=sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
+            steal_ms=steal_ms,
+        )
+
+    def text(self) -> str:
+        """The probe in one line."""
+        late = self.lateness_us
+        stolen = f", {self.steal_ms} ms stolen by the hypervisor" if self.steal_ms else ""
+        return f"host noise: wake-ups late by {late.p50:.0f} µs (P50), {late.p99:.0f} µs (P99){stolen}"
+
+
+def probe(duration_ns: int, length: str = "in full") -> NoiseProbe:
+    """Probes for `duration_ns`; RunError where a process of the probe fails."""
     stolen_ms = _steal_ms()
     cpus = sorted(os.sched_getaffinity(0))
     latenesses_ns = array("q")
     for measured in _on_all(cpus, duration_ns // INTERVAL_NS):
         latenesses_ns.extend(measured)
     stolen_after_ms = _steal_ms()
-    return {
-        "duration_s": duration_ns / NS_PER_S,
-        "length": length,
-        "cpus": len(cpus),
-        **summarised(latenesses_ns),
-        "steal_ms": None if stolen_ms is None or stolen_after_ms is None else stolen_after_ms - stolen_ms,
-    }
-
-
-def in_words(noise: dict[str, Any]) -> str:
-    """The manifest's `noise` in a line."""
-    late = noise["lateness_us"]
-    stolen = "" if not noise["steal_ms"] else f", {noise['steal_ms']} ms stolen by the hypervisor"
-    return f"host noise: wake-ups late by {late['p50']:.0f} µs (P50), {late['p99']:.0f} µs (P99){stolen}"
-
-
-def summarised(latenesses_ns: array[int]) -> dict[str, Any]:
-    """Number of wake-ups, quantiles of their lateness (order statistics, µs), and the share later than 1 ms."""
-    ordered = sorted(latenesses_ns)
-    count = len(ordered)
-
-    def quantile_us(percent: int) -> float:
-        return ordered[-(-count * percent // 100) - 1] / NS_PER_US
-
-    return {
-        "wakeups": count,
-        "lateness_us": {
-            "p50": quantile_us(50),
-            "p99": quantile_us(99),
-            "max": ordered[-1] / NS_PER_US,
-            "mean": round(sum(ordered) / count / NS_PER_US, 3),
-        },
-        "late_1ms": sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
-    }
+    steal_ms = None if stolen_ms is None or stolen_after_ms is None else stolen_after_ms - stolen_ms
+    return NoiseProbe.of(latenesses_ns, duration_ns, length, len(cpus), steal_ms)
 
 
 def latenesses(first_ns: int, count: int, now: Callable[[], int], wait: Callable[[int], object]) -> array[int]:
@@ -154,7 +172,7 @@ def _receive(worker: Worker, cpu: int, size: int) -> bytes:
         except TimeoutError as error:
             raise RunError(f"the noise probe on CPU {cpu} does not end", "is the host overloaded?") from error
         if not chunk:
-            raise RunError(f"the noise probe on CPU {cpu} failed", "its words are on stderr")
+            raise RunError(f"the noise probe on CPU {cpu} failed", "see stderr")
         received += chunk
     return bytes(received)
 

@@ -1,33 +1,67 @@
-"""What a result depends on beside the scenario: the machine, its kernel, the versions of all that took part."""
+"""What a result depends on beside the scenario: the machine, and the versions of all programs that took part."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
 import sys
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from orchestrator.host.observe.facts import host_facts
+from orchestrator.host.observe.facts import HostFacts, host_facts
 
 _PACKAGES = ("hedgerow", "pyroute2", "pydantic", "numpy", "pyarrow", "matplotlib")
-_ROOT = Path(__file__).resolve().parents[2]
 
 
-def provenance() -> dict[str, Any]:
-    """Host and versions, as far as this host tells; what it does not tell is null."""
-    return {
-        "host": host_facts(),
-        "versions": {
+@dataclass(frozen=True)
+class GitState:
+    """The commit of the checkout that this code runs from, and whether anything in it was changed since.
+
+    Both are None where it runs from elsewhere, as from an installed wheel, or where git cannot say.
+    """
+
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Host, versions (None: not installed), commit and command line of a run."""
+
+    host: HostFacts
+    versions: dict[str, str | None]
+    git: GitState
+    command: tuple[str, ...]
+
+
+def provenance() -> Provenance:
+    """Of this process."""
+    return Provenance(
+        host=host_facts(),
+        versions={
             "python": platform.python_version(),
             **{package: _version(package) for package in _PACKAGES},
             "bcc": _bcc_version(),
             "iproute2": _first_line(["ip", "-Version"]),
         },
-        "git": {"commit": _git("rev-parse", "HEAD"), "dirty": _dirty()},
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
+        git=git_state(Path(__file__)),
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+    )
+
+
+def git_state(source: Path) -> GitState:
+    """The state of the checkout that has `source` among its tracked files.
+
+    A repository that merely surrounds the file, as one with a virtual environment in it, says nothing about it.
+    """
+    git = ["git", "-C", str(source.parent)]
+    if _output([*git, "ls-files", "--error-unmatch", "--", source.name]) is None:
+        return GitState()
+    changes = _output([*git, "status", "--porcelain"])
+    return GitState(
+        commit=_first_line([*git, "rev-parse", "HEAD"]), dirty=None if changes is None else bool(changes.strip())
+    )
 
 
 def _version(package: str) -> str | None:
@@ -42,24 +76,15 @@ def _bcc_version() -> str | None:
     return _first_line([sys.executable, "-c", "import bcc; print(bcc.__version__)"])
 
 
-def _git(*arguments: str) -> str | None:
-    return _first_line(["git", "-C", str(_ROOT), *arguments])
-
-
-def _dirty() -> bool | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(_ROOT), "status", "--porcelain"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return bool(done.stdout.strip()) if done.returncode == 0 else None
-
-
 def _first_line(command: list[str]) -> str | None:
+    lines = (_output(command) or "").splitlines()
+    return lines[0] if lines else None
+
+
+def _output(command: list[str]) -> str | None:
+    """What the command prints on stdout; None where it is missing or fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return None
-    lines = done.stdout.splitlines()
-    return lines[0] if done.returncode == 0 and lines else None
+    return done.stdout if done.returncode == 0 else None
