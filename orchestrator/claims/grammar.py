@@ -18,8 +18,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from hedgerow_node.expression import intended_comparison
 from hedgerow_node.units import parse_duration_ns
-from orchestrator.scenario.spelling import meant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,7 +298,7 @@ class _Parser:
             if match is None:
                 message, remedy = (
                     f"{self._text[self._position]!r} means nothing here",
-                    meant(self._text[self._position :]),
+                    intended_comparison(self._text[self._position :]),
                 )
                 raise ClaimError(column, f"{message}; {remedy}" if remedy else message)
             self._position = match.end()

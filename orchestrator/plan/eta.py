@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
-from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.faults import has_times
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from orchestrator.plan.blocks import Block, Plan

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.replicas import primary_replica
 from hedgerow_node.schedule import send_offsets_ns
-from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.fault_checks import nominal_block_ns
 from orchestrator.scenario.faults import (
     CLIENT,
@@ -40,6 +39,7 @@ from orchestrator.scenario.faults import (
     Slow,
     targets_of,
 )
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,7 +15,7 @@ from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene, carefully
 from orchestrator.run.messages import BARE, client_fields, in_kernel, server_fields
-from orchestrator.scenario.arrivals import OpenArrivals
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from orchestrator.host.journal import Journal

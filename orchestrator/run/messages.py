@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.protocol.limits import CLIENT, server_name
-from orchestrator.scenario.arrivals import OpenArrivals
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from orchestrator.plan.blocks import Block

@@ -13,10 +13,9 @@ from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.units import NS_PER_S, format_duration
 from orchestrator.claims.check import claim_findings
 from orchestrator.errors import Finding, ScenarioError
-from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.fault_checks import fault_findings
 from orchestrator.scenario.faults import Delay, targets_of
-from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
+from orchestrator.scenario.models import COPY_MARK_BYTES, OpenArrivals, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

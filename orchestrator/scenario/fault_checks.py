@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
-from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import (
     CpuQuota,
     CpuStress,
@@ -24,6 +23,7 @@ from orchestrator.scenario.faults import (
     has_times,
     targets_of,
 )
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,19 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hedgerow_node.expression import parse
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.scenario.quantities import BitRate, Duration, Percent, ProcessorPercent, Real, Whole, between_ns
-from orchestrator.scenario.section import MINUTE_NS, WHEN, Condition, Section
+from orchestrator.scenario.fields import (
+    MINUTE_NS,
+    WHEN,
+    BitRate,
+    Condition,
+    Duration,
+    Percent,
+    ProcessorPercent,
+    Real,
+    Section,
+    Whole,
+    between_ns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,19 +6,44 @@ hold a time say so in their name (`think` → `think_ns`). Relations between key
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
-from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
 from orchestrator.claims.grammar import ClaimError, Comparison, parse_claim
-from orchestrator.scenario.arrivals import Arrivals, ClosedArrivals
 from orchestrator.scenario.faults import Delay, Fault, ServiceStall
-from orchestrator.scenario.quantities import Duration, Percent, Real, Whole, between_ns
-from orchestrator.scenario.section import MINUTE_NS, Section, parsed_by
-from orchestrator.scenario.service import Service
+from orchestrator.scenario.fields import (
+    MINUTE_NS,
+    WHEN,
+    Condition,
+    Duration,
+    Percent,
+    Rate,
+    Real,
+    Section,
+    Whole,
+    Workers,
+    between_ns,
+    parsed_by,
+)
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+    from orchestrator.scenario.document import Plain
 
 Strategy = Literal[
     "baseline", "app-seed", "app-deadline", "app-asyncio", "app-native", "proxy", "kernel", "kernel-clone"
@@ -37,7 +62,7 @@ def _expectation(text: str) -> Comparison:
         raise ValueError(f"{text!r}: {error}") from error
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: Plain) -> Plain:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
@@ -50,6 +75,112 @@ class Topology(Section):
     placement: Literal["sidecar"] = Field(
         default="sidecar", description="Where the hedger attaches: sidecar, in the client's own network namespace."
     )
+
+
+class ServiceTime(Section):
+    """How long the server works on a request: a duration, or a distribution seeded by request id."""
+
+    distribution: Literal["constant", "lognormal"] = Field(
+        default="constant", description="constant: always the median; lognormal: drawn anew for each copy of each id."
+    )
+    median_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+        alias="median", description="Median time that the server takes for a request."
+    )
+    sigma: Annotated[Real, Field(ge=0, le=3)] = Field(
+        default=0.0, description="Standard deviation of the time's natural logarithm; lognormal only."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return value if isinstance(value, dict) else {"distribution": "constant", "median": value}
+
+    @model_validator(mode="after")
+    def _sigma_belongs_to_lognormal(self) -> ServiceTime:
+        if self.distribution == "constant" and self.sigma:
+            raise ValueError("a constant service time has no sigma; remove it, or set distribution: lognormal")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> object:
+        return format_duration(self.median_ns) if self.distribution == "constant" else handler(self)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler.resolve_ref_schema(handler(core_schema))
+        short = mapping["properties"]["median"]
+        return {"anyOf": [{key: short[key] for key in ("type", "pattern", "examples")}, mapping]}
+
+
+class Stall(Section):
+    """Which requests the server answers late, and by how much."""
+
+    when: Condition = Field(description=WHEN, examples=["id % 100 < 2"])
+    duration_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
+        alias="duration", description="How long a stalled response is held back beyond its service time."
+    )
+    heal_on_duplicate: Annotated[bool, Field(strict=True)] = Field(
+        default=False,
+        description="Whether a second copy of a request, seen within a second of the first, is answered at once.",
+    )
+
+
+class Service(Section):
+    """The server and how it behaves."""
+
+    port: Annotated[Whole, Field(ge=1, le=65535)] = Field(default=9000, description="UDP port of the service.")
+    service_time: ServiceTime = Field(
+        default_factory=lambda: ServiceTime.model_validate("2ms"),
+        description="Time the server takes for a request; 2ms if left out.",
+    )
+    concurrency: Workers = Field(
+        default=None,
+        description="Requests worked on at once, the others queue first come first served; or unlimited.",
+    )
+    stall: Stall | None = Field(default=None, description="Deterministic stalls; none if left out.")
+
+
+Users = Annotated[Whole, Field(ge=1, le=1024)]
+
+
+class ClosedArrivals(Section):
+    """Users that send, wait for the answer or the time-out, think, and send again."""
+
+    mode: Literal["closed"] = Field(
+        default="closed", description="closed: the next request waits for the last answer."
+    )
+    users: Users = Field(default=1, description="Users, a socket each.")
+    think_ns: Annotated[Duration, AfterValidator(between_ns(0, MINUTE_NS))] = Field(
+        default=NS_PER_MS, alias="think", description="Pause between an answer (or time-out) and the next request."
+    )
+
+
+class OpenArrivals(Section):
+    """Requests sent on a schedule drawn before the block begins; an answer that is late delays none of them."""
+
+    mode: Literal["open"] = Field(description="open: requests are sent on a schedule and wait for no answer.")
+    rate_per_s: Annotated[Rate, Field(ge=0.1, le=1_000_000)] = Field(
+        alias="rate", description="Mean rate of requests, in a block and in its warm-up."
+    )
+    process: Literal["poisson", "constant"] = Field(
+        default="poisson",
+        description="poisson: exponential gaps, drawn from the seed; constant: the same gap always.",
+    )
+    users: Users = Field(default=1, description="Sockets; request i of a block goes through socket i % users.")
+
+    def nominal_ns(self, count: int) -> int:
+        """How long `count` requests take at the mean rate, ns."""
+        return round(count * NS_PER_S / self.rate_per_s)
+
+
+def _mode(value: object) -> str:
+    """Which of the two is meant: closed where nothing says so, and where what is written is no mapping at all."""
+    return str(value.get("mode", "closed") if isinstance(value, dict) else getattr(value, "mode", "closed"))
+
+
+Arrivals = Annotated[
+    Annotated[ClosedArrivals, Tag("closed")] | Annotated[OpenArrivals, Tag("open")], Discriminator(_mode)
+]
 
 
 class Workload(Section):
@@ -199,10 +330,10 @@ class Scenario(Section):
         default_factory=dict, description="Published figures by strategy."
     )
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self) -> dict[str, Plain]:
         """The scenario with every default filled in, spelt as in a file; it loads to an equal model."""
-        document: dict[str, Any] = _without_nulls(self.model_dump(mode="json", by_alias=True))
-        return document
+        dump = self.model_dump(mode="json", by_alias=True)
+        return {key: _without_nulls(value) for key, value in dump.items() if value is not None}
 
     def without_claims_across(self) -> Scenario:
         """The same, without the claims that are judged across arms."""

@@ -15,8 +15,8 @@ from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.plan.faults import timeline
-from orchestrator.scenario.arrivals import OpenArrivals
 from orchestrator.scenario.faults import targets_of
+from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -28,9 +28,9 @@ from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.tables import write_tables
-from orchestrator.scenario.arrivals import ClosedArrivals
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.load import load_experiment, load_scenario
+from orchestrator.scenario.models import ClosedArrivals
 from support.open_block_factory import OpenBlockModel
 
 if TYPE_CHECKING:

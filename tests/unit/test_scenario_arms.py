@@ -6,9 +6,8 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.errors import ScenarioError
-from orchestrator.scenario.arrivals import ClosedArrivals, OpenArrivals
 from orchestrator.scenario.experiment import Experiment
-from orchestrator.scenario.models import Scenario
+from orchestrator.scenario.models import ClosedArrivals, OpenArrivals, Scenario
 from support.experiments import experiment_of
 
 BASE = """

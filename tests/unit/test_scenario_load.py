@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_claims_and_conditions_are_parsed_in_the_model_and_dumped_as_written(sma
     assert scenario.service.stall is not None
     assert scenario.service.stall.when.evaluate(101)
     assert [call.text for call in scenario.claims[0].expect.calls()] == ["p99(kernel)"]
-    document = scenario.as_document()
+    document: Any = scenario.as_document()
     assert document["service"]["stall"]["when"] == "id%100  <2"
     assert document["claims"][0]["expect"] == "p99( kernel )<=1.50 ms"
 

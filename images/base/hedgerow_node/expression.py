@@ -36,6 +36,7 @@ _COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+_OF_OTHER_LANGUAGES = {"=>": ">=", "=<": "<=", "=": "=="}
 _SUMS: dict[str, Callable[[int, int], int]] = {"+": operator.add, "-": operator.sub}
 _PRODUCTS: dict[str, Callable[[int, int], int]] = {"*": operator.mul, "//": operator.floordiv, "%": operator.mod}
 
@@ -80,6 +81,11 @@ class _Node:
     literal: int | None = None
 
 
+def intended_comparison(text: str) -> str:
+    """The remedy where `text` begins with a comparison of another language: "write >=" for "=> 2%"; else nothing."""
+    return next((f"write {ours}" for theirs, ours in _OF_OTHER_LANGUAGES.items() if text.startswith(theirs)), "")
+
+
 def _fail(column: int, problem: str) -> NoReturn:
     raise ExpressionError(f"column {column}: {problem}")
 
@@ -91,7 +97,8 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, position)
         if match is None:
             start = position + len(text[position:]) - len(text[position:].lstrip())
-            _fail(start + 1, f"{text[start]!r} has no meaning here")
+            remedy = intended_comparison(text[start:])
+            _fail(start + 1, f"{text[start]!r} has no meaning here{f'; {remedy}' if remedy else ''}")
         number, word, sign = match.groups()
         column = match.end() - len(number or word or sign) + 1
         if word is not None and word not in ("id", "and", "or", "not"):

@@ -1,15 +1,27 @@
-"""Quantities with units as pydantic types, so that models hold integers and files hold what people write.
+"""What the models of a scenario file are made of: sections, quantities with units, conditions.
 
-The spellings are those of `hedgerow_node.units`, the same that the programs' command lines accept.
+Models hold integers and parsed conditions, files hold what people write. The spellings of quantities are those of
+`hedgerow_node.units`, the same that the programs' command lines accept.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Protocol
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
+from hedgerow_node.expression import Expression, ExpressionError, parse
 from hedgerow_node.units import (
+    NS_PER_S,
     format_bit_rate,
     format_duration,
     format_rate,
@@ -23,7 +35,50 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _duration_ns(value: Any) -> int:
+MINUTE_NS = 60 * NS_PER_S
+
+
+class Section(BaseModel):
+    """A mapping of the scenario file: unknown keys are refused, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Parsed(Protocol):
+    """What a text was parsed into, which keeps the text."""
+
+    @property
+    def text(self) -> str:
+        """The text as it was written."""
+
+
+def parsed_by(parse_text: Callable[[str], Parsed]) -> GetPydanticSchema:
+    """A key that is text in a file and in dumps, and in the model what `parse_text` makes of it.
+
+    `parse_text` raises ValueError, "message; remedy", for text that it cannot parse.
+    """
+    schema = core_schema.no_info_after_validator_function(
+        parse_text,
+        core_schema.str_schema(),
+        serialization=core_schema.plain_serializer_function_ser_schema(
+            _text_of, return_schema=core_schema.str_schema()
+        ),
+    )
+    return GetPydanticSchema(lambda _source, _handler: schema)
+
+
+def _text_of(parsed: Parsed) -> str:
+    return parsed.text
+
+
+def _condition(text: str) -> Expression:
+    try:
+        return parse(text)
+    except ExpressionError as error:
+        raise ValueError(f"{text!r}: {error}") from error
+
+
+def _duration_ns(value: object) -> int:
     if isinstance(value, str):
         return parse_duration_ns(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -31,7 +86,7 @@ def _duration_ns(value: Any) -> int:
     raise ValueError("a mapping, a list or nothing is not a duration; write a number and a unit, e.g. 10ms")
 
 
-def _rate_per_s(value: Any) -> float:
+def _rate_per_s(value: object) -> float:
     if isinstance(value, str):
         return parse_rate_per_s(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -39,7 +94,7 @@ def _rate_per_s(value: Any) -> float:
     raise ValueError("a mapping, a list or nothing is not a rate; write a number per unit of time, e.g. 500/s")
 
 
-def _bit_rate(value: Any) -> int:
+def _bit_rate(value: object) -> int:
     if isinstance(value, str):
         return parse_bit_rate(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -47,11 +102,11 @@ def _bit_rate(value: Any) -> int:
     raise ValueError("a mapping, a list or nothing is not a bandwidth; write a number and a unit, e.g. 10mbit")
 
 
-def _percent(value: Any) -> Any:
+def _percent(value: object) -> object:
     return parse_ratio(value) * 100 if isinstance(value, str) else value
 
 
-def _workers(value: Any) -> int | None:
+def _workers(value: object) -> int | None:
     if value == "unlimited" or value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
@@ -140,3 +195,7 @@ Workers = Annotated[
     PlainSerializer(lambda value: "unlimited" if value is None else value, return_type=int | str),
     WithJsonSchema({"anyOf": [{"const": "unlimited"}, {"type": "integer", "minimum": 1}]}),
 ]
+
+#: A condition over the integer request id.
+Condition = Annotated[Expression, parsed_by(_condition)]
+WHEN = "Condition over the integer id: + - * // %, comparisons, and, or, not, parentheses."
