@@ -13,9 +13,9 @@ from hedgerow_client.proxy import Proxy
 from hedgerow_client.worker import work
 from hedgerow_node.control import ControlError, Lines, Message
 from hedgerow_node.fields import Fields
+from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.sources import digest
-from hedgerow_node.strikes import Strikes
 
 if TYPE_CHECKING:
     import socket
@@ -41,7 +41,7 @@ class ClientSupervisor:
         supervisor.operation("start-block", self._start_block)
         supervisor.operation("cancel-block", self._cancel_block)
         # A block has one worker, which nothing could replace, and which knows from the start when to collect garbage.
-        self._strikes = Strikes(supervisor, lambda: self._worker)
+        self._faults = ProcessFaults(supervisor, lambda: self._worker)
 
     def _ping(self, _: Message) -> Message:
         return {
@@ -61,7 +61,7 @@ class ClientSupervisor:
             raise ControlError(f"field 'samples': there is no folder {samples.parent}")
         self._block, self._strategy = fields.integer("block", 0), settings.strategy
         self._lines, self._last_word = Lines(), _SILENT
-        self._strikes.forget()
+        self._faults.forget()
         if settings.strategy in COMPILED:
             locate(settings.strategy)
         if settings.strategy == "proxy":
@@ -145,8 +145,8 @@ class ClientSupervisor:
         return worker, worker.reap()
 
     def _cancel_block(self, _: Message) -> Message:
-        """End the block, if one is running, without a report, and undo what strikes it."""
-        self._strikes.finish()
+        """End the block, if one is running, without a report, and undo its faults."""
+        self._faults.finish()
         if self._worker is None:
             return {"cancelled": None}
         self._end_worker()
@@ -163,5 +163,5 @@ class ClientSupervisor:
 
     def close(self) -> None:
         """Undo what is on, and end the worker and the proxy, if there are any."""
-        self._strikes.close()
+        self._faults.close()
         self._cancel_block({})

@@ -1,4 +1,4 @@
-"""The server's supervisor: forwards blocks to the worker, strikes it, replaces it, and tells when it has died."""
+"""The server's supervisor: forwards blocks to the worker, injects faults into it, and tells when it has died."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlClient, ControlError, Message
 from hedgerow_node.fields import Fields
+from hedgerow_node.process_fault_kinds import GcRun
+from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import KILLED, Worker, fork_worker
 from hedgerow_node.records import NO_TIME
 from hedgerow_node.sources import digest
-from hedgerow_node.strike_kinds import CollectedGarbage
-from hedgerow_node.strikes import Strikes
 from hedgerow_node.units import NS_PER_US
 from hedgerow_server.log import ServerLog
 from hedgerow_server.sockets import open_socket
@@ -55,11 +55,11 @@ class ServerSupervisor:
         supervisor.operation("ping", self._ping)
         supervisor.operation("start-block", self._start_block)
         supervisor.operation("end-block", self._end_block)
-        self._strikes = Strikes(supervisor, lambda: self._worker, lifeline=self, collector=self)
+        self._faults = ProcessFaults(supervisor, lambda: self._worker, replacement=self, gc_trigger=self)
 
     def close(self) -> None:
         """Undo what is on, and end the worker."""
-        self._strikes.close()
+        self._faults.close()
         if self._worker is not None:
             self._worker.kill()
             self._worker.reap()
@@ -97,7 +97,7 @@ class ServerSupervisor:
         if then is not None:
             then(how)
 
-    # What strikes need.
+    # What faults of the worker need.
 
     def kill(self, then: Callable[[str], None]) -> None:
         """Kill the worker; once it has been reaped, `then` is told how it ended."""
@@ -134,10 +134,10 @@ class ServerSupervisor:
         if self._worker is not None:
             self._client.tell("collect-no-more")
 
-    def collected(self) -> list[CollectedGarbage]:
+    def collected(self) -> list[GcRun]:
         """The collections of the block; waits for one that is going on."""
         self._await_worker()
-        return [CollectedGarbage(*row) for row in self._log.collections.rows()]
+        return [GcRun(*row) for row in self._log.collections.rows()]
 
     def _await_worker(self) -> None:
         """Wait until the worker has done what it was told, unless there is none."""
@@ -160,7 +160,7 @@ class ServerSupervisor:
         return self._client.call(do, **fields)
 
     def _start_block(self, request: Message) -> None:
-        self._strikes.forget()
+        self._faults.forget()
         self._collections_due = []
         block = {name: value for name, value in request.items() if name not in ("id", "do")}
         self._call("start-block", **block)
@@ -168,7 +168,7 @@ class ServerSupervisor:
 
     def _end_block(self, request: Message) -> Message:
         """Write the log, with what is still in flight as not sent; serving goes on, unlogged."""
-        self._strikes.finish()
+        self._faults.finish()
         path = Path(Fields(request).text("log"))
         if not self._logs:
             self._call("ping")

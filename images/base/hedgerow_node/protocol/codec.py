@@ -8,6 +8,7 @@
         gc: GcSettings | None = field(default=None, metadata=wire_key("garbage"))
 
 The annotations are the grammar: `int`, `float` (an integer will do), `str`, `bool`, `Literal`, enums (by value),
+`object` (any JSON value),
 `X | None`, `tuple[X, ...]` and `tuple[X, Y]` (lists in JSON), `dict[str, X]`, dataclasses and named tuples (objects),
 and unions of dataclasses which a field of type `Literal` tells apart. `Annotated` adds a condition.
 
@@ -190,6 +191,8 @@ def _reader(annotation: object) -> _Reader:  # noqa: PLR0911 (one for each form 
         return partial(_read_plain, annotation)
     if annotation is float:
         return _read_float
+    if annotation is object:
+        return lambda value, _: value
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return partial(_read_choice, {member.value: member for member in annotation})
     if isinstance(annotation, type) and (dataclasses.is_dataclass(annotation) or _tuple_fields(annotation)):

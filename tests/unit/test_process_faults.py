@@ -1,4 +1,4 @@
-"""Strikes at the real server's worker, seen from outside: by who asks it, and by what /proc says."""
+"""Faults of the real server's worker, seen from outside: by a client, and by what /proc says."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def is_silent(client: socket.socket) -> bool:
 
 
 def is_refused(client: socket.socket) -> bool:
-    """Whether nobody listens any more: the kernel answers for the dead, and the socket hears of it."""
+    """Whether no process listens any more: the kernel answers for the dead, and the socket hears of it."""
     try:
         ask(client, 999)
         client.recv(100)
@@ -73,14 +73,14 @@ def is_refused(client: socket.socket) -> bool:
     return False
 
 
-def strike(
+def inject(
     server: Server, fault: str, at_ns: int, until_ns: int | None = None, key: str = "0.0", **more: Any
 ) -> None:
     fields = {"key": key, "fault": fault, "at_ns": at_ns, "until_ns": until_ns, **more}
     assert server.program.control.call("strike", strikes=[fields]) == {}
 
 
-def strikes_done(server: Server) -> list[dict[str, Any]]:
+def faults_done(server: Server) -> list[dict[str, Any]]:
     answer = server.program.control.call("strikes-done")
     assert list(answer) == ["strikes"]
     return list(answer["strikes"])
@@ -105,14 +105,14 @@ def no_death_was_reported(server: Server) -> bool:
 def test_a_paused_server_answers_nothing_until_it_goes_on(server: Server, client: socket.socket) -> None:
     server.start_block()
     worker = worker_of(server)
-    strike(server, "pause", now_ns() + 20 * MS, now_ns() + HOUR_NS)
+    inject(server, "pause", now_ns() + 20 * MS, now_ns() + HOUR_NS)
     eventually(lambda: state(worker) == "T")
     ran = ran_ns(worker)
     ask(client, 1)
     assert is_silent(client)
     assert (state(worker), ran_ns(worker)) == ("T", ran)
 
-    [report] = strikes_done(server)
+    [report] = faults_done(server)
     assert answer(client) == (1, 1, 0)
     assert state(worker) in ("R", "S")
     proof = report["proof"]
@@ -126,29 +126,29 @@ def test_a_pause_ends_by_itself_at_its_time(server: Server, client: socket.socke
     worker = worker_of(server)
     at_ns = now_ns() + 20 * MS
     until_ns = at_ns + 500 * MS
-    strike(server, "pause", at_ns, until_ns, key="2.7")
+    inject(server, "pause", at_ns, until_ns, key="2.7")
     eventually(lambda: state(worker) == "T" or now_ns() > until_ns)
     ask(client, 1)
     assert answer(client) == (1, 1, 0)
     assert now_ns() > until_ns
     eventually(lambda: state(worker) == "S")
 
-    [report] = strikes_done(server)
+    [report] = faults_done(server)
     assert (report["key"], report["fault"], report["at_ns"], report["until_ns"]) == ("2.7", "pause", at_ns, until_ns)
     assert at_ns <= report["applied_ns"] < until_ns <= report["undone_ns"]
     [row] = server.end_block(tmp_path)[1]
     assert row.received_ns > report["undone_ns"] or row.received_ns < report["applied_ns"]
-    assert strikes_done(server) == [], "told once"
+    assert faults_done(server) == [], "reported once"
 
 
 def test_a_worker_paused_twice_goes_on_when_both_pauses_are_over(server: Server) -> None:
     worker, first_until_ns = worker_of(server), now_ns() + 100 * MS
-    strike(server, "pause", now_ns(), first_until_ns, key="a")
-    strike(server, "pause", now_ns(), now_ns() + HOUR_NS, key="b")
+    inject(server, "pause", now_ns(), first_until_ns, key="a")
+    inject(server, "pause", now_ns(), now_ns() + HOUR_NS, key="b")
     eventually(lambda: now_ns() > first_until_ns)
     time.sleep(A_MOMENT_S)
     assert state(worker) == "T"
-    strikes_done(server)
+    faults_done(server)
     assert state(worker) != "T"
 
 
@@ -157,18 +157,18 @@ def test_a_killed_server_refuses_and_comes_back_having_forgotten(
 ) -> None:
     server.start_block(replica=3, stall={"when": "id == 0", "duration_ns": HOUR_NS, "heal_on_duplicate": True})
     old, address = worker_of(server), server.address
-    ask(client, 0)  # received, and never to be answered by anybody
+    ask(client, 0)  # received, and never to be answered
     for copy in (1, 2):
         ask(client, 7)
         assert answer(client) == (7, copy, 3)
-    strike(server, "kill", now_ns(), now_ns() + HOUR_NS)
+    inject(server, "kill", now_ns(), now_ns() + HOUR_NS)
     wait_until_gone(old)
     eventually(lambda: is_refused(client))
     eventually(lambda: not children(server.program.process.pid))
     assert server.program.ping()["worker_pid"] is None
     assert no_death_was_reported(server)
 
-    [report] = strikes_done(server)
+    [report] = faults_done(server)
     new = worker_of(server)
     assert children(server.program.process.pid) == {new}
     assert server.address == address
@@ -191,11 +191,11 @@ def test_a_killed_server_refuses_and_comes_back_having_forgotten(
 def test_a_killed_server_comes_back_by_itself(server: Server, client: socket.socket) -> None:
     server.start_block()
     old, until_ns = worker_of(server), now_ns() + 200 * MS
-    strike(server, "kill", now_ns(), until_ns)
+    inject(server, "kill", now_ns(), until_ns)
     wait_until_gone(old)
     new = new_worker_of(server, old)
     assert now_ns() > until_ns
-    [report] = strikes_done(server)
+    [report] = faults_done(server)
     assert report["proof"]["new_pid"] == new
     assert report["undone_ns"] > until_ns
     assert answer_at_last(client, 1) == (1, 1, 0)
@@ -207,10 +207,10 @@ def test_a_restarted_server_is_another_process_at_once(server: Server, client: s
     for number in range(3):
         assert answer_at_last(client, 5) == (5, 1, 0)
         at_ns = now_ns() + 5 * MS
-        strike(server, "restart", at_ns, at_ns, key=f"1.{number}")
+        inject(server, "restart", at_ns, at_ns, key=f"1.{number}")
         pids.append(new_worker_of(server, pids[-1]))
         wait_until_gone(pids[-2])
-    reports = strikes_done(server)
+    reports = faults_done(server)
     assert [report["proof"] for report in reports] == [
         {"old_pid": old, "new_pid": new, "ended": "signal 9 (SIGKILL)"} for old, new in itertools.pairwise(pids)
     ]
@@ -223,7 +223,7 @@ def test_a_worker_whose_end_is_not_yet_known_is_waited_for_and_replaced(server: 
     """The kill and the request come due at the same instant: the supervisor finds both as it goes on."""
     supervisor, old = server.program.process.pid, worker_of(server)
     at_ns = now_ns() + 100 * MS
-    strike(server, "kill", at_ns)
+    inject(server, "kill", at_ns)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(PATIENCE_S)
         asking.connect(str(server.program.path))
@@ -239,13 +239,13 @@ def test_a_worker_whose_end_is_not_yet_known_is_waited_for_and_replaced(server: 
 
 def test_a_worker_that_dies_by_itself_is_not_replaced(server: Server) -> None:
     worker = worker_of(server)
-    strike(server, "pause", now_ns(), now_ns() + HOUR_NS, key="a")
-    strike(server, "kill", now_ns() + HOUR_NS, key="b")
+    inject(server, "pause", now_ns(), now_ns() + HOUR_NS, key="a")
+    inject(server, "kill", now_ns() + HOUR_NS, key="b")
     eventually(lambda: state(worker) == "T")
     os.kill(worker, signal.SIGKILL)
     event = server.program.control.wait_event("worker-died", PATIENCE_S)
     assert event["pid"] == worker
-    paused, killed = strikes_done(server)
+    paused, killed = faults_done(server)
     assert paused["proof"]["state"] is None
     assert (killed["applied_ns"], killed["proof"]["old_pid"]) == (None, None)
     assert server.program.ping()["worker_died"] == "signal 9 (SIGKILL)"
@@ -254,8 +254,8 @@ def test_a_worker_that_dies_by_itself_is_not_replaced(server: Server) -> None:
 def test_what_never_came_due_is_said_and_does_not_happen(server: Server) -> None:
     worker, at_ns = worker_of(server), now_ns() + HOUR_NS
     for number, fault in enumerate(("pause", "kill", "restart", "cpu-stress")):
-        strike(server, fault, at_ns, at_ns + 1, key=f"{number}.0", burners=1)
-    reports = strikes_done(server)
+        inject(server, fault, at_ns, at_ns + 1, key=f"{number}.0", burners=1)
+    reports = faults_done(server)
     assert [report["key"] for report in reports] == ["0.0", "1.0", "2.0", "3.0"]
     assert all(report["applied_ns"] is None and report["undone_ns"] is None for report in reports)
     assert worker_of(server) == worker
@@ -265,37 +265,37 @@ def test_what_never_came_due_is_said_and_does_not_happen(server: Server) -> None
 def test_a_block_begins_and_ends_with_nothing_on(server: Server, client: socket.socket, tmp_path: Path) -> None:
     server.start_block()
     worker = worker_of(server)
-    strike(server, "pause", now_ns(), now_ns() + HOUR_NS)
+    inject(server, "pause", now_ns(), now_ns() + HOUR_NS)
     eventually(lambda: state(worker) == "T")
     assert server.end_block(tmp_path)[0]["rows"] == 0
-    [report] = strikes_done(server)
+    [report] = faults_done(server)
     assert report["proof"]["state"] == "T"
 
-    strike(server, "kill", now_ns())
+    inject(server, "kill", now_ns())
     wait_until_gone(worker)
     server.start_block()
     ask(client, 1)
     assert answer(client) == (1, 1, 0)
-    assert strikes_done(server) == [], "another block's"
+    assert faults_done(server) == [], "another block's"
     assert server.end_block(tmp_path)[0]["rows"] == 1
 
 
 def test_burners_burn_between_their_times_and_are_gone_afterwards(server: Server) -> None:
     supervisor, worker = server.program.process.pid, worker_of(server)
     until_ns = now_ns() + HOUR_NS
-    strike(server, "cpu-stress", until_ns, until_ns + HOUR_NS, key="later", burners=2)
+    inject(server, "cpu-stress", until_ns, until_ns + HOUR_NS, key="later", burners=2)
     waiting = children(supervisor) - {worker}
     assert len(waiting) == 2
     eventually(lambda: {state(burner) for burner in waiting} == {"T"})
 
-    strike(server, "cpu-stress", now_ns(), until_ns, key="now", burners=3)
+    inject(server, "cpu-stress", now_ns(), until_ns, key="now", burners=3)
     eventually(lambda: sum(state(burner) == "R" for burner in children(supervisor) - {worker}) == 3)
     burning = [burner for burner in children(supervisor) - {worker} if state(burner) == "R"]
     ran = {burner: ran_ns(burner) for burner in burning}
     eventually(lambda: all(ran_ns(burner) > ran[burner] for burner in burning))
     assert len({tuple(os.sched_getaffinity(burner)) for burner in burning}) == min(3, len(os.sched_getaffinity(0)))
 
-    later, now = strikes_done(server)
+    later, now = faults_done(server)
     assert children(supervisor) == {worker}
     assert (later["applied_ns"], now["proof"]["burners"]) == (None, 3)
     assert now["proof"]["cpu_ns"] > 0
@@ -307,50 +307,50 @@ def test_burners_burn_between_their_times_and_are_gone_afterwards(server: Server
 
 def test_what_a_supervisor_forks_is_not_preferred_as_it_is_itself(server: Server) -> None:
     supervisor, old = server.program.process.pid, worker_of(server)
-    strike(server, "cpu-stress", now_ns(), key="a", burners=1)
-    strike(server, "restart", now_ns(), key="b")
+    inject(server, "cpu-stress", now_ns(), key="a", burners=1)
+    inject(server, "restart", now_ns(), key="b")
     new_worker_of(server, old)
     forked = children(supervisor)
     assert len(forked) == 2
     assert {os.sched_getscheduler(pid) for pid in forked} == {os.SCHED_OTHER}
-    strikes_done(server)
+    faults_done(server)
     assert os.sched_getscheduler(supervisor) & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
 
 
 def test_a_stress_ends_by_itself_at_its_time(server: Server) -> None:
     supervisor, worker = server.program.process.pid, worker_of(server)
     first_ns = now_ns() + 50 * MS
-    strike(server, "cpu-stress", first_ns, first_ns + 100 * MS, key="0.0", burners=1)
-    strike(server, "cpu-stress", first_ns + 200 * MS, first_ns + 300 * MS, key="0.1", burners=1)
+    inject(server, "cpu-stress", first_ns, first_ns + 100 * MS, key="0.0", burners=1)
+    inject(server, "cpu-stress", first_ns + 200 * MS, first_ns + 300 * MS, key="0.1", burners=1)
     assert len(children(supervisor) - {worker}) == 1, "one is enough for both"
     eventually(lambda: children(supervisor) == {worker})
     assert now_ns() > first_ns + 300 * MS
-    for report in strikes_done(server):
+    for report in faults_done(server):
         assert report["at_ns"] <= report["applied_ns"] <= report["until_ns"] <= report["undone_ns"]
         assert report["proof"]["cpu_ns"] > 0
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGINT", "SIGKILL", "stop"])
-def test_nothing_is_left_of_strikes_when_the_supervisor_ends(server: Server, how: str) -> None:
+def test_nothing_is_left_of_faults_when_the_supervisor_ends(server: Server, how: str) -> None:
     supervisor, worker = server.program.process.pid, worker_of(server)
-    strike(server, "cpu-stress", now_ns(), now_ns() + HOUR_NS, key="a", burners=2)
-    strike(server, "cpu-stress", now_ns() + HOUR_NS, key="b", burners=3)
-    strike(server, "pause", now_ns(), now_ns() + HOUR_NS, key="c")
+    inject(server, "cpu-stress", now_ns(), now_ns() + HOUR_NS, key="a", burners=2)
+    inject(server, "cpu-stress", now_ns() + HOUR_NS, key="b", burners=3)
+    inject(server, "pause", now_ns(), now_ns() + HOUR_NS, key="c")
     eventually(lambda: state(worker) == "T")
-    struck = children(supervisor)
-    assert len(struck) == 4, "a worker, two that burn, and one that will join them when they burn again"
+    forked = children(supervisor)
+    assert len(forked) == 4, "a worker, two that burn, and one that will join them when they burn again"
     if how == "stop":
         server.program.control.call("stop")
     else:
         server.program.process.send_signal(signal.Signals[how])
     assert server.program.process.wait(PATIENCE_S) == (-signal.SIGKILL if how == "SIGKILL" else 0)
-    for pid in struck:
+    for pid in forked:
         wait_until_gone(pid)
 
 
 def test_a_supervisor_that_ends_while_its_worker_is_killed_ends_cleanly(server: Server) -> None:
     worker = worker_of(server)
-    strike(server, "kill", now_ns())
+    inject(server, "kill", now_ns())
     wait_until_gone(worker)
     server.program.process.terminate()
     assert server.program.process.wait(PATIENCE_S) == 0
@@ -379,7 +379,7 @@ def test_a_collection_of_garbage_is_a_gap_in_what_the_server_does(
         asked_ns.append(now_ns())
         ask(client, len(asked_ns) - 1)
         answer(client)
-    reports = strikes_done(server)
+    reports = faults_done(server)
     reply, rows = server.end_block(tmp_path)
     collections = [collection for report in reports for collection in report["proof"]["collections"]]
     assert len(collections) == 5
@@ -394,17 +394,17 @@ def test_a_collection_of_garbage_is_a_gap_in_what_the_server_does(
         for row in rows
         if collection["start_ns"] < asked_ns[row.request_id] < collection["end_ns"] < row.received_ns
     ]
-    assert waited, "nobody asked during a collection"
+    assert waited, "no request was sent during a collection"
 
 
 def test_a_successor_collects_what_is_still_to_come(server: Server) -> None:
     server.start_block(gc={"objects": 1000})
     old, at_ns = worker_of(server), now_ns() + 300 * MS
-    strike(server, "gc", at_ns, key="g")
-    strike(server, "restart", now_ns(), key="r")
+    inject(server, "gc", at_ns, key="g")
+    inject(server, "restart", now_ns(), key="r")
     new_worker_of(server, old)
     eventually(lambda: now_ns() > at_ns)
-    report = strikes_done(server)[0]
+    report = faults_done(server)[0]
     assert len(report["proof"]["collections"]) == 1
     assert report["applied_ns"] >= at_ns
 
@@ -412,8 +412,8 @@ def test_a_successor_collects_what_is_still_to_come(server: Server) -> None:
 def test_collections_that_are_still_to_come_are_taken_back(server: Server, tmp_path: Path) -> None:
     server.start_block(gc={"objects": 1000})
     at_ns = now_ns() + 300 * MS
-    strike(server, "gc", at_ns)
-    [report] = strikes_done(server)
+    inject(server, "gc", at_ns)
+    [report] = faults_done(server)
     assert (report["applied_ns"], report["proof"]) == (None, {"collections": []})
     eventually(lambda: now_ns() > at_ns)
     assert server.end_block(tmp_path)[0]["collections"] == []
@@ -433,18 +433,18 @@ def test_collections_that_are_still_to_come_are_taken_back(server: Server, tmp_p
         ({"fault": "gc"}, "the block carries no objects to collect"),
     ],
 )
-def test_what_makes_no_strike_is_refused(server: Server, fields: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_order_is_refused(server: Server, fields: dict[str, Any], complaint: str) -> None:
     server.start_block()
     with pytest.raises(ControlError) as caught:
         server.program.control.call("strike", strikes=[{"key": "0.0", "at_ns": 5} | fields])
     assert complaint in str(caught.value)
-    assert strikes_done(server) == []
+    assert faults_done(server) == []
 
 
-def test_keys_are_unique_and_a_list_of_strikes_is_refused_as_a_whole(server: Server) -> None:
+def test_keys_are_unique_and_a_list_of_faults_is_refused_as_a_whole(server: Server) -> None:
     entry = {"key": "k", "fault": "kill", "at_ns": now_ns() + HOUR_NS}
-    with pytest.raises(ControlError, match="there is a strike 'k' already"):
+    with pytest.raises(ControlError, match="there is a fault 'k' already"):
         server.program.control.call("strike", strikes=[entry, entry])
     with pytest.raises(ControlError, match=r"field 'strikes\.1' is 7, expected an object"):
         server.program.control.call("strike", strikes=[entry, 7])
-    assert strikes_done(server) == []
+    assert faults_done(server) == []

@@ -1,4 +1,4 @@
-"""Strikes at the real client's worker, which lasts for a block: seen by its server, and by what /proc says."""
+"""Faults of the real client's worker, which lasts for a block: seen by its server, and by what /proc says."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def client(tmp_path: Path) -> Iterator[Client]:
         yield started
 
 
-def strike(client: Client, *strikes: dict[str, Any]) -> None:
-    assert client.program.control.call("strike", strikes=list(strikes)) == {}
+def inject(client: Client, *faults: dict[str, Any]) -> None:
+    assert client.program.control.call("strike", strikes=list(faults)) == {}
 
 
 def pause(at_ns: int, until_ns: int, key: str = "0.0") -> dict[str, Any]:
@@ -42,7 +42,7 @@ def stress(at_ns: int, burners: int) -> dict[str, Any]:
     return {"key": "stress", "fault": "cpu-stress", "at_ns": at_ns, "until_ns": None, "burners": burners}
 
 
-def strikes_done(client: Client) -> list[dict[str, Any]]:
+def faults_done(client: Client) -> list[dict[str, Any]]:
     return list(client.program.control.call("strikes-done")["strikes"])
 
 
@@ -59,11 +59,11 @@ def test_a_paused_client_sends_nothing_and_makes_up_for_it_afterwards(
     )
     start_ns = client.program.control.wait_event("measuring", PATIENCE_S)["start_ns"]
     worker = client.program.ping()["worker_pid"]
-    strike(client, *(pause(start_ns + at, start_ns + at + 100 * MS, f"0.{at}") for at in (100 * MS, 300 * MS)))
+    inject(client, *(pause(start_ns + at, start_ns + at + 100 * MS, f"0.{at}") for at in (100 * MS, 300 * MS)))
     eventually(lambda: state(worker) in ("T", ""))
     event = finished(client)
     assert (event["event"], event["rows"]) == ("block-done", 200)
-    reports = strikes_done(client)
+    reports = faults_done(client)
     received = [row for row in server.end_block(tmp_path)[1] if row.request_id < FIRST_WARMUP_ID]
     sent = read_rows(samples, Sample)
     assert {sample.outcome for sample in sent} == {Outcome.ANSWERED}
@@ -82,16 +82,16 @@ def test_a_paused_client_sends_nothing_and_makes_up_for_it_afterwards(
         )
 
 
-def test_a_client_that_is_cancelled_while_paused_is_gone_and_nobody_else_is_resumed(
+def test_a_client_that_is_cancelled_while_paused_is_gone_and_no_other_process_is_resumed(
     silent: tuple[str, int], client: Client
 ) -> None:
     client.start_block(silent, "baseline")
     worker = client.program.ping()["worker_pid"]
-    strike(client, pause(now_ns(), now_ns() + HOUR_NS))
+    inject(client, pause(now_ns(), now_ns() + HOUR_NS))
     eventually(lambda: state(worker) == "T")
     assert client.program.control.call("cancel-block") == {"cancelled": 0}
     wait_until_gone(worker)
-    [report] = strikes_done(client)
+    [report] = faults_done(client)
     assert report["proof"]["state"] == "T"
     assert report["undone_ns"] <= now_ns()
 
@@ -100,54 +100,54 @@ def test_a_client_that_dies_while_paused_is_reported(silent: tuple[str, int], cl
     client.start_block(silent, "baseline")
     worker = client.program.ping()["worker_pid"]
     until_ns = now_ns() + 1000 * MS
-    strike(client, pause(now_ns(), until_ns))
+    inject(client, pause(now_ns(), until_ns))
     eventually(lambda: state(worker) == "T")
     os.kill(worker, signal.SIGKILL)
     assert finished(client)["error"] == "the client's worker has died (signal 9 (SIGKILL))"
     eventually(lambda: now_ns() > until_ns)
-    [report] = strikes_done(client)
+    [report] = faults_done(client)
     assert report["proof"]["state"] is None
     assert client.program.ping()["worker_pid"] is None
 
 
-def test_without_a_block_there_is_nobody_to_pause_but_burners_burn(client: Client) -> None:
-    strike(client, pause(now_ns(), now_ns() + 1), stress(now_ns(), burners=2))
+def test_without_a_block_there_is_no_worker_to_pause_but_burners_burn(client: Client) -> None:
+    inject(client, pause(now_ns(), now_ns() + 1), stress(now_ns(), burners=2))
     supervisor = client.program.process.pid
     eventually(lambda: sum(state(pid) == "R" for pid in children(supervisor)) == 2)
     burning = children(supervisor)
     eventually(lambda: all(ran_ns(pid) > 0 for pid in burning))
-    paused, stressed = strikes_done(client)
+    paused, stressed = faults_done(client)
     assert (paused["applied_ns"], paused["proof"]["state"]) == (None, None)
     assert stressed["applied_ns"] < stressed["undone_ns"]
     assert stressed["proof"]["cpu_ns"] > 0
     assert children(supervisor) == set()
 
 
-def test_the_next_block_is_not_struck_by_the_last_ones_strikes(server: Server, client: Client) -> None:
-    strike(client, pause(now_ns() + HOUR_NS, now_ns() + 2 * HOUR_NS), stress(now_ns(), burners=1))
+def test_the_next_block_is_not_affected_by_the_last_ones_faults(server: Server, client: Client) -> None:
+    inject(client, pause(now_ns() + HOUR_NS, now_ns() + 2 * HOUR_NS), stress(now_ns(), burners=1))
     block = client.run_block(server.address, "baseline")
     assert block.event["answered"] == 20
     assert children(client.program.process.pid) == set()
-    assert strikes_done(client) == []
+    assert faults_done(client) == []
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
-def test_nothing_is_left_of_strikes_when_the_supervisor_ends(
+def test_nothing_is_left_of_faults_when_the_supervisor_ends(
     silent: tuple[str, int], client: Client, how: str
 ) -> None:
     client.start_block(silent, "baseline")
     worker = client.program.ping()["worker_pid"]
-    strike(client, stress(now_ns(), burners=2), pause(now_ns(), now_ns() + HOUR_NS))
+    inject(client, stress(now_ns(), burners=2), pause(now_ns(), now_ns() + HOUR_NS))
     eventually(lambda: state(worker) == "T")
-    struck = children(client.program.process.pid)
-    assert len(struck) == 3
+    forked = children(client.program.process.pid)
+    assert len(forked) == 3
     client.program.process.send_signal(signal.Signals[how])
     assert client.program.process.wait(PATIENCE_S) == (0 if how == "SIGTERM" else -signal.SIGKILL)
-    for pid in struck:
+    for pid in forked:
         wait_until_gone(pid)
 
 
 @pytest.mark.parametrize("fault", ["kill", "restart", "gc"])
-def test_what_makes_no_sense_at_a_client_is_refused(client: Client, fault: str) -> None:
+def test_faults_that_a_client_cannot_have_are_refused(client: Client, fault: str) -> None:
     with pytest.raises(ControlError, match=f"fault' is '{fault}', expected one of pause, cpu-stress"):
-        strike(client, {"key": "0.0", "fault": fault, "at_ns": 5, "until_ns": 6})
+        inject(client, {"key": "0.0", "fault": fault, "at_ns": 5, "until_ns": 6})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hedgerow_node import strike_kinds
-from hedgerow_node.strike_kinds import Pause
+from hedgerow_node import process_fault_kinds
+from hedgerow_node.process_fault_kinds import Pause
 from hedgerow_node.supervisor import Alarm
 from support.node_programs import MS
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Supervised:
-    """A worker that stops at `stops_ns`, and whoever wakes up to look at it."""
+    """A worker that stops at `stops_ns`, and the alarms that look at it."""
 
     pid, alive = 1, True
 
@@ -25,9 +25,9 @@ class Supervised:
         self.looks_ns: list[int] = []
         self._alarm: Alarm | None = None
         self._stops_ns = stops_ns
-        monkeypatch.setattr(strike_kinds, "now_ns", lambda: self.now_ns)
-        monkeypatch.setattr(strike_kinds, "process_state", self._state)
-        monkeypatch.setattr(strike_kinds, "cpu_ns", lambda _: min(self.now_ns, self._stops_ns))
+        monkeypatch.setattr(process_fault_kinds, "now_ns", lambda: self.now_ns)
+        monkeypatch.setattr(process_fault_kinds, "process_state", self._state)
+        monkeypatch.setattr(process_fault_kinds, "cpu_ns", lambda _: min(self.now_ns, self._stops_ns))
 
     def at(self, due_ns: int, callback: Callable[[], None]) -> Alarm:
         self.due_ns, self._alarm = due_ns, Alarm(callback)
@@ -53,7 +53,7 @@ class Supervised:
             self._alarm.ring()
         self.now_ns = until_ns
         pause.finish()
-        return dict(pause.report()["proof"])
+        return dict(pause.report().evidence)
 
 
 def test_a_worker_that_stops_late_is_seen_soon_after(monkeypatch: pytest.MonkeyPatch) -> None:
