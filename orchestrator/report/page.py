@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.analysis.faults import FaultRecord, read_fault_log
-from orchestrator.report import figures
+from orchestrator.report import figures, plots
 from orchestrator.report.inline_svg import inline
 from orchestrator.report.meanwhile import meanwhile
-from orchestrator.report.plot_names import file_endings
 from orchestrator.report.threats import Threat, threats
 from orchestrator.runfolder.format_versions import read_json
 from orchestrator.scenario.load import load_experiment
@@ -26,29 +25,6 @@ if TYPE_CHECKING:
     from orchestrator.scenario.experiment import Experiment
 
 LATENCIES = ("p50", "p95", "p99", "p999", "max")
-#: What each kind of picture shows; names of picture files begin with these.
-CAPTIONS = {
-    "latency-ccdf": (
-        "The tail",
-        "Share of the requests slower than x, both axes logarithmic: the further left and down, the better. The 95 % "
-        "bands end at the rarest share that a sample of this size bounds, about 3.7 divided by its requests.",
-    ),
-    "hedged-ecdf": (
-        "Requests in trouble",
-        "Only the requests that were stalled or hedged: what hedging does for those it is for.",
-    ),
-    "lateness-ecdf": (
-        "Lateness of the hedges",
-        "How long after its deadline each hedge left, seen by one kernel tap for every strategy.",
-    ),
-    "latency-over-time": (
-        "Latency over time",
-        "Each request at its intended time within the block. Faults, where there are any, are shaded as they were "
-        "carried out.",
-    ),
-    "sweep": ("Over the swept values", "P50 and P99 with 95 % intervals, a line a strategy."),
-    "extra-load-p99": ("What it costs", "Extra load on the servers against P99: towards the lower left is better."),
-}
 
 
 @dataclass(frozen=True)
@@ -170,7 +146,7 @@ def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
     if "arms" not in summary:
         yield Part.of(None, "", summary, list(_pictures(folder, None, "")))
         return
-    endings = file_endings(arm["name"] for arm in summary["arms"])
+    endings = plots.file_endings(arm["name"] for arm in summary["arms"])
     for arm in summary["arms"]:
         ending = endings[arm["name"]]
         pictures = list(_pictures(folder, arm["name"], ending))
@@ -178,13 +154,14 @@ def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
 
 
 def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Picture]:
-    """The plots of an arm, or those of the whole run, in the order of `CAPTIONS`."""
-    for kind, (title, caption) in CAPTIONS.items():
-        stem = f"{kind}{ending}"
+    """The plots of an arm, or those of the whole run, in the order of the table."""
+    for plot in plots.PLOTS:
+        stem = f"{plot.name}{ending}"
         path = folder.plots / f"{stem}.svg"
         if path.exists():
-            about = title if arm is None else f"{title}: {arm}"
-            yield Picture(stem, about, caption, inline(path.read_text(encoding="utf-8"), stem, f"{about}. {caption}"))
+            title = plot.title if arm is None else f"{plot.title}: {arm}"
+            svg = inline(path.read_text(encoding="utf-8"), stem, f"{title}. {plot.caption}")
+            yield Picture(stem, title, plot.caption, svg)
 
 
 def _strikes(folder: RunFolder) -> Iterator[Strike]:

@@ -99,7 +99,7 @@ def test_every_arm_that_both_have_has_its_picture(tmp_path: Path) -> None:
         "compared-ccdf-client-paused.svg",
         "compared-ccdf-one-server-paused.svg",
     ]
-    assert "of the run that has blocks enough" in (written.parent / "compared-ccdf-client-paused.svg").read_text()
+    assert "of the run that has enough blocks" in (written.parent / "compared-ccdf-client-paused.svg").read_text()
     for width_px in (browser.DESKTOP_PX, browser.PHONE_PX):
         assert_reads_well(written.read_text(), width_px, dark=False)
 

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from orchestrator.cli import run
-from orchestrator.report.plot_names import file_endings
+from orchestrator.report.plots import PLOTS, file_endings
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from support.run_folder_factory import ROOT
 
@@ -34,7 +34,6 @@ NAMES = {
     *("manifest.json", "scenario.yaml", "samples.parquet", "hedges.parquet", "server.parquet"),
     *("journal.jsonl", "summary.json", "SHA256SUMS"),
 }
-OF_EACH_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
 MEASURED = (0, 1, 3)
 
 
@@ -108,8 +107,8 @@ def test_every_figure_is_what_it_was(analysed: Analysed) -> None:
 def test_every_plot_is_drawn(analysed: Analysed) -> None:
     stored = analysed.stored
     arms = [arm["name"] for arm in stored.get("arms", [])] or [None]
-    wanted = {f"{kind}{ending}" for ending in file_endings(arms).values() for kind in OF_EACH_ARM}
-    wanted |= {"extra-load-p99"} | ({"sweep"} if "matrix" in stored else set())
+    wanted = {f"{plot.name}{ending}" for ending in file_endings(arms).values() for plot in PLOTS if plot.per_arm}
+    wanted |= {plot.name for plot in PLOTS if not plot.per_arm} - ({"sweep"} if "matrix" not in stored else set())
     for kind in (".svg", ".png"):
         drawn = {path.stem for path in analysed.folder.plots.glob(f"*{kind}") if path.stat().st_size > 1_000}
         assert drawn >= wanted

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.report.plots import STYLES, draw
+from orchestrator.report import plots
+from orchestrator.report.page import gather
+from orchestrator.report.plots import PLOTS, Plot, draw
+from orchestrator.report.plots.style import STYLES, canvas
 from orchestrator.scenario.models import Scenario
 from support.run_folder_factory import Story, finished_run, scenario_from
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
     from orchestrator.runfolder.folder import RunFolder
 
-NAMES = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time", "extra-load-p99")
+NAMES = [plot.name for plot in PLOTS if plot.name != "sweep"]
 
 
 def drawn(results: Path, *overrides: str, **stories: Story) -> RunFolder:
@@ -63,6 +66,21 @@ def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path) 
 
 def test_early_hedges_are_drawn_too(tmp_path: Path) -> None:
     drawn(tmp_path, kernel=Story(lateness_ns=-1_000_000))
+
+
+def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Plot(
+        "rates", "Rates", "How often.", per_arm=True, draw=lambda _, arm: canvas("Rates", "x", "y", arm.name)[0]
+    )
+    monkeypatch.setattr(plots, "PLOTS", (new,))
+    folder = drawn(tmp_path)
+    assert {path.name for path in folder.plots.iterdir()} == {"rates.png", "rates.svg"}
+    (part,) = gather(folder).parts
+    (picture,) = part.pictures
+    assert (picture.name, picture.title, picture.caption) == ("rates", "Rates", "How often.")
+    assert "<title>Rates. How often.</title>" in picture.svg
 
 
 def test_every_strategy_has_a_line_of_its_own() -> None:

@@ -16,13 +16,10 @@ from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.summary import summarise
 from orchestrator.plan.sample_size import samples_needed
-from orchestrator.report.plot_names import file_endings
-from orchestrator.report.plots import draw
-from orchestrator.report.plots.extra_load import extra_load
-from orchestrator.report.plots.hedged_ecdf import hedged_ecdf
-from orchestrator.report.plots.latency_ccdf import latency_ccdf
-from orchestrator.report.plots.latency_over_time import latency_over_time
-from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
+from orchestrator.report.plots import PLOTS, draw, file_endings
+from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf
+from orchestrator.report.plots.load import extra_load
+from orchestrator.report.plots.over_time import latency_over_time
 from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
 from support.arms_scenarios import ARMS, GRID, SWEEP
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 
     from orchestrator.runfolder.folder import RunFolder
 
-BY_ARM = ("latency-ccdf", "hedged-ecdf", "lateness-ecdf", "latency-over-time")
+BY_ARM = tuple(plot.name for plot in PLOTS if plot.per_arm)
 
 
 def made(folder: Path, text: str, *overrides: str) -> RunFolder:
@@ -235,13 +232,7 @@ def test_bands_end_where_the_sample_bounds_nothing(arms: RunData) -> None:
 
 def figures_of(run: RunData) -> list[Figure]:
     """Every figure of `run`, of its arms the last one's."""
-    arm = run.arms[-1]
-    return [
-        *(of_arm(arm) for of_arm in (hedged_ecdf, lateness_ecdf, latency_over_time)),
-        latency_ccdf(arm, run.resamples),
-        extra_load(run),
-        *([sweep(run)] if run.matrix else []),
-    ]
+    return [plot.draw(run, run.arms[-1]) for plot in PLOTS if plot.needs(run)]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from orchestrator.report.comparison import words
 from orchestrator.report.comparison.comparison import CAUTION, LETTERS, Comparison
 from orchestrator.report.html import environment
 from orchestrator.report.inline_svg import inline
-from orchestrator.report.plot_names import file_endings
-from orchestrator.report.plots.compared_ccdf import compared_ccdf
+from orchestrator.report.plots import file_endings
+from orchestrator.report.plots.distributions import compared_ccdf
 from orchestrator.report.plots.style import save
 from orchestrator.runfolder.folder import chown_like, make_folder
 

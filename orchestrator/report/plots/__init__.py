@@ -1,27 +1,106 @@
-"""The plots that a reader of tails expects, as PNG for the README and SVG for everything else; one module a plot.
+"""The plots of a run, as PNG for the README and SVG for everything else.
 
-Of each arm (or of the run, where it has none): latency-ccdf, hedged-ecdf, lateness-ecdf, latency-over-time, with the
-arm's name behind. Of the whole run: extra-load-p99, and sweep where it is one.
+To add one, write a function that draws it and add a row to `PLOTS`: file names, the captions on the page and the
+tests of every run folder are taken from there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.analysis.run_data import read_run
-from orchestrator.report.plot_names import file_endings
-from orchestrator.report.plots.extra_load import extra_load
-from orchestrator.report.plots.hedged_ecdf import hedged_ecdf
-from orchestrator.report.plots.latency_ccdf import latency_ccdf
-from orchestrator.report.plots.latency_over_time import latency_over_time
-from orchestrator.report.plots.lateness_ecdf import lateness_ecdf
-from orchestrator.report.plots.style import STYLES, save
+from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf
+from orchestrator.report.plots.load import extra_load
+from orchestrator.report.plots.over_time import latency_over_time
+from orchestrator.report.plots.style import save
 from orchestrator.report.plots.sweep import sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from matplotlib.figure import Figure
+
     from orchestrator.runfolder.folder import RunFolder
 
-__all__ = ["STYLES", "draw"]
+
+def always(_: RunData) -> bool:
+    """Every run has what the plot needs."""
+    return True
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One kind of plot: how its files are called, what the page says of it, and which runs have it.
+
+    `draw` gets the run and, where the plot is one `per_arm`, the arm that it is about; else the first arm.
+    """
+
+    name: str
+    title: str
+    caption: str
+    per_arm: bool
+    draw: Callable[[RunData, ArmData], Figure]
+    needs: Callable[[RunData], bool] = always
+
+    def figures(self, run: RunData) -> Iterator[tuple[str | None, Figure]]:
+        """Each figure of `run` with the name of its arm, None where it is about the whole run."""
+        if not self.needs(run):
+            return
+        if self.per_arm:
+            yield from ((arm.name, self.draw(run, arm)) for arm in run.arms)
+        else:
+            yield None, self.draw(run, run.arms[0])
+
+
+#: In the order of the page.
+PLOTS = (
+    Plot(
+        "latency-ccdf",
+        "The tail",
+        "Share of the requests slower than x, both axes logarithmic: the further left and down, the better. The 95 % "
+        "bands end at the rarest share that a sample of this size bounds, about 3.7 divided by its requests.",
+        per_arm=True,
+        draw=lambda run, arm: latency_ccdf(arm, run.resamples),
+    ),
+    Plot(
+        "hedged-ecdf",
+        "Requests in trouble",
+        "Only the requests that were stalled or hedged: what hedging does for those it is for.",
+        per_arm=True,
+        draw=lambda _, arm: hedged_ecdf(arm),
+    ),
+    Plot(
+        "lateness-ecdf",
+        "Lateness of the hedges",
+        "How long after its deadline each hedge left, seen by one kernel tap for every strategy.",
+        per_arm=True,
+        draw=lambda _, arm: lateness_ecdf(arm),
+    ),
+    Plot(
+        "latency-over-time",
+        "Latency over time",
+        "Each request at its intended time within the block. Faults, where there are any, are shaded as they were "
+        "carried out.",
+        per_arm=True,
+        draw=lambda _, arm: latency_over_time(arm),
+    ),
+    Plot(
+        "sweep",
+        "Over the swept values",
+        "P50 and P99 with 95 % intervals, a line a strategy.",
+        per_arm=False,
+        draw=lambda run, _: sweep(run),
+        needs=lambda run: bool(run.matrix),
+    ),
+    Plot(
+        "extra-load-p99",
+        "What it costs",
+        "Extra load on the servers against P99: towards the lower left is better.",
+        per_arm=False,
+        draw=lambda run, _: extra_load(run),
+    ),
+)
 
 
 def draw(folder: RunFolder) -> None:
@@ -29,13 +108,24 @@ def draw(folder: RunFolder) -> None:
     run = read_run(folder)
     folder.plots.mkdir(exist_ok=True)
     endings = file_endings(arm.name for arm in run.arms)
-    for arm in run.arms:
-        ending = endings[arm.name]
-        save(folder.plots, f"latency-ccdf{ending}", latency_ccdf(arm, run.resamples))
-        save(folder.plots, f"hedged-ecdf{ending}", hedged_ecdf(arm))
-        save(folder.plots, f"lateness-ecdf{ending}", lateness_ecdf(arm))
-        save(folder.plots, f"latency-over-time{ending}", latency_over_time(arm))
-    save(folder.plots, "extra-load-p99", extra_load(run))
-    if run.matrix:
-        save(folder.plots, "sweep", sweep(run))
+    for plot in PLOTS:
+        for arm, figure in plot.figures(run):
+            save(folder.plots, f"{plot.name}{endings.get(arm, '')}", figure)
     folder.give_to_owner()
+
+
+def file_endings(arms: Iterable[str | None]) -> dict[str | None, str]:
+    """What each arm's plots have at the end of their names: "-client-paused"; "" where there are no arms (None)."""
+    endings: dict[str | None, str] = {}
+    for arm in arms:
+        ending = "" if arm is None else "-" + _for_a_file(arm)
+        while ending in endings.values():
+            ending += "_"
+        endings[arm] = ending
+    return endings
+
+
+def _for_a_file(name: str) -> str:
+    """`name` in characters that need no escape in a path or an address: rate=100/s → rate-100-per-s."""
+    spelt = name.replace("/", "-per-").replace("%", "-percent").replace(",", "_")
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in spelt)

@@ -6,7 +6,7 @@ matplotlib takes a second to import: commands that draw nothing do not import th
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import matplotlib
 from matplotlib.axis import Axis, XAxis
@@ -14,15 +14,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.typing import LineStyleType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-#: Okabe and Ito's palette, told apart by the colour-blind, with a dash pattern each for print without colour.
-STYLES: dict[str, tuple[str, Any]] = {
+#: A colour, and a line style as matplotlib takes it.
+Style = tuple[str, LineStyleType]
+
+#: Okabe and Ito's palette, distinct to the colour-blind, each with its own dashes for print without colour.
+STYLES: dict[str, Style] = {
     "baseline": ("#000000", "solid"),
     "app-seed": ("#D55E00", (0, (5, 1.5))),
     "app-deadline": ("#E69F00", (0, (3, 1, 1, 1))),
@@ -36,25 +41,25 @@ STYLES: dict[str, tuple[str, Any]] = {
 MARKS = dict(zip(STYLES, "osP^vXDp", strict=True))
 WIDTH, HEIGHT = 8.0, 4.6  #: inches; at 110 dpi as wide as a README shows pictures
 BEYOND = r"$\uparrow$"  #: the mark of what lies beyond the time-out
-NOTE = "#555555"  #: colour of words that are no data
+NOTE = "#555555"  #: colour of text that is not data
 NS_PER_S, NS_PER_MS, NS_PER_US = 1e9, 1e6, 1e3
 _DPI = 110
 _DECADE, _MANY_UPRIGHT, _MANY_ACROSS = 10.0, 100.0, 2000.0
 
 
 def canvas(title: str, x_label: str, y_label: str, arm: str | None = None) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes; `arm` is told beside the title."""
+    """A figure with one pair of axes; `arm` is named beside the title."""
     figure = new_figure()
     axes = figure.add_subplot()
     axes.set_title(titled(title, arm), loc="left", fontsize=12)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    undress(axes)
+    simplify(axes)
     return figure, axes
 
 
 def new_figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
-    """An empty figure of `width` by `height` inches whose parts make room for each other."""
+    """An empty figure of `width` by `height` inches whose parts do not overlap."""
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
 
 
@@ -63,19 +68,26 @@ def titled(title: str, arm: str | None) -> str:
     return title if arm is None else f"{title}: {arm}"
 
 
-def undress(axes: Axes) -> None:
-    """No frame, and lines to read values by."""
+def simplify(axes: Axes) -> None:
+    """Remove the frame, and add grid lines to read values by."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(which="major", alpha=0.3, lw=0.6)
 
 
-def legend(figure: Figure, title: str | None = None, columns: int | None = None, **handles: Any) -> None:
+class Entries(TypedDict, total=False):
+    """What a legend lists, where that is not simply all that was drawn with a label."""
+
+    handles: Sequence[Artist]
+    labels: Sequence[str]
+
+
+def legend(figure: Figure, title: str | None = None, columns: int | None = None, **entries: Unpack[Entries]) -> None:
     """A legend below the axes, where it hides no curve."""
     columns = columns or (2 if title is None else 5)
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False, title=title, **handles)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False, title=title, **entries)
 
 
-def handles_of(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+def handles_of(panels: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
     """Each strategy once, in the order of the scenario format, whichever panels it is in."""
     found = {
         label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
@@ -84,7 +96,7 @@ def handles_of(panels: Sequence[Axes]) -> tuple[list[Any], list[str]]:
     return [found[label] for label in labels], labels
 
 
-def say_nothing_there(axes: Axes, words: str = "none in this run") -> None:
+def note_no_data(axes: Axes, words: str = "none in this run") -> None:
     """Words in place of data."""
     axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color=NOTE)
 
@@ -126,7 +138,7 @@ def percent_ticks(axis: Axis) -> None:
 def save(folder: Path, name: str, figure: Figure) -> None:
     """Write `figure` into `folder` as NAME.png and NAME.svg; the same figure always gives the same bytes.
 
-    The canvases are asked directly: `savefig` would draw everything twice.
+    The canvases are used directly: `savefig` would draw everything twice.
     """
     FigureCanvasAgg(figure).print_png(folder / f"{name}.png")  # type: ignore[no-untyped-call]  # matplotlib's
     figure.set_layout_engine("none")  # the first drawing has laid it out

@@ -1,15 +1,18 @@
 """sweep: P99 and P50 with 95 % intervals against the value of the swept key, a line a strategy.
 
-Two swept keys make columns: the one with fewer values is told above them, the other runs along the axis.
+Two swept keys make columns: the one with fewer values is written above them, the other runs along the axis.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from hedgerow_node.units import parse_bit_rate, parse_duration_ns, parse_rate_per_s, parse_ratio
 from orchestrator.analysis.estimates import Estimate, estimate
 from orchestrator.report.plots.style import (
     BEYOND,
@@ -22,12 +25,11 @@ from orchestrator.report.plots.style import (
     handles_of,
     legend,
     new_figure,
-    undress,
+    simplify,
 )
-from orchestrator.report.plots.sweep_axis import SweepAxis, sweep_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,6 +41,9 @@ _FUNCTIONS, _HEIGHTS = ("p99", "p50"), (3, 2)
 _HEIGHT, _COLUMN = 6.2, 2.7  # inches
 #: How far apart, in hundredths of the axis, the strategies' intervals at one value stand.
 _DODGE = 1.0
+_DECADE = 10.0
+_MARGIN = 0.08  #: of the range of values, left free at either end
+_CHARACTER_INCHES = 0.085  #: about the width of a digit at the ticks' size, with some air
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Series:
     """The arms along the axis, in the order of `values`, and what the other key is in all of them ("" if none)."""
 
     title: str
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
     arms: tuple[ArmData, ...]
 
 
@@ -74,12 +79,12 @@ def short(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def _in_order(values: Sequence[Any]) -> list[Any]:
-    """`values` without repetitions."""
+def _in_order(values: Sequence[object]) -> list[object]:
+    """`values` without repetitions; a value may be a list, which no dictionary takes as a key."""
     return [value for index, value in enumerate(values) if value not in values[:index]]
 
 
-def _as_on_axis(values: Sequence[Any]) -> tuple[Any, ...]:
+def _as_on_axis(values: Sequence[object]) -> tuple[object, ...]:
     """`values` from left to right."""
     labels = sweep_axis(values).labels
     return tuple(sorted(values, key=lambda value: labels.index(str(value))))
@@ -95,12 +100,12 @@ def sweep(run: RunData) -> Figure:
     )
     axis = sweep_axis(columns[0].values)
     for row, function in zip(grid, _FUNCTIONS, strict=True):
-        shown: list[float] = []
+        visible: list[float] = []
         for axes, series in zip(row, columns, strict=True):
-            undress(axes)
-            shown += _draw(axes, axis, series, function, run.resamples)
-            axis.dress(axes, width / len(columns) - 1.0)
-        fit_y(row[0], shown)
+            simplify(axes)
+            visible += _draw(axes, axis, series, function, run.resamples)
+            axis.apply_to(axes, width / len(columns) - 1.0)
+        fit_y(row[0], visible)
         row[0].set_ylabel(f"{function.upper()} (ms)")
     for top, bottom, series in zip(grid[0], grid[-1], columns, strict=True):
         top.set_title(series.title, fontsize=10, color=NOTE)
@@ -108,16 +113,16 @@ def sweep(run: RunData) -> Figure:
     figure.align_ylabels(list(grid[:, 0]))
     figure.suptitle(f"P99 and P50 over {short(key)}", x=0.01, ha="left", fontsize=12)
     unanswered = any(np.isinf(m.latency.merged).any() for arm in run.arms for m in arm.measures.values())
-    told = "no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals"
+    note = "no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals"
     handles, labels = handles_of(list(grid.ravel()))
-    legend(figure, told + ("; arrows: beyond the time-out" if unanswered else ""), handles=handles, labels=labels)
+    legend(figure, note + ("; arrows: beyond the time-out" if unanswered else ""), handles=handles, labels=labels)
     return figure
 
 
 def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples: Weights | None) -> list[float]:
     """Draw `function` of every strategy; the values and ends of intervals that must be seen."""
     strategies = [name for name in STYLES if any(name in arm.measures for arm in series.arms)]
-    shown: list[float] = []
+    visible: list[float] = []
     for number, strategy in enumerate(strategies):
         colour, dashes = STYLES[strategy]
         dodge = _DODGE * (number - (len(strategies) - 1) / 2)
@@ -129,19 +134,19 @@ def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples:
             timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
             found = estimate(arm.measures[strategy], function, resamples)
             at = axis.dodged(place, dodge)
-            shown += _interval(axes, at, found, timeout_ms, colour)
+            visible += _interval(axes, at, found, timeout_ms, colour)
             beyond = np.isinf(found.value)
             drawn |= not np.isnan(found.value)
             line.append((at, np.nan if beyond else found.value / NS_PER_MS))
             if beyond:
                 axes.plot([at], [timeout_ms], marker=BEYOND, ms=9, color=colour, ls="none")
-                shown.append(timeout_ms)
+                visible.append(timeout_ms)
             elif not np.isnan(found.value):
-                shown.append(found.value / NS_PER_MS)
+                visible.append(found.value / NS_PER_MS)
         if drawn:  # also where every value is an arrow: the legend names whose they are
             places, heights = zip(*line, strict=True)
             axes.plot(places, heights, color=colour, ls=dashes, lw=1.6, marker=MARKS[strategy], ms=5, label=strategy)
-    return shown
+    return visible
 
 
 def _interval(axes: Axes, at: float, found: Estimate, timeout_ms: float, colour: str) -> list[float]:
@@ -151,3 +156,80 @@ def _interval(axes: Axes, at: float, found: Estimate, timeout_ms: float, colour:
     low, high = found.low / NS_PER_MS, min(found.high / NS_PER_MS, timeout_ms)
     axes.plot([at, at], [low, high], color=colour, lw=1.2, marker="_", ms=6, solid_capstyle="butt")
     return [low, high]
+
+
+@dataclass(frozen=True)
+class SweepAxis:
+    """The places of values as written in the scenario, in ascending order of place."""
+
+    labels: tuple[str, ...]
+    places: tuple[float, ...]
+    logarithmic: bool
+
+    def dodged(self, place: float, steps: float) -> float:
+        """`place`, moved sideways by `steps` hundredths of the axis, so that intervals do not cover each other."""
+        if len(self.places) == 1:
+            return place + steps * 0.01
+        share = steps * 0.01
+        if self.logarithmic:
+            return float(place * (max(self.places) / min(self.places)) ** share)
+        return place + share * (max(self.places) - min(self.places))
+
+    def apply_to(self, axes: Axes, width_inches: float) -> None:
+        """Scale, limits and ticks: each value as it was written, but for those that would touch their neighbours."""
+        low, high = min(self.places), max(self.places)
+        if self.logarithmic:
+            axes.set_xscale("log")
+            margin = (high / low) ** _MARGIN
+            axes.set_xlim(low / margin, high * margin)
+        else:
+            margin = _MARGIN * (high - low) or 0.5
+            axes.set_xlim(low - margin, high + margin)
+        kept = self._that_fit(width_inches / (1 + 2 * _MARGIN))
+        axes.xaxis.set_major_locator(FixedLocator([self.places[index] for index in kept]))
+        axes.xaxis.set_major_formatter(FixedFormatter([self.labels[index] for index in kept]))
+        axes.xaxis.set_minor_locator(NullLocator())
+
+    def _that_fit(self, width_inches: float) -> list[int]:
+        """Which labels can be written without overlap, beginning with the last: a sweep is about its far end."""
+        measure: Callable[[float], float] = math.log if self.logarithmic else float
+        low, high = measure(min(self.places)), measure(max(self.places))
+        at = [(measure(place) - low) / ((high - low) or 1) * width_inches for place in self.places]
+        kept: list[int] = []
+        for index in reversed(range(len(self.places))):
+            halves = (len(self.labels[index]) + len(self.labels[kept[-1]])) / 2 if kept else 0
+            if not kept or at[kept[-1]] - at[index] >= halves * _CHARACTER_INCHES:
+                kept.append(index)
+        return sorted(kept)
+
+
+def sweep_axis(values: Sequence[object]) -> SweepAxis:
+    """The axis of `values`: durations, rates, percentages and numbers by size, all else in the order given."""
+    labels = [str(value) for value in values]
+    sizes = _sizes(values)
+    if sizes is None:
+        return SweepAxis(tuple(labels), tuple(float(index) for index in range(len(values))), logarithmic=False)
+    ordered = sorted(zip(sizes, labels, strict=True))
+    low, high = ordered[0][0], ordered[-1][0]
+    return SweepAxis(
+        tuple(label for _, label in ordered), tuple(size for size, _ in ordered), low > 0 and high / low > _DECADE
+    )
+
+
+def _sizes(values: Sequence[object]) -> list[float] | None:
+    """`values` as numbers of one unit; None where they are something else, or where two of them are equal."""
+    sizes = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(sizes) < len(values):
+        sizes = _quantities([value for value in values if isinstance(value, str)])
+    return sizes if len(set(sizes)) == len(values) else None
+
+
+def _quantities(texts: Sequence[str]) -> list[float]:
+    """`texts` as numbers of the unit that they share; empty where they share none."""
+    parsers: tuple[Callable[[str], float], ...] = (parse_duration_ns, parse_rate_per_s, parse_ratio, parse_bit_rate)
+    for parse in parsers:
+        try:
+            return [float(parse(text)) for text in texts]
+        except ValueError:
+            continue
+    return []

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from orchestrator.report.plots.sweep_axis import sweep_axis
+from orchestrator.report.plots.sweep import sweep_axis
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_labels_keep_apart_and_the_last_is_always_there(values: list[Any]) -> No
     figure = Figure(figsize=(4, 3), dpi=100)
     axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))
     axis = sweep_axis(values)
-    axis.dress(axes, 3.2)
+    axis.apply_to(axes, 3.2)
     figure.draw_without_rendering()
     ticks = [tick for tick in axes.get_xticklabels() if tick.get_text()]
     assert ticks[-1].get_text() == str(axis.labels[-1])

@@ -1,7 +1,7 @@
 """latency-over-time: the latency of each request against its intended time within the block, fault windows shaded.
 
-Faults come at the same offsets in every block, so all blocks of a strategy are laid over each other: what belongs to
-a fault stands in one place, and what the host did by itself is scattered.
+Faults come at the same offsets in every block, so all blocks of a strategy are laid over each other: the effects
+of a fault line up, while those of the host are scattered.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from orchestrator.report.plots.style import (
     legend,
     log_ticks,
     new_figure,
-    say_nothing_there,
+    note_no_data,
+    simplify,
     titled,
-    undress,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.run_data import ArmData
 
-#: Light tints that no strategy's colour is taken for; one a declared fault, again from the first where they end.
+#: Light tints unlike the colours of the strategies: one per declared fault, from the first again where they run out.
 _TINTS = ("#D9D9D9", "#F7E3A1", "#F2CFE0", "#CDE7D8", "#D6DBF5")
 _PANEL, _REST = 1.45, 1.35  # inches: a panel, and title, axis and legend together
-#: So many points are drawn fully opaque; more of them are drawn fainter.
+#: Up to this many points are fully opaque, more are fainter.
 _CROWD = 1500
-#: Up to so many points are drawn larger.
+#: Up to this many points are drawn larger.
 _SPARSE = 300
 
 
@@ -53,7 +53,7 @@ def latency_over_time(arm: ArmData) -> Figure:
     lanes = _lanes(shaded, list(tints))
     low_ms, high_ms = _range_ms(arm)
     for axes, strategy in zip(panels, strategies, strict=True):
-        undress(axes)
+        simplify(axes)
         axes.set_yscale("log")
         axes.set_ylim(low_ms / 1.3, high_ms * 2)
         for window in shaded[strategy]:
@@ -97,7 +97,7 @@ def _points(axes: Axes, arm: ArmData, strategy: str) -> None:
     words = f", {len(lost)} of {len(due_s)} without an answer (crosses)" if len(lost) else ""
     axes.set_title(f"{strategy}{words}", loc="left", fontsize=9, color=colour, pad=5)
     if not len(due_s):
-        say_nothing_there(axes)
+        note_no_data(axes)
 
 
 def _shade(axes: Axes, window: Window, tint: str, lane: tuple[float, float]) -> None:
@@ -138,11 +138,13 @@ def _explain(figure: Figure, arm: ArmData, shaded: Mapping[str, Sequence[Window]
     }
     handles = [Patch(facecolor=tint, label=names[fault]) for fault, tint in tints.items()]
     blocks = max((len(block_starts(arm, strategy)) for strategy in arm.scenario.strategies), default=0)
-    told = [f"{blocks} blocks of each strategy, laid over each other" if blocks > 1 else "one block of each strategy"]
+    notes = [
+        f"{blocks} blocks of each strategy, laid over each other" if blocks > 1 else "one block of each strategy"
+    ]
     always = [name for fault, name in names.items() if fault not in tints]
     if always:
-        told.append(f"throughout: {', '.join(always)}")
-    legend(figure, "; ".join(told), columns=4, handles=handles)
+        notes.append(f"throughout: {', '.join(always)}")
+    legend(figure, "; ".join(notes), columns=4, handles=handles)
 
 
 def _faults(shaded: Mapping[str, Sequence[Window]]) -> list[int]:

@@ -1,7 +1,7 @@
 """extra-load-p99: what a shorter tail costs: P99 against the copies that servers received beyond one a request.
 
 A point a strategy, with 95 % intervals both ways; over a matrix, a path a strategy through the swept values, hollow
-where it begins. An arm has a panel to itself.
+where it begins. Each arm has its own panel.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from orchestrator.report.plots.style import (
     handles_of,
     legend,
     new_figure,
+    note_no_data,
     percent_ticks,
-    say_nothing_there,
-    undress,
+    simplify,
 )
 from orchestrator.report.plots.sweep import series_of, short
 
@@ -44,8 +44,8 @@ _LEAST_LOAD = 0.005  #: an axis shows at least this much extra load, so that noi
 
 
 @dataclass
-class _Shown:
-    """What an axis must hold: extra loads, and latencies in ms."""
+class _Extent:
+    """What the axes must include: extra loads, and latencies in ms."""
 
     loads: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
@@ -53,11 +53,11 @@ class _Shown:
 
 def extra_load(run: RunData) -> Figure:
     """The figure of a whole run; the panels of a matrix have common axes."""
-    told = []
+    notes = []
     if run.matrix:
         key, series = series_of(run)
         panels = [(one.title, one.arms) for one in series]
-        told.append(f"{short(key)} from {series[0].values[0]} (hollow) to {series[0].values[-1]}")
+        notes.append(f"{short(key)} from {series[0].values[0]} (hollow) to {series[0].values[-1]}")
     else:
         panels = [(arm.name or "", (arm,)) for arm in run.arms]
     columns = min(_COLUMNS, len(panels))
@@ -65,14 +65,14 @@ def extra_load(run: RunData) -> Figure:
     figure = new_figure(WIDTH if columns < _COLUMNS else 1.2 * WIDTH, HEIGHT if rows == 1 else 1.2 + _PANEL * rows)
     together = bool(run.matrix)
     grid: list[Axes] = list(figure.subplots(rows, columns, sharex=together, sharey=together, squeeze=False).ravel())
-    everywhere = _Shown()
+    everywhere = _Extent()
     for number, (axes, (title, arms)) in enumerate(zip(grid, panels, strict=False)):
-        undress(axes)
+        simplify(axes)
         axes.set_title(title, fontsize=10, color=NOTE)
-        shown = everywhere if together else _Shown()
-        _draw(axes, arms, run.resamples, shown)
+        extent = everywhere if together else _Extent()
+        _draw(axes, arms, run.resamples, extent)
         if not together or number == len(panels) - 1:
-            _fit(axes, shown)
+            _fit(axes, extent)
         if number + columns >= len(panels):
             axes.set_xlabel("extra load")
             axes.tick_params(labelbottom=True)
@@ -83,23 +83,23 @@ def extra_load(run: RunData) -> Figure:
     figure.suptitle(
         "Extra load (copies received by servers / requests - 1) against P99", x=0.01, ha="left", fontsize=12
     )
-    told.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
+    notes.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
     handles, labels = handles_of(grid)
-    legend(figure, "; ".join(told), handles=handles, labels=labels)
+    legend(figure, "; ".join(notes), handles=handles, labels=labels)
     return figure
 
 
-def _fit(axes: Axes, shown: _Shown) -> None:
-    fit_y(axes, shown.latencies)
-    low, high = min([0.0, *shown.loads]), max([_LEAST_LOAD, *shown.loads])
+def _fit(axes: Axes, extent: _Extent) -> None:
+    fit_y(axes, extent.latencies)
+    low, high = min([0.0, *extent.loads]), max([_LEAST_LOAD, *extent.loads])
     margin = 0.06 * (high - low)
     axes.set_xlim(low - margin, high + margin)
     axes.locator_params(axis="x", nbins=6)
     percent_ticks(axes.xaxis)
 
 
-def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown: _Shown) -> None:
-    """Draw a point or a path for each strategy, and note in `shown` what must be seen."""
+def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, extent: _Extent) -> None:
+    """Draw a point or a path for each strategy, and extend `extent` by it."""
     strategies = [name for name in STYLES if any(name in arm.measures for arm in arms)]
     drawn = 0
     for strategy in strategies:
@@ -124,8 +124,8 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown:
             mark, size = (BEYOND, 9) if math.isinf(p99_ms.value) else (MARKS[strategy], 6)
             hollow = number == 0 and len(arms) > 1
             axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc="white" if hollow else colour, zorder=4)
-            shown.loads += [x, *across]
-            shown.latencies += [y, *along]
+            extent.loads += [x, *across]
+            extent.latencies += [y, *along]
             path.append((x, y))
             points += 1
         if len(path) > 1:
@@ -135,7 +135,7 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, shown:
             axes.plot([], [], marker=MARKS[strategy], color=colour, ls=line, label=strategy)
         drawn += points
     if not drawn:
-        say_nothing_there(axes)
+        note_no_data(axes)
 
 
 def _ends(found: Estimate, limit: float) -> list[float]:
