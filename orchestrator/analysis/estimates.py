@@ -9,8 +9,7 @@ import numpy as np
 
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.quantiles import Weights, plain
-from orchestrator.claims.grammar import FUNCTIONS, Dimension
-from orchestrator.plan.sample_size import samples_needed
+from orchestrator.claims.functions import FUNCTIONS, Dimension
 
 if TYPE_CHECKING:
     from orchestrator.analysis.measures import Measures
@@ -36,8 +35,7 @@ class Estimate:
 def estimate(measures: Measures, function: str, resamples: Weights | None) -> Estimate:
     """`function` of the claim grammar with its interval; times in ns."""
     value = float(measures.evaluate(function, plain(measures.rounds))[0])
-    quantile = FUNCTIONS[function].quantile
-    if resamples is None or (quantile is not None and measures.values_behind(function) < samples_needed(quantile)):
+    if resamples is None or not measures.enough_for(function):
         return Estimate(value)
     time = FUNCTIONS[function].dimension is Dimension.DURATION
     ends = interval(measures.evaluate(function, resamples), value, measures.rounds, time=time)

@@ -16,23 +16,15 @@ import numpy as np
 from orchestrator.analysis.control import CONTROL
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.trials import differences
-from orchestrator.analysis.what_if import figures_of, with_figure
-from orchestrator.claims.grammar import (
-    FUNCTIONS,
-    Call,
-    Comparison,
-    Dimension,
-    Number,
-    Operation,
-)
-from orchestrator.plan.sample_size import samples_needed
+from orchestrator.claims.algebra import figures_of, substitute
+from orchestrator.claims.functions import Dimension, Statistic
+from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 
 if TYPE_CHECKING:
     from orchestrator.analysis.evidence import Evidence
 
 _NS_PER_MS = 1e6
 _AS_TIME = (Dimension.DURATION, 1)
-_NO_LATENCIES = ("lateness", "send_lateness", "buffered")
 
 
 @dataclass(frozen=True)
@@ -55,12 +47,12 @@ def floor_of(claim: Comparison, evidence: Evidence) -> Floor | None:
 
 def _control_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     calls = claim.calls()
-    controls = [call for call in calls if call.strategy == CONTROL and _is_latency(call)]
+    controls = [call for call in calls if call.strategy == CONTROL and call.definition.measure.is_latency]
     one, other = evidence.against_half(0), evidence.against_half(1)
     weights = evidence.resamples
     if not controls or len(controls) == len(calls) or one is None or other is None or weights is None:
         return None
-    if any(_too_few(call, half) for call in controls for half in (one, other)):
+    if any(not half.measured(call).enough_for(call.function) for call in controls for half in (one, other)):
         return None
     (ones, first), (others, second) = (differences(claim, half, weights, "timeout") for half in (one, other))
     apart = ones - others
@@ -86,10 +78,10 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     once = evidence.once(difference, "timeout")
     height = 0.0
     blamed: list[float | None] = []
-    for call in (call for call in figures_of(claim) if _is_latency(call)):
+    for call in (call for call in figures_of(claim) if call.definition.measure.is_latency):
         quantile = _quantile(call)
         by_ns = min(evidence.noise.floor_ns(quantile), evidence.once(call, "timeout"))
-        shorter = with_figure(difference, call, Operation("-", call, _time(by_ns), *_AS_TIME))
+        shorter = substitute(difference, call, Operation("-", call, _time(by_ns), *_AS_TIME))
         shift = evidence.once(shorter, "timeout") - once
         if shift * once < 0:  # towards the bound
             height += abs(shift)
@@ -112,15 +104,6 @@ def _told(value: float, claim: Comparison) -> str:
     return f"{value / _NS_PER_MS:.3g} ms" if claim.left.dimension is Dimension.DURATION else f"{value:.3g}"
 
 
-def _is_latency(call: Call) -> bool:
-    return call.dimension is Dimension.DURATION and not call.function.startswith(_NO_LATENCIES)
-
-
 def _quantile(call: Call) -> float | None:
     """The one that the call asks for, 1 for a maximum; None for a mean."""
-    return 1.0 if call.function == "max" else FUNCTIONS[call.function].quantile
-
-
-def _too_few(call: Call, half: Evidence) -> bool:
-    quantile = FUNCTIONS[call.function].quantile
-    return quantile is not None and half.measured(call).values_behind(call.function) < samples_needed(quantile)
+    return 1.0 if call.definition.statistic is Statistic.MAXIMUM else call.definition.quantile

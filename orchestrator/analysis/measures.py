@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
 from orchestrator.analysis.quantiles import Floats, Rounds, Weights
-from orchestrator.claims.grammar import FUNCTIONS
+from orchestrator.claims.functions import FUNCTIONS, Statistic
+from orchestrator.plan.sample_size import samples_needed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.runfolder.tables import Columns
 
 Ints = NDArray[np.int64]
@@ -25,6 +29,12 @@ class Measures:
     `extra_load`, `wasted` and `stalled_hedged` have no value. Nor has `win_rate` where the winner of some hedge is
     unknown, or the lateness of sends unless `open_arrivals` (a closed loop has no schedule to be late against).
     """
+
+    hedged_latency: Rounds
+    lateness: Rounds
+    hedges: Ints
+    hedges_won: Ints
+    hedges_won_unknown: Ints
 
     def __init__(
         self,
@@ -91,69 +101,90 @@ class Measures:
         """How many of `index` (or how much of `amounts`) fall into each round."""
         return np.bincount(index, amounts, self.rounds).astype(np.int64)
 
-    def values_behind(self, function: str) -> int:
-        """How many values a quantile `function` is taken from."""
-        return len(self._values(function))
+    def sample_size(self, function: str) -> int:
+        """How many values `function` is computed from, or how many requests or hedges it is a share of."""
+        row = FUNCTIONS[function]
+        match row.statistic:
+            case Statistic.SHARE:
+                return int(SHARES[row.measure.key](self).denominator.sum())
+            case Statistic.COUNT:
+                return int(self.requests.sum())
+            case _:
+                return len(VALUES[row.measure.key](self))
 
-    def trials(self, function: str) -> int:
-        """How many requests, or hedges, a share is taken of."""
-        return int(self._share(function)[1].sum())
-
-    def _values(self, function: str) -> Rounds:
-        named = {
-            "lateness": self.lateness,
-            "send_lateness": self.send_lateness,
-            "buffered": self.buffered,
-            "hedged": self.hedged_latency,
-        }
-        return named.get(function.rpartition("_")[0], self.latency)
+    def enough_for(self, function: str) -> bool:
+        """Whether `function` has an interval: a quantile needs a sample in which it has one, others need none."""
+        quantile = FUNCTIONS[function].quantile
+        return quantile is None or self.sample_size(function) >= samples_needed(quantile)
 
     def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
-        """`function` of the claim grammar for each resample; times in ns, NaN where there is no value.
+        """`function`, a row of the table of claims, for each resample; times in ns, NaN where there is no value.
 
         Requests without an answer count as taking `unanswered_ns`, or as long as the longest that was answered where
         that is longer: a client that was held up may take an answer beyond the time-out.
         """
-        unanswered_ns = max(unanswered_ns, self._longest_answered_ns)
-        values = self._values(function)
-        quantile = FUNCTIONS[function].quantile
-        if function in ("mean", "hedged_mean"):
+        row = FUNCTIONS[function]
+        key = row.measure.key
+        if row.statistic is Statistic.SHARE:
+            return SHARES[key](self).evaluate(weights)
+        if row.statistic is Statistic.COUNT:
+            return np.where(weights @ self.requests > 0, weights @ COUNTS[key](self), np.nan)
+        values, unanswered_ns = VALUES[key](self), max(unanswered_ns, self._longest_answered_ns)
+        if row.statistic is Statistic.MEAN:
             return values.mean(weights, unanswered_ns)
-        if quantile is None and function not in ("max", "lateness_max"):
-            return self._evaluate_counts(function, weights)
-        found = values.maximum(weights) if quantile is None else values.kept_quantile(quantile, weights)
+        found = values.maximum(weights) if row.quantile is None else values.kept_quantile(row.quantile, weights)
         return np.where(np.isposinf(found), unanswered_ns, found)
 
-    def _evaluate_counts(self, function: str, weights: Weights) -> Floats:
-        if function == "duplicates":
-            return np.where(weights @ self.requests > 0, weights @ self.duplicates, np.nan)
-        numerator, denominator = self._share(function)
-        found = _ratio(weights @ numerator, weights @ denominator)
-        if function == "win_rate":
-            found[weights @ self.hedges_won_unknown > 0] = np.nan
-        return found
+    @property
+    def served(self) -> Ints:
+        """The requests by round that a server's log tells of: none without server rows."""
+        return np.zeros_like(self.requests) if self.copies is None else self.requests
 
-    def _share(self, function: str) -> tuple[Ints, Ints]:
-        """Numerator and denominator by round; a denominator of zeros where the figure has no value."""
-        served = np.zeros_like(self.requests) if self.copies is None else self.requests
-        copies = served if self.copies is None else self.copies
-        return {
-            "rate": (self.hedges, self.requests),
-            "answered": (self.answered, self.requests),
-            "win_rate": (self.hedges_won, self.hedges),
-            "stalled_hedged": (self.stalled_hedged, self.stalled),
-            "extra_load": (copies - served, served),
-            "wasted": (self.worked_on - self.answered, served),
-        }[function]
+    @property
+    def extra_copies(self) -> Ints:
+        """Copies that servers received beyond one a request, by round."""
+        return self.served if self.copies is None else self.copies - self.requests
 
+
+@dataclass(frozen=True)
+class Share:
+    """`numerator` of `denominator`, by round; without a value where `unknown` is not zero, or there is nothing."""
+
+    numerator: Ints
+    denominator: Ints
+    unknown: Ints | None = None
+
+    def evaluate(self, weights: Weights) -> Floats:
+        """The share in each resample."""
+        numerator, denominator = weights @ self.numerator, weights @ self.denominator
+        out: Floats = np.full(len(numerator), np.nan)
+        np.divide(numerator, denominator, out=out, where=denominator > 0)
+        if self.unknown is not None:
+            out[weights @ self.unknown > 0] = np.nan
+        return out
+
+
+#: What measures hold of each `claims.functions.Measure`, by its key: values, ...
+VALUES: dict[str, Callable[[Measures], Rounds]] = {
+    "latency": lambda measures: measures.latency,
+    "hedged_latency": lambda measures: measures.hedged_latency,
+    "lateness": lambda measures: measures.lateness,
+    "send_lateness": lambda measures: measures.send_lateness,
+    "buffered": lambda measures: measures.buffered,
+}
+#: ... shares ...
+SHARES: dict[str, Callable[[Measures], Share]] = {
+    "rate": lambda measures: Share(measures.hedges, measures.requests),
+    "answered": lambda measures: Share(measures.answered, measures.requests),
+    "win_rate": lambda measures: Share(measures.hedges_won, measures.hedges, measures.hedges_won_unknown),
+    "stalled_hedged": lambda measures: Share(measures.stalled_hedged, measures.stalled),
+    "extra_load": lambda measures: Share(measures.extra_copies, measures.served),
+    "wasted": lambda measures: Share(measures.worked_on - measures.answered, measures.served),
+}
+#: ... and counts.
+COUNTS: dict[str, Callable[[Measures], Ints]] = {"duplicates": lambda measures: measures.duplicates}
 
 _HEDGE_COLUMNS = ("block", "request_id", "departure_ns", "deadline_ns", "winner")
-
-
-def _ratio(numerator: Ints, denominator: Ints) -> Floats:
-    out: Floats = np.full(len(numerator), np.nan)
-    np.divide(numerator, denominator, out=out, where=denominator > 0)
-    return out
 
 
 def latencies_ns(samples: Columns) -> Floats:

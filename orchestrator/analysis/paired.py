@@ -12,8 +12,6 @@ import numpy as np
 
 from orchestrator.analysis.intervals import Interval, interval, p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
-from orchestrator.claims.grammar import FUNCTIONS
-from orchestrator.plan.sample_size import samples_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,9 +75,7 @@ def paired(one: Measures, other: Measures, function: str, resamples: Weights | N
         return Paired(None, None)
     censored = tuple(side for side, is_ in (("strategy", value), ("with", reference)) if np.isinf(is_))
     found = Paired(None, None, censored) if censored else Paired(value / reference, value - reference)
-    quantile = FUNCTIONS[function].quantile
-    few = min(measures.values_behind(function) for measures in (one, other))
-    if resamples is None or (quantile is not None and few < samples_needed(quantile)):
+    if resamples is None or not all(measures.enough_for(function) for measures in (one, other)):
         return found
     ours, references = (_Range.of(measures, function, resamples, timeout_ns) for measures in (one, other))
     if np.isnan(ours.most).any() or not (references.least > 0).all():

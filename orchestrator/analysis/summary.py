@@ -21,7 +21,7 @@ from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
 from orchestrator.analysis.windows import affected
-from orchestrator.claims.grammar import FUNCTIONS
+from orchestrator.claims.functions import FUNCTIONS
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from orchestrator.scenario.faults import targets_of
 

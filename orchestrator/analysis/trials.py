@@ -1,10 +1,10 @@
 """One claim tried on a run's evidence: which way it leans, and how surely, before other claims are looked at.
 
 The statistic is left side minus right side over the resampled rounds, what is subtracted having been moved to the
-other side (`sums`), so that a claim is judged alike however it is spelled; for times that are then positive on both
-sides the difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims that
-only count what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one is
-one.
+other side (`normal_form`), so that a claim is judged alike however it is spelled; for times that are then positive on
+both sides the difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims
+that only count what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one
+is one.
 
 A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tried
 for both ends of what it may be, the time-out and infinity; where the two disagree the run cannot tell.
@@ -21,9 +21,9 @@ import numpy as np
 from hedgerow_node.units import format_duration
 from orchestrator.analysis.intervals import p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
-from orchestrator.analysis.sums import Sum, sums_of
-from orchestrator.analysis.what_if import figures_of, with_figure
-from orchestrator.claims.grammar import FUNCTIONS, Call, Comparison, Dimension, Number, Operation
+from orchestrator.claims.algebra import Sum, figures_of, normal_form, substitute
+from orchestrator.claims.functions import Dimension
+from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
 
 if TYPE_CHECKING:
@@ -77,19 +77,19 @@ class Tested:
 
 
 @dataclass(frozen=True)
-class Untold:
+class Undecidable:
     """Why nothing can be told, and how many requests a sample that is too small should have, where one can say."""
 
     reason: str
     requests_needed: int | None = None
 
 
-Trial = Counted | Tested | Untold
+Trial = Counted | Tested | Undecidable
 
 
 def is_counted(claim: Comparison) -> bool:
     """Whether all that the claim names is counted exactly."""
-    return all(FUNCTIONS[call.function].counted for call in claim.calls())
+    return all(call.definition.counted for call in claim.calls())
 
 
 def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
@@ -101,30 +101,30 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
         return _count(claim, evidence)
     weights = evidence.resamples
     if weights is None:
-        return Untold(f"{evidence.rounds} blocks give no interval, {MIN_BLOCKS} are needed")
+        return Undecidable(f"{evidence.rounds} blocks give no interval, {MIN_BLOCKS} are needed")
     distance = _distance(claim, evidence, weights)
     found = []
     for unanswered in _ENDS:
         resampled, once = differences(claim, evidence, weights, unanswered)
         if np.isnan(resampled).any() or np.isnan(once):
-            return Untold(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
+            return Undecidable(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
         leaning, against = _leaning(claim.operator, resampled, once)
         found.append(Tested(leaning, p_value(against, evidence.rounds, distance, time=_heavy(claim))))
     if found[0].leaning != found[1].leaning:
-        return Untold(_undefined(claim, evidence))
+        return Undecidable(_undefined(claim, evidence))
     by_number = 0.0 if claim.operator == "==" else _unseen(claim, evidence, weights)
     return Tested(found[0].leaning, max(tested.by_rounds for tested in found), by_number)
 
 
-def _count(claim: Comparison, evidence: Evidence) -> Counted | Untold:
+def _count(claim: Comparison, evidence: Evidence) -> Counted | Undecidable:
     holds = []
     for unanswered in _ENDS:
         apart = _apart(evidence.once(claim.left, unanswered), evidence.once(claim.right, unanswered))
         if np.isnan(apart):
-            return Untold(_undefined(claim, evidence) or "the claim divides by zero")
+            return Undecidable(_undefined(claim, evidence) or "the claim divides by zero")
         holds.append(bool(_HOLDS[claim.operator](apart)))
     if holds[0] != holds[1]:
-        return Untold(_undefined(claim, evidence))
+        return Undecidable(_undefined(claim, evidence))
     return Counted("supported" if holds[0] else "refuted")
 
 
@@ -142,7 +142,7 @@ def _unseen(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
             values = measures.evaluate(call.function, weights)
             if (values == values[0]).all() and values[0] in (0, 1):
                 gap = _gap(claim, evidence, call)
-                chances.append(2 * (1 - gap) ** measures.trials(call.function))
+                chances.append(2 * (1 - gap) ** measures.sample_size(call.function))
     return max(chances)
 
 
@@ -151,7 +151,7 @@ def _gap(claim: Comparison, evidence: Evidence, call: Call) -> float:
     once = [evidence.once(side, "timeout") for side in (claim.left, claim.right)]
     inwards = Number(_STEP if evidence.once(call) == 0 else -_STEP, Dimension.RATIO, f"{_STEP:g}", call.column)
     shifted = Operation("+", call, inwards, call.dimension, call.column)
-    moved = [evidence.once(with_figure(side, call, shifted), "timeout") for side in (claim.left, claim.right)]
+    moved = [evidence.once(substitute(side, call, shifted), "timeout") for side in (claim.left, claim.right)]
     by_step = abs((moved[0] - moved[1]) - (once[0] - once[1]))
     apart = abs(float(_apart(*once)))
     return min(1.0, apart * _STEP / by_step) if by_step else 1.0
@@ -185,7 +185,7 @@ def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, ND
 
 def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
     """From the bound, in standard errors; with unanswered requests as long as the time-out, which is a number."""
-    sums = sums_of(claim)
+    sums = normal_form(claim)
     left, right = (_added_up(side, evidence, weights) for side in sums)
     once = [float(_added_up(side, evidence, plain(evidence.rounds))[0]) for side in sums]
     if _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all():
@@ -207,20 +207,18 @@ def _heavy(claim: Comparison) -> bool:
     return any(call.dimension is Dimension.DURATION for call in claim.calls())
 
 
-def _shortfall(claim: Comparison, evidence: Evidence) -> Untold | None:
+def _shortfall(claim: Comparison, evidence: Evidence) -> Undecidable | None:
     """Why the claim's figures cannot be judged at all, None where they can."""
     for call in claim.calls():
-        measures, quantile = evidence.measured(call), FUNCTIONS[call.function].quantile
-        values = measures.values_behind(call.function)
-        of_hedges = call.function.startswith("lateness")
-        if quantile is not None and (values or of_hedges) and values < samples_needed(quantile):
+        measures, quantile, of = evidence.measured(call), call.definition.quantile, call.definition.measure.of
+        values = measures.sample_size(call.function)
+        if quantile is not None and (values or of == "hedges") and values < samples_needed(quantile):
             needed = samples_needed(quantile)
-            kind = "hedges" if of_hedges else "requests"
             requests = int(measures.requests.sum())
             wanted = -(-requests * needed // values) if values else None
-            return Untold(f"{call.text} needs {needed} {kind}, there are {values}", wanted)
+            return Undecidable(f"{call.text} needs {needed} {of}, there are {values}", wanted)
         if np.isnan(measures.evaluate(call.function, plain(evidence.rounds))[0]):
-            return Untold(f"{call.text} has no value in this run")
+            return Undecidable(f"{call.text} has no value in this run")
     return None
 
 

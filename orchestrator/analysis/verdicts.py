@@ -11,18 +11,21 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from orchestrator.analysis.floors import floor_of
 from orchestrator.analysis.intervals import Interval, critical, interval
 from orchestrator.analysis.multiplicity import holm
-from orchestrator.analysis.subject import as_seen, scaled, subject_of
-from orchestrator.analysis.trials import Counted, Tested, Untold, is_counted, try_claim
-from orchestrator.claims.grammar import Comparison, Dimension
+from orchestrator.analysis.trials import Counted, Tested, Undecidable, is_counted, try_claim
+from orchestrator.claims.algebra import observable
+from orchestrator.claims.functions import Dimension
 from orchestrator.plan.sample_size import TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.analysis.evidence import Evidence
+    from orchestrator.claims.grammar import Comparison
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
 
@@ -32,6 +35,7 @@ _ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
 #: Nobody runs more requests than this to decide a claim.
 _MOST_REQUESTS = 10_000_000
+_NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "share": 1.0, "count": 1.0}
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def judge_all(claims: Sequence[tuple[Comparison, Evidence]]) -> list[Finding]:
     for (claim, evidence), trial in zip(claims, trials, strict=True):
         seen = _seen(claim, evidence)
         match trial:
-            case Untold(reason, requests_needed):
+            case Undecidable(reason, requests_needed):
                 findings.append(replace(seen, reason=reason, requests_needed=requests_needed))
             case Counted(leaning):
                 findings.append(replace(seen, verdict=leaning))
@@ -89,13 +93,26 @@ def overall(verdicts: list[Verdict]) -> Verdict | None:
 
 def _seen(claim: Comparison, evidence: Evidence) -> Finding:
     """What was observed, nothing decided yet."""
-    subject, unit = subject_of(claim)
+    subject, unit = observable(claim)
     observed = evidence.once(subject)
     ends: Interval | None = None
     if evidence.resamples is not None and not is_counted(claim):
         time = any(call.dimension is Dimension.DURATION for call in claim.calls())
         ends = interval(evidence.evaluate(subject, evidence.resamples), observed, evidence.rounds, time=time)
-    return Finding("inconclusive", scaled(observed, unit), as_seen(ends, unit), unit)
+    return Finding("inconclusive", _in_unit(observed, unit), _ends_in_unit(ends, unit), unit)
+
+
+def _in_unit(value: float, unit: str) -> float | None:
+    """`value` (ns, or plain) in `unit`; None where it is not a number."""
+    return round(float(value) / _NS_PER[unit], 6) if np.isfinite(value) else None
+
+
+def _ends_in_unit(ends: Interval | None, unit: str) -> tuple[float | None, float | None] | None:
+    """The interval in `unit`, an end beyond the time-out being None; None where there is none at all."""
+    if ends is None:
+        return None
+    low, high = _in_unit(ends[0], unit), _in_unit(ends[1], unit)
+    return None if low is None and high is None else (low, high)
 
 
 def _decided(
@@ -103,7 +120,7 @@ def _decided(
 ) -> Finding:
     """The finding on a claim that leans one way, `adjusted` being its p-value among all claims `tested`."""
     assumes = INDEPENDENCE if trial.assumes_independence else ""
-    seen = replace(seen, p_value=_spoken(trial.p_value), p_adjusted=_spoken(adjusted), p_assumes=assumes)
+    seen = replace(seen, p_value=_four_digits(trial.p_value), p_adjusted=_four_digits(adjusted), p_assumes=assumes)
     if adjusted > LEVEL:
         reason, level = _STRADDLES if trial.by_number <= LEVEL else _ALL_ALIKE, LEVEL
         if trial.p_value <= LEVEL:
@@ -150,5 +167,5 @@ def _with_cure(reason: str, needed: int | None) -> str:
     return reason if needed is None else f"{reason}; about {needed:,} requests of each strategy would decide it"
 
 
-def _spoken(p_value: float) -> float:
+def _four_digits(p_value: float) -> float:
     return float(f"{min(1.0, p_value):.4g}")

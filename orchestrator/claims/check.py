@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.claims.functions import Need
 from orchestrator.errors import Finding
 from orchestrator.scenario.faults import ServiceStall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from orchestrator.claims.grammar import Call
     from orchestrator.scenario.models import Claim, Scenario
-
-_NEEDS_HEDGES = ("lateness_p50", "lateness_p99", "lateness_max", "stalled_hedged", "win_rate", "hedged_mean")
-_NEEDS_SCHEDULE = ("send_lateness_p50", "send_lateness_p99")
 
 
 def claim_findings(scenario: Scenario, *, recorded: bool = False) -> Iterator[Finding]:
@@ -93,17 +91,41 @@ def _about_strategy(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]
 
 
 def _about_value(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
-    if call.strategy == "baseline" and call.strategy in scenario.strategies and call.function in _NEEDS_HEDGES:
-        yield f"{call.text} never has a value, baseline sends no hedges", "name another strategy"
-    if call.function == "stalled_hedged" and not _stalls(scenario):
-        yield f"{call.text} never has a value, nothing stalls", "add service.stall"
-    if call.function in _NEEDS_SCHEDULE and not scenario.is_open:
-        yield f"{call.text} never has a value, closed arrivals have no schedule", "use open arrivals"
-    if call.function == "win_rate" and scenario.hedging.copy_id is None and scenario.hedging.target == "same":
-        mark = scenario.hedging.request_id.response
-        remedy = f"add hedging.copy_id: {{offset: {mark.offset + mark.length}}}, or use hedging.target: other"
-        yield f"{call.text} never has a value, nothing tells which copy a response answers", remedy
+    for need in call.definition.measure.needs:
+        lack = _LACKS[need](call, scenario)
+        if lack is not None:
+            why, remedy = lack
+            yield f"{call.text} never has a value, {why}", remedy
 
 
-def _stalls(scenario: Scenario) -> bool:
-    return scenario.service.stall is not None or any(isinstance(fault, ServiceStall) for fault in scenario.faults)
+def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:
+    if call.strategy == "baseline" and call.strategy in scenario.strategies:
+        return "baseline sends no hedges", "name another strategy"
+    return None
+
+
+def _lacks_stalls(_: Call, scenario: Scenario) -> tuple[str, str] | None:
+    if scenario.service.stall is None and not any(isinstance(fault, ServiceStall) for fault in scenario.faults):
+        return "nothing stalls", "add service.stall"
+    return None
+
+
+def _lacks_schedule(_: Call, scenario: Scenario) -> tuple[str, str] | None:
+    return None if scenario.is_open else ("closed arrivals have no schedule", "use open arrivals")
+
+
+def _lacks_winners(_: Call, scenario: Scenario) -> tuple[str, str] | None:
+    if scenario.hedging.copy_id is not None or scenario.hedging.target != "same":
+        return None
+    mark = scenario.hedging.request_id.response
+    remedy = f"add hedging.copy_id: {{offset: {mark.offset + mark.length}}}, or use hedging.target: other"
+    return "nothing tells which copy a response answers", remedy
+
+
+#: Why a scenario lacks what a figure needs, and what to do about it; None where it has it.
+_LACKS: dict[Need, Callable[[Call, Scenario], tuple[str, str] | None]] = {
+    Need.HEDGES: _lacks_hedges,
+    Need.STALLS: _lacks_stalls,
+    Need.SCHEDULE: _lacks_schedule,
+    Need.WINNERS: _lacks_winners,
+}

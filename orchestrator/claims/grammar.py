@@ -15,71 +15,17 @@ import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from hedgerow_node.expression import intended_comparison
 from hedgerow_node.units import parse_duration_ns
+from orchestrator.claims.functions import FUNCTIONS, Dimension, Function
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_LENGTH = 500
 MAX_DEPTH = 32
-
-
-class Dimension(Enum):
-    """What kind of quantity an expression is. A bare number takes the place of a ratio or a count, not of a time."""
-
-    DURATION = "a duration"
-    RATIO = "a ratio"
-    COUNT = "a count"
-    NUMBER = "a bare number"
-
-
-class Function(NamedTuple):
-    """A figure of one strategy that a claim may name.
-
-    `quantile` is the quantile it asks for, if any. `counted` figures are exact accounts of what happened in the run,
-    not estimates from a sample of it: one duplicate delivered refutes "none is", whatever an interval would say, and
-    no sample says how large a maximum can become.
-    """
-
-    dimension: Dimension
-    meaning: str
-    quantile: float | None = None
-    counted: bool = False
-
-
-_LATENESS = "lateness of the hedges: departure - deadline"
-_SEND_LATENESS = "lateness of the requests: sent - intended"
-_BUFFERED = "time that an answer lay in the client's socket: received - received by the kernel"
-FUNCTIONS: dict[str, Function] = {
-    "p50": Function(Dimension.DURATION, "latency, median", 0.5),
-    "p90": Function(Dimension.DURATION, "latency, 90th percentile", 0.9),
-    "p95": Function(Dimension.DURATION, "latency, 95th percentile", 0.95),
-    "p99": Function(Dimension.DURATION, "latency, 99th percentile", 0.99),
-    "p999": Function(Dimension.DURATION, "latency, 99.9th percentile", 0.999),
-    "max": Function(Dimension.DURATION, "latency, maximum in this run", counted=True),
-    "mean": Function(Dimension.DURATION, "latency, mean"),
-    "hedged_mean": Function(Dimension.DURATION, "latency, mean of the requests that were hedged"),
-    "rate": Function(Dimension.RATIO, "hedge rate: hedges / requests"),
-    "lateness_p50": Function(Dimension.DURATION, f"{_LATENESS}, median", 0.5),
-    "lateness_p99": Function(Dimension.DURATION, f"{_LATENESS}, 99th percentile", 0.99),
-    "lateness_max": Function(Dimension.DURATION, f"{_LATENESS}, maximum in this run", counted=True),
-    "extra_load": Function(Dimension.RATIO, "copies received by servers / requests - 1"),
-    "win_rate": Function(Dimension.RATIO, "hedges whose response came first / hedges"),
-    "wasted": Function(Dimension.RATIO, "copies that servers worked on and whose answer did not count / requests"),
-    "answered": Function(Dimension.RATIO, "share of the requests that were answered in time"),
-    "send_lateness_p50": Function(Dimension.DURATION, f"{_SEND_LATENESS}, median", 0.5),
-    "send_lateness_p99": Function(Dimension.DURATION, f"{_SEND_LATENESS}, 99th percentile", 0.99),
-    "buffered_p50": Function(Dimension.DURATION, f"{_BUFFERED}, median", 0.5),
-    "buffered_p99": Function(Dimension.DURATION, f"{_BUFFERED}, 99th percentile", 0.99),
-    "duplicates": Function(Dimension.COUNT, "duplicate responses delivered to the client", counted=True),
-    "stalled_hedged": Function(
-        Dimension.RATIO, "share of the requests stalled by the server that were hedged", counted=True
-    ),
-}
 
 
 class ClaimError(ValueError):
@@ -110,8 +56,13 @@ class Call:
     arm: str | None = None
 
     @property
+    def definition(self) -> Function:
+        """What the table says of its function."""
+        return FUNCTIONS[self.function]
+
+    @property
     def dimension(self) -> Dimension:
-        return FUNCTIONS[self.function].dimension
+        return self.definition.dimension
 
     @property
     def text(self) -> str:

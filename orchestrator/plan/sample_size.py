@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.claims.grammar import FUNCTIONS, Call
 from orchestrator.plan.faults import expected_hedges, unforeseen
 from orchestrator.scenario.experiment import Experiment, as_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from orchestrator.claims.grammar import Call
     from orchestrator.plan.blocks import Plan
     from orchestrator.scenario.models import Claim, Scenario
 
@@ -85,27 +85,23 @@ def _judgement(claim: Claim, samples: Mapping[str | None, _Sample], arm: str | N
         short += _too_few(call, sample)
         conditions += _perhaps_too_few(call, sample)
     blocks = next(iter(samples.values())).scenario.design.blocks
-    if blocks < MIN_BLOCKS and not all(FUNCTIONS[call.function].counted for call in calls):
+    if blocks < MIN_BLOCKS and not all(call.definition.counted for call in calls):
         short.append(f"{blocks} blocks give no interval, {MIN_BLOCKS} are needed")
     return Judgement(claim.id, claim.expect.text, tuple(dict.fromkeys(short)), arm, tuple(dict.fromkeys(conditions)))
 
 
 def _too_few(call: Call, sample: _Sample) -> Iterator[str]:
-    quantile = FUNCTIONS[call.function].quantile
-    if quantile is None or (_is_about_hedges(call) and unforeseen(sample.scenario)):
+    quantile, of = call.definition.quantile, call.definition.measure.of
+    if quantile is None or (of == "hedges" and unforeseen(sample.scenario)):
         return
     needed = samples_needed(quantile)
-    expected = sample.hedges if _is_about_hedges(call) else sample.requests
+    expected, unit = (sample.hedges, "expected hedges") if of == "hedges" else (sample.requests, of)
     if expected < needed:
-        unit = "expected hedges" if _is_about_hedges(call) else "requests"
         yield f"{call.text} needs {needed} {unit}, there are {expected}"
 
 
 def _perhaps_too_few(call: Call, sample: _Sample) -> Iterator[str]:
-    quantile, causes = FUNCTIONS[call.function].quantile, unforeseen(sample.scenario)
-    if quantile is not None and _is_about_hedges(call) and causes and sample.hedges < samples_needed(quantile):
+    quantile, causes = call.definition.quantile, unforeseen(sample.scenario)
+    of_hedges = call.definition.measure.of == "hedges"
+    if quantile is not None and of_hedges and causes and sample.hedges < samples_needed(quantile):
         yield f"{call.text} needs {samples_needed(quantile)} hedges, which depends on {', '.join(causes)}"
-
-
-def _is_about_hedges(call: Call) -> bool:
-    return call.function.startswith("lateness")

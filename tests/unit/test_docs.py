@@ -9,7 +9,7 @@ import yaml
 from typer.core import TyperGroup as Group
 from typer.main import get_command
 
-from orchestrator.claims.grammar import FUNCTIONS
+from orchestrator.claims.functions import FUNCTIONS
 from orchestrator.cli import app
 from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.analysis.sums import Sum, sums_of
+from orchestrator.claims.algebra import Sum, normal_form
 from orchestrator.claims.grammar import parse_claim
 
 
-def told(side: Sum) -> dict[str, float]:
+def factors(side: Sum) -> dict[str, float]:
     return {figure.text: factor for factor, figure in side}
 
 
@@ -35,15 +35,15 @@ def told(side: Sum) -> dict[str, float]:
 def test_what_is_subtracted_moves_to_the_other_side(
     claim: str, left: dict[str, float], right: dict[str, float]
 ) -> None:
-    sides = sums_of(parse_claim(claim))
-    assert [told(side) for side in sides] == [pytest.approx(left), pytest.approx(right)]
+    sides = normal_form(parse_claim(claim))
+    assert [factors(side) for side in sides] == [pytest.approx(left), pytest.approx(right)]
     assert all(factor > 0 for side in sides for factor, _ in side)
 
 
 def test_many_factors_take_no_time() -> None:
     """Multiplied out they would be 2^60 terms."""
-    factors = " * ".join(["(1+1)"] * 60)
+    product = " * ".join(["(1+1)"] * 60)
     sums = " * ".join(["(rate(a)+1)"] * 30)
-    for claim in (f"{factors} > rate(a)", f"{sums} > 1"):
-        left, _ = sums_of(parse_claim(claim))
+    for claim in (f"{product} > rate(a)", f"{sums} > 1"):
+        left, _ = normal_form(parse_claim(claim))
         assert len(left) == 1
