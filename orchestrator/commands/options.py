@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -35,6 +35,6 @@ JunitFile = Annotated[
 DEFAULT_RESULTS = Path("results")
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print `value` on stdout as JSON that people can read too."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -97,7 +97,7 @@ def _measure(
     started_s = time.monotonic()
     measured = Run(experiment, plan, folder, watch, smoke)
     try:
-        measured.measure(chosen.topology, chosen.name)
+        measured.measure(chosen.make_topology, chosen.name)
     finally:
         watch.close()
     watch.say(f"measured in {time.monotonic() - started_s:.1f} s")

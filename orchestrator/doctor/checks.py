@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from orchestrator.host.cgroups import CPU, FREEZER, described
 from orchestrator.host.live import live_runs
@@ -27,7 +27,7 @@ _TOOLS = {"iproute2": ("ip", "tc"), "util-linux": ("nsenter", "setpriv", "unshar
 
 
 class State(StrEnum):
-    """How a check came out: `MISSING` keeps runs from starting, `WARNING` costs precision or one of the backends."""
+    """How a check came out: `MISSING` prevents runs, `WARNING` costs precision or one of the backends."""
 
     OK = "ok"
     WARNING = "warning"
@@ -36,12 +36,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at."""
+    """One thing looked at: its state, what was found, and what would help where that is not as it should be."""
 
     name: str
     state: State
     found: str
     remedy: str = ""
+
+
+class _Offer(TypedDict):
+    """What the hedger's `--probe` prints: for each, why it cannot be had, null where it can."""
+
+    programs: str | None
+    delay_lines: dict[str, str | None]
 
 
 def look_at_root() -> Iterator[Check]:
@@ -88,10 +95,10 @@ def look_at_hedger() -> Iterator[Check]:
         ["unshare", "--net", sys.executable, str(HEDGER), "--probe"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        words = (done.stderr.strip().splitlines() or ["no word from it"])[-1]
+        words = (done.stderr.strip().splitlines() or ["no output"])[-1]
         yield Check("eBPF programs", State.MISSING, words, "make setup; see the hedger's requirements in README.md")
         return
-    offer: dict[str, Any] = json.loads(done.stdout)
+    offer: _Offer = json.loads(done.stdout)
     if offer["programs"] is None:
         yield Check("eBPF programs", State.OK, "compile and load")
     else:

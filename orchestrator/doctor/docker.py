@@ -1,4 +1,4 @@
-"""What the docker backend needs of the host. Nothing here keeps runs from starting: netns needs no Docker."""
+"""What the docker backend needs of the host. Nothing here prevents a run: the netns backend needs no Docker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.doctor.checks import Check, State
 from orchestrator.host.engine import engine, engine_errors
@@ -26,7 +26,7 @@ _SOCKET_REMEDY = "start it (systemctl start docker) and see that you may use it;
 
 
 def look_at_docker() -> Iterator[Check]:
-    """Engine, Compose, images, privileged containers, MTU, disk and cgroups, as far as the engine tells of them."""
+    """Engine, Compose, images, privileged containers, MTU, disk and cgroups, as far as the engine tells."""
     try:
         yield from _look()
     except engine_errors() as error:
@@ -106,8 +106,8 @@ def _mtu(client: DockerClient) -> Check:
 
 def _uplink() -> str | None:
     done = subprocess.run(["ip", "-json", "route", "show", "default"], capture_output=True, text=True, check=False)
-    routes: list[dict[str, Any]] = json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
-    return str(routes[0]["dev"]) if routes else None
+    routes: list[dict[str, str]] = json.loads(done.stdout) if done.returncode == 0 and done.stdout.strip() else []
+    return routes[0]["dev"] if routes else None
 
 
 def _disk(root: Path) -> Check:
@@ -118,7 +118,7 @@ def _disk(root: Path) -> Check:
     return _verdict("Docker's disk", free_gib >= _DISK_GIB, f"{free_gib} GiB free", "docker system prune")
 
 
-def _cgroups(info: dict[str, Any]) -> Check:
+def _cgroups(info: dict[str, object]) -> Check:
     version = info.get("CgroupVersion", "1")
     good = bool(info.get("CpuCfsQuota"))
     found = f"version {version}" + ("" if good else ", no CPU quota")

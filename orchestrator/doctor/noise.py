@@ -1,4 +1,4 @@
-"""What makes a host noisy: it shows in the tails, but keeps no run from starting. Advice, never a failure."""
+"""What makes a host noisy: it shows in the tails, but prevents no run. Advice, never a failure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _hypervisor(tree: Tree) -> Iterator[Check]:
         return
     spent_ms = cpu_time_ms(tree)
     if spent_ms is None or "steal" not in spent_ms:
-        yield Check("hypervisor", State.WARNING, "one, steal untold", "a machine of one's own for P99.9 and maxima")
+        yield Check("hypervisor", State.WARNING, "one, steal unknown", "a machine of one's own for P99.9 and maxima")
         return
     all_ms = sum(spent_ms.values()) - spent_ms.get("guest", 0) - spent_ms.get("guest_nice", 0)
     percent = 100 * spent_ms["steal"] / max(1, all_ms)

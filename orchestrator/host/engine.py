@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.errors import LeftoversError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from docker import DockerClient
 
@@ -30,7 +31,7 @@ NO_QUOTA = {"cpu_period": QUOTA_PERIOD_US, "cpu_quota": -1}  #: for `update` of 
 
 
 class NoEngineError(LeftoversError):
-    """No engine answers, so nobody can say what is in it."""
+    """No engine answers, so its contents are unknown."""
 
 
 def project_name(run_id: str) -> str:
@@ -48,7 +49,7 @@ def engine_errors() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def engine() -> Iterator[DockerClient | None]:
-    """A client of the engine, None where none answers; `DOCKER_HOST` is heeded."""
+    """A client of the engine, None where none answers; `DOCKER_HOST` is respected."""
     if "DOCKER_HOST" not in os.environ and not SOCKET.exists():
         yield None
         return
@@ -66,19 +67,34 @@ def engine() -> Iterator[DockerClient | None]:
         client.close()
 
 
-def engine_facts(client: DockerClient) -> dict[str, Any]:
-    """What an engine says about itself: versions of its parts, and by what it runs and limits containers."""
+@dataclass(frozen=True)
+class EngineFacts:
+    """What an engine reports about itself: versions of its parts, and by what it runs and limits containers."""
+
+    version: str
+    api: str
+    components: dict[str, str]
+    runtime: str | None
+    storage_driver: str | None
+    cgroup_driver: str | None
+    cgroup_version: str | None
+    security: tuple[str, ...] | None
+
+
+def engine_facts(client: DockerClient) -> EngineFacts:
+    """Of the engine behind `client`."""
     version, info = client.version(), client.info()
-    return {
-        "version": version["Version"],
-        "api": version["ApiVersion"],
-        "components": {part["Name"]: part["Version"] for part in version.get("Components") or ()},
-        "runtime": info.get("DefaultRuntime"),
-        "storage_driver": info.get("Driver"),
-        "cgroup_driver": info.get("CgroupDriver"),
-        "cgroup_version": info.get("CgroupVersion"),
-        "security": info.get("SecurityOptions"),
-    }
+    security = info.get("SecurityOptions")
+    return EngineFacts(
+        version=version["Version"],
+        api=version["ApiVersion"],
+        components={part["Name"]: part["Version"] for part in version.get("Components") or ()},
+        runtime=info.get("DefaultRuntime"),
+        storage_driver=info.get("Driver"),
+        cgroup_driver=info.get("CgroupDriver"),
+        cgroup_version=info.get("CgroupVersion"),
+        security=None if security is None else tuple(security),
+    )
 
 
 @contextmanager
@@ -94,13 +110,13 @@ def _answering() -> Iterator[DockerClient]:
 
 
 def things_of(run_id: str) -> list[str]:
-    """The containers, networks and volumes of the run's project, in words; LeftoversError where nobody can say."""
+    """The containers, networks and volumes of the run's project; LeftoversError where no engine says."""
     with _answering() as client:
         return [f"{kind} {name}" for kind, name, _ in _things(client, project_name(run_id))]
 
 
 def remove_things_of(run_id: str) -> None:
-    """Removes them, running containers too; harmless where there are none, LeftoversError where nobody can say."""
+    """Removes them, running containers too; harmless where there are none, LeftoversError where no engine says."""
     with _answering() as client:
         _remove(client, project_name(run_id))
 
@@ -127,11 +143,19 @@ def _release(client: DockerClient, container_id: str) -> None:
     _forgiving(container.update, **NO_QUOTA)
 
 
-def _things(client: DockerClient, project: str) -> list[tuple[str, str, Any]]:
+class _Removable(Protocol):
+    """A container, network or volume, as the SDK has it."""
+
+    def remove(self, **options: bool) -> None: ...
+
+
+def _things(client: DockerClient, project: str) -> list[tuple[str, str, _Removable]]:
     """Kind, name and object of each."""
     of_project = {"label": f"{PROJECT_LABEL}={project}"}
     containers = client.containers.list(all=True, filters=of_project, sparse=True)
-    found = [("container", container.attrs["Names"][0].lstrip("/"), container) for container in containers]
+    found: list[tuple[str, str, _Removable]] = [
+        ("container", container.attrs["Names"][0].lstrip("/"), container) for container in containers
+    ]
     found += [("network", network.name, network) for network in client.networks.list(filters=of_project)]
     found += [("volume", volume.name, volume) for volume in client.volumes.list(filters=of_project)]
     return found
@@ -149,7 +173,7 @@ def _remove(client: DockerClient, project: str) -> None:
             _forgiving(thing.remove)
 
 
-def _forgiving(change: Any, **options: int) -> None:
+def _forgiving(change: Callable[..., None], **options: int) -> None:
     from docker.errors import APIError  # noqa: PLC0415 - see above
 
     try:

@@ -1,17 +1,19 @@
-"""Ctrl-C and its kin: the first one ends what is under way, later ones do not disturb the cleaning up."""
+"""SIGINT, SIGTERM and SIGHUP: the first one interrupts the run, later ones do not disturb the cleaning up."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import ExitCode, HedgerowError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+
+    _Handler = Callable[[int, FrameType | None], object] | int | None
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,13 +33,13 @@ class Interrupts:
     """While entered, turns the first of the signals into `Interrupted`, raised in the main thread."""
 
     def __init__(self) -> None:
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: dict[signal.Signals, _Handler] = {}
         self._shielded = False
         self._number: int | None = None
 
     def __enter__(self) -> Interrupts:
         for number in _SIGNALS:
-            # nohup's way of saying that a run shall outlive its terminal
+            # nohup sets this, so that a run outlives its terminal
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             self._before[number] = signal.signal(number, self._receive)
@@ -49,7 +51,7 @@ class Interrupts:
 
     @contextmanager
     def shielded_after(self) -> Iterator[None]:
-        """Left, signals are only remembered: what follows must be finished."""
+        """On leaving, signals are only remembered from now on: what follows must not be interrupted."""
         try:
             yield
         finally:
@@ -57,13 +59,13 @@ class Interrupts:
 
     @property
     def remembered(self) -> Interrupted | None:
-        """What to raise if a signal came while shielded."""
+        """The interrupt to raise if a signal came while shielded."""
         return None if self._number is None else Interrupted(self._number)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._shielded:
-            with suppress(OSError):  # a terminal that is gone must not disturb the cleaning up either
-                print("cleaning up, a moment", file=sys.stderr, flush=True)
+            with suppress(OSError):  # a closed terminal must not disturb the cleaning up either
+                print("cleaning up", file=sys.stderr, flush=True)
             self._number = self._number or number
             return
         self._shielded = True

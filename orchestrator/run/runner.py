@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.plan.blocks import Plan
     from orchestrator.run.progress import Watcher
     from orchestrator.scenario.experiment import Experiment
-
-#: Makes a backend's topology from its layout, the run's live directory, its journal and its folder.
-MakeTopology = Callable[[Layout, LiveRun, Journal, RunFolder], Topology]
+    from orchestrator.topology.base import MakeTopology
 
 
 def layout_of(experiment: Experiment) -> Layout:
@@ -112,7 +109,9 @@ class Run:
         started_s = time.monotonic()
         topology.up()
         self._tell_time("up", started_s, manifest)
-        manifest.set(**topology.describe())
+        containers = topology.describe()
+        if containers is not None:
+            manifest.set(**asdict(containers))
 
     def _take_down(self, topology: Topology, manifest: Manifest) -> None:
         started_s = time.monotonic()

@@ -11,9 +11,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.hedger import InterfaceState
 from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
-from orchestrator.host.observe.activity import InterfaceState, activity, differences
+from orchestrator.host.observe.activity import activity, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,4 +42,4 @@ def _interface(topology: Topology) -> InterfaceState:
     except ControlError as error:
         topology.check()
         raise RunError(f"hedger: {error}", "see the run's log.txt") from error
-    return InterfaceState(**state)
+    return InterfaceState.from_json(state)

@@ -1,9 +1,9 @@
-"""Which backend a run gets: the one that was named, or the one that this host is ready for."""
+"""Chooses a run's backend: the one that was named, or the one that this host is ready for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import PrerequisiteError, UsageError
 from orchestrator.host.engine import engine, engine_errors
@@ -11,20 +11,19 @@ from orchestrator.topology.docker import MAX_REPLICAS, SERVICES, DockerTopology,
 from orchestrator.topology.images import missing_images
 from orchestrator.topology.netns import NetnsTopology
 
+if TYPE_CHECKING:
+    from orchestrator.topology.base import MakeTopology
+
 BACKENDS = ("auto", "docker", "netns")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A backend, and why it."""
+    """A backend by its name, what makes its topology, and the reason for it."""
 
-    topology: Any
+    name: str
+    make_topology: MakeTopology
     reason: str
-
-    @property
-    def name(self) -> str:
-        """The backend's name."""
-        return str(self.topology.backend)
 
 
 def choose(wanted: str, replicas: int = 1) -> Choice:
@@ -36,20 +35,20 @@ def choose(wanted: str, replicas: int = 1) -> Choice:
     if wanted not in BACKENDS:
         raise UsageError(f"--backend {wanted}: there is no such backend", f"use {', '.join(BACKENDS)}")
     if wanted == "netns":
-        return Choice(NetnsTopology, "named")
+        return Choice("netns", NetnsTopology, "named")
     if replicas > MAX_REPLICAS:
         too_many = f"topology.replicas is {replicas}, compose.yaml has {MAX_REPLICAS} servers"
         if wanted == "docker":
             raise UsageError(too_many, f"use {MAX_REPLICAS} replicas at most, or --backend netns")
-        return Choice(NetnsTopology, too_many)
+        return Choice("netns", NetnsTopology, too_many)
     refusal, remedy = (None, "") if inside() else _docker_refusal()
     if wanted == "docker":
         if refusal is not None:
             raise PrerequisiteError(refusal, remedy)
-        return Choice(DockerTopology, "named")
+        return Choice("docker", DockerTopology, "named")
     if refusal is None:
-        return Choice(DockerTopology, "an engine answers and the images are there")
-    return Choice(NetnsTopology, refusal)
+        return Choice("docker", DockerTopology, "an engine answers and the images are there")
+    return Choice("netns", NetnsTopology, refusal)
 
 
 def _docker_refusal() -> tuple[str | None, str]:

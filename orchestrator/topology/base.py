@@ -1,19 +1,29 @@
-"""What a run asks of a backend, whichever it is."""
+"""The interface of all backends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.host.engine import EngineFacts  # noqa: TC001 (the manifest is read by these annotations)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hedgerow_node.control import ControlClient
+    from orchestrator.host.journal import Journal
+    from orchestrator.host.live import LiveRun
+    from orchestrator.runfolder.folder import RunFolder
+
+    #: Makes a backend's topology from its layout, the run's live directory, its journal and its folder.
+    MakeTopology = Callable[["Layout", LiveRun, Journal, RunFolder], "Topology"]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a run asks to be stood up: `replicas` servers on `port`, the most that any of its blocks uses.
+    """What a run needs: `replicas` servers on `port`, the most that any of its blocks uses.
 
-    `freezes` and `limits` name what faults will do to nodes, so that a backend makes only what is needed for it.
+    `freezes` and `limits` say what faults will do to nodes, so that a backend makes only what these need.
     """
 
     port: int
@@ -22,16 +32,33 @@ class Layout:
     limits: bool = False
 
 
+@dataclass(frozen=True)
+class NodeImage:
+    """An image of a running container: its id, what its base was made of, and versions by package."""
+
+    id: str
+    base: str
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Containers:
+    """What the manifest records of a topology of containers; `images` by name."""
+
+    container_engine: EngineFacts
+    images: dict[str, NodeImage]
+
+
 class Topology(Protocol):
     """Nodes that are up between `up` and `down`."""
 
     backend: str
 
     def up(self) -> None:
-        """Stands everything up, programs answering; RunError or PrerequisiteError where that fails."""
+        """Makes everything, until all programs answer; RunError or PrerequisiteError where that fails."""
 
     def down(self) -> None:
-        """Takes everything down again, whatever of it is there."""
+        """Removes everything again, also where only a part of it was made."""
 
     def servers(self) -> list[tuple[str, int]]:
         """Address and port of every replica."""
@@ -43,19 +70,19 @@ class Topology(Protocol):
         """Raises RunError, naming node and reason, where a node's program or its worker has ended."""
 
     def freeze(self, node: str) -> None:
-        """Stops everything on the node, its supervisor too, in whatever it does; the layout must have `freezes`."""
+        """Stops all processes of the node, its supervisor too, wherever they are; the layout must have `freezes`."""
 
     def thaw(self, node: str) -> None:
-        """Lets it run on; harmless where it is not frozen."""
+        """Resumes the node; harmless where it is not frozen."""
 
     def frozen(self, node: str) -> bool:
-        """Whether everything on the node stands still, as the host says."""
+        """Whether all processes of the node are stopped, as the host reports."""
 
     def limit_cpu(self, node: str, percent: float | None) -> None:
-        """Gives the node `percent` of one CPU's time, None all it wants; the layout must have `limits`."""
+        """Limits the node to `percent` of one CPU's time, None lifts the limit; the layout must have `limits`."""
 
     def throttled(self, node: str) -> int:
-        """In how many periods so far the node had used up its CPU time and had to wait, as the host counts."""
+        """The number of periods so far in which the node used up its CPU time and had to wait, as the host counts."""
 
-    def describe(self) -> dict[str, Any]:
-        """What the manifest should tell of it, beside the backend's name."""
+    def describe(self) -> Containers | None:
+        """The containers that it consists of; None where there are none."""

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.errors import PrerequisiteError, RunError
@@ -29,11 +29,14 @@ from orchestrator.host.engine import (
 )
 from orchestrator.host.locks import ROOT as CONTROL_INSIDE
 from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
+from orchestrator.topology.base import Containers
 from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from docker.models.containers import Container
 
     from docker import DockerClient
     from hedgerow_node.control import ControlClient
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.topology.base import Layout
+
+T = TypeVar("T")
 
 MAX_REPLICAS = 3  #: as many servers as compose.yaml has
 SERVICES = ("server", "client", "hedger")
@@ -62,13 +67,13 @@ class DockerTopology:
     def __init__(self, layout: Layout, live: LiveRun, journal: Journal, folder: RunFolder) -> None:
         self._layout, self._live, self._journal, self._folder = layout, live, journal, folder
         self._nodes = Nodes(self._ending, self._words)
-        self._containers: dict[str, Any] = {}
+        self._containers: dict[str, Container] = {}
         self._addresses: list[tuple[str, int]] = []
-        self._description: dict[str, Any] = {}
+        self._description: Containers | None = None
         self._made = False
         self._releases: list[str] = []  #: containers that faults of this run may pause or limit
         self._stack = ExitStack()
-        self._since_s = int(time.time())  #: containers that were up before have said other things before
+        self._since_s = int(time.time())  #: what containers printed before is not of this run
 
     def up(self) -> None:
         """Containers and control channels; PrerequisiteError where there is no engine, RunError where one fails."""
@@ -150,14 +155,14 @@ class DockerTopology:
         said = self._ask(lambda: self._containers[node].stats(stream=False, one_shot=True))
         return int(said["cpu_stats"]["throttling_data"]["throttled_periods"])
 
-    def describe(self) -> dict[str, Any]:
-        """The engine, and the images: ids, base, packages."""
+    def describe(self) -> Containers | None:
+        """The engine and the images; None before `up`."""
         return self._description
 
     @staticmethod
-    def _ask(question: Callable[[], Any]) -> Any:
+    def _ask(request: Callable[[], T]) -> T:
         try:
-            return question()
+            return request()
         except engine_errors() as error:
             raise RunError(f"the Docker engine: {error}", "see dockerd's log") from error
 
@@ -173,7 +178,7 @@ class DockerTopology:
             self._releases = [container.id for node, container in self._containers.items() if node != HEDGER]
             self._journal.change("pause containers or limit them", release_containers(self._releases))
         roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
-        self._description = {"container_engine": engine_facts(client), "images": describe(client, roles)}
+        self._description = Containers(engine_facts(client), describe(client, roles))
 
     def _compose_up(self) -> None:
         """Compose runs in a session of its own and is waited for: half-made containers would escape the undo."""
@@ -205,7 +210,7 @@ class DockerTopology:
             raise PrerequisiteError("docker is missing", "orchestrator doctor says what is missing") from error
         words = _words_of(process)
         if process.returncode != 0:
-            last = (words.strip().splitlines() or ["no word from it"])[-1]
+            last = (words.strip().splitlines() or ["no output"])[-1]
             raise RunError(f"docker compose up failed: {last}", "orchestrator doctor says what is missing")
 
     def _find(self, client: DockerClient) -> None:
@@ -213,7 +218,7 @@ class DockerTopology:
         project = project_name(self._live.run_id)
         if inside():
             project = client.containers.get(socket.gethostname()).labels[PROJECT_LABEL]
-        found: dict[str, Any] = {}
+        found: dict[str, Container] = {}
         for container in client.containers.list(all=True, filters={"label": f"{PROJECT_LABEL}={project}"}):
             service = container.labels["com.docker.compose.service"]
             replica = int(container.labels["com.docker.compose.container-number"]) - 1

@@ -6,12 +6,15 @@ import io
 import subprocess
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import PrerequisiteError
+from orchestrator.topology.base import NodeImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from docker.models.containers import Container
 
     from docker import DockerClient
 
@@ -46,21 +49,18 @@ def build(client: DockerClient, offline: bool, say: Callable[[str], None]) -> No
     _step(["docker", "compose", "build", *ROLES])
 
 
-def describe(client: DockerClient, containers: dict[str, Any]) -> dict[str, Any]:
-    """The images of the running `containers` (by role): id, what its base was made of, the packages inside."""
+def describe(client: DockerClient, containers: dict[str, Container]) -> dict[str, NodeImage]:
+    """The images of the running `containers` (by role), by name."""
     found = {}
     for role, container in containers.items():
         image = client.images.get(container.image.id)
-        found[image_name(role)] = {
-            "id": image.id,
-            "base": image.labels.get(_BASE_LABEL, BASE_IMAGE),
-            "packages": _packages(container),
-        }
+        base = image.labels.get(_BASE_LABEL, BASE_IMAGE)
+        found[image_name(role)] = NodeImage(id=image.id, base=base, packages=_packages(container))
     return found
 
 
-def _packages(container: Any) -> dict[str, str]:
-    """Read out of the container's files: no process is started in it."""
+def _packages(container: Container) -> dict[str, str]:
+    """Read from the container's files: no process is started in it."""
     chunks, _ = container.get_archive(_PACKAGES)
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         member = archive.extractfile(Path(_PACKAGES).name)
@@ -91,4 +91,4 @@ def _step(command: list[str]) -> None:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no word from it"])[-1]
+    return (text.strip().splitlines() or ["no output"])[-1]

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyroute2 import IPRoute
 
@@ -141,9 +141,8 @@ class NetnsTopology:
         """The control group's nr_throttled."""
         return self._groups[node].throttled
 
-    def describe(self) -> dict[str, Any]:
-        """Nothing that the manifest does not know."""
-        return {}
+    def describe(self) -> None:
+        """There are no containers."""
 
     def _namespace(self, role: str) -> str:
         return namespace_name(self._live.run_id, role)

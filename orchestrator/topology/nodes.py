@@ -1,6 +1,6 @@
-"""The control channels of a run's nodes, whichever backend made them: waited for, looked after, closed.
+"""The control channels of a run's nodes, whichever backend made them: connected, checked, closed.
 
-A program that ends closes its connection: that is seen here without asking anybody, since asking (the engine, say)
+A program that ends closes its connection, which is noticed here without asking: a request, to the engine for example,
 would disturb what is being measured.
 """
 
@@ -34,7 +34,7 @@ class Nodes:
     def connect(self, node: str, path: Path) -> None:
         """Waits until the node's program answers on the socket at `path`.
 
-        RunError where it ends or stays silent, PrerequisiteError where it is made of other sources than ours.
+        RunError where it ends or does not answer, PrerequisiteError where its sources differ from ours.
         """
         deadline_s = time.monotonic() + START_TIMEOUT_S
         while True:
@@ -46,7 +46,7 @@ class Nodes:
                 ending = self._ending(node)
                 if ending is not None:
                     raise RunError(
-                        f"{node} did not come up ({ending}): {self._words(node) or 'no word from it'}",
+                        f"{node} did not come up ({ending}): {self._words(node) or 'no output'}",
                         "orchestrator doctor says what is missing",
                     ) from error
                 if time.monotonic() > deadline_s:
@@ -55,7 +55,7 @@ class Nodes:
         self._controls[node] = control
         if said["sources"] != digest(said["role"]):
             raise PrerequisiteError(
-                f"{node} runs other sources than this checkout's",
+                f"{node} runs sources that differ from this checkout's",
                 "orchestrator images build (or docker compose build), or --backend netns",
             )
 
@@ -66,7 +66,7 @@ class Nodes:
     def check(self) -> None:
         """Raises RunError, naming node and reason, where a program or a server's worker has ended."""
         for node, control in self._controls.items():
-            # A server says nothing unasked but this; asking would disturb what is being measured.
+            # The only event that a server sends unasked; asking would disturb what is being measured.
             event = None if node in (CLIENT, HEDGER) else control.event_by_now("worker-died")
             if event is not None:
                 raise RunError(f"{node}: its worker died in the middle of the run ({event['status']})", "see log.txt")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.host.observe.activity import InterfaceState, activity, changes, cpu_time_ms, differences
+from hedgerow_node.protocol.hedger import InterfaceState
+from orchestrator.host.observe.activity import activity, changes, cpu_time_ms, differences
 from orchestrator.host.observe.facts import Tree
 from support.fake_host import guest, laptop, plant
 

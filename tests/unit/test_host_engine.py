@@ -15,7 +15,7 @@ from orchestrator.host import engine as engine_module
 from orchestrator.host import locks
 from orchestrator.host import undo as undo_module
 from orchestrator.host.audit import leftovers
-from orchestrator.host.engine import NoEngineError, things_of
+from orchestrator.host.engine import EngineFacts, NoEngineError, engine_facts, things_of
 from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
 from orchestrator.host.undo import by_marks, carry_out, release_containers, remove_project
@@ -151,3 +151,20 @@ def test_all_containers_are_released_though_one_cannot_be(fake: FakeEngine) -> N
     with pytest.raises(LeftoversError, match="the Docker engine: "):
         carry_out(release_containers(["one", "two", "three"]))
     assert sorted(fake.released) == ["one", "three"]
+
+
+def test_what_an_engine_reports_about_itself() -> None:
+    client: Any = SimpleNamespace(
+        version=lambda: {"Version": "27.1", "ApiVersion": "1.46", "Components": [{"Name": "runc", "Version": "1.1"}]},
+        info=lambda: {"DefaultRuntime": "runc", "SecurityOptions": ["name=seccomp"], "CgroupVersion": "2"},
+    )
+    assert engine_facts(client) == EngineFacts(
+        version="27.1",
+        api="1.46",
+        components={"runc": "1.1"},
+        runtime="runc",
+        storage_driver=None,
+        cgroup_driver=None,
+        cgroup_version="2",
+        security=("name=seccomp",),
+    )

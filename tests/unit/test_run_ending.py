@@ -76,7 +76,7 @@ class Stage:
         return self.left
 
     def _topology(self, *_: object) -> Any:
-        return SimpleNamespace(up=nothing, down=self._down, describe=dict)
+        return SimpleNamespace(up=nothing, down=self._down, describe=lambda: None)
 
     def _down(self) -> None:
         self.taken_down = True

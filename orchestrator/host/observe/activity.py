@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.hedger import InterfaceState  # noqa: TC001 (the manifest is read by these annotations)
 from hedgerow_node.units import NS_PER_S
 from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, governors, own_groups
 
@@ -34,17 +35,6 @@ _SYSCTLS = (
     *("kernel.bpf_stats_enabled", "kernel.unprivileged_bpf_disabled", "vm.swappiness", "vm.stat_interval"),
 )
 _SYSCTL_GROUPS = ("kernel.sched_*",)
-
-
-@dataclass(frozen=True)
-class InterfaceState:
-    """The client's interface, as the hedger reads it; None stands for what the kernel does not tell."""
-
-    name: str
-    offloads: dict[str, bool] | None
-    qdiscs: dict[str, Counters] | None
-    statistics: Counters
-    udp: Counters
 
 
 @dataclass(frozen=True, kw_only=True)
