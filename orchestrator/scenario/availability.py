@@ -1,29 +1,31 @@
 """Keys and values that the scenario format defines but this version does not build yet.
 
-They are told apart from mistakes: who writes `engine: wheel` wrote a good scenario and needs another version, not
-another spelling. Entries leave this module as their features arrive.
+They are kept apart from mistakes: `engine: wheel` is a good scenario that needs another version, not another
+spelling. Entries leave this module as their features arrive.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.errors import Finding, KeyPath
+from orchestrator.errors import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from orchestrator.scenario.document import Plain
 
 MARK = "not available in this version"
 
 
 #: Keys that no value makes available.
-_KEYS: dict[KeyPath, str] = {
+_KEYS: dict[tuple[str, ...], str] = {
     ("hedging", "delay", "percentile"): "write a fixed delay, e.g. delay: 10ms",
     ("hedging", "delay", "window"): "write a fixed delay, e.g. delay: 10ms",
 }
 
 #: Values that are not available, by key.
-_VALUES: dict[KeyPath, tuple[tuple[Any, ...], str]] = {
+_VALUES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
     ("topology", "placement"): (("gateway",), "use sidecar"),
     ("hedging", "target"): (("least-outstanding",), "use same or other"),
     ("hedging", "engine"): (("wheel",), "use clone or auto"),
@@ -32,14 +34,14 @@ _VALUES: dict[KeyPath, tuple[tuple[Any, ...], str]] = {
 }
 
 #: Whole numbers that may not exceed 1 yet.
-_SINGLE: tuple[KeyPath, ...] = (("hedging", "max_hedges"),)
+_SINGLE: tuple[tuple[str, ...], ...] = (("hedging", "max_hedges"),)
 
 _STRATEGIES = ("kernel-wheel",)
 _VERSION = 1
 _BENCH_ONLY = "bare"
 
 
-def unavailable(data: dict[Any, Any]) -> Iterator[Finding]:
+def unavailable(data: dict[str, Plain]) -> Iterator[Finding]:
     """Every place of the raw scenario `data` that asks for a feature of a later version.
 
     What stands below such a place goes unchecked.
@@ -58,15 +60,15 @@ def unavailable(data: dict[Any, Any]) -> Iterator[Finding]:
     yield from _strategies(data)
 
 
-def later_format(data: dict[Any, Any]) -> Finding | None:
-    """What there is to say of a scenario in a later version of the format, whose keys nobody here can judge."""
+def later_format(data: dict[str, Plain]) -> Finding | None:
+    """What there is to say of a scenario in a later version of the format, whose keys this version cannot judge."""
     version = data.get("version")
     if not isinstance(version, int) or version <= _VERSION:
         return None
     return Finding(("version",), f"{version} is {MARK}, which reads {_VERSION}", "use a newer Hedgerow")
 
 
-def _strategies(data: dict[Any, Any]) -> Iterator[Finding]:
+def _strategies(data: dict[str, Plain]) -> Iterator[Finding]:
     listed = data.get("strategies")
     for index, strategy in enumerate(listed if isinstance(listed, list) else []):
         if strategy == _BENCH_ONLY:
@@ -79,9 +81,9 @@ def _strategies(data: dict[Any, Any]) -> Iterator[Finding]:
             yield Finding(("strategies", index), f"strategy {strategy} is {MARK}", "remove it")
 
 
-def _at(data: dict[Any, Any], path: KeyPath) -> dict[Any, Any] | None:
+def _at(data: dict[str, Plain], path: tuple[str, ...]) -> dict[str, Plain] | None:
     """The mapping at `path`, None where there is none."""
-    value: Any = data
+    value: Plain = data
     for key in path:
         if not isinstance(value, dict):
             return None
@@ -89,6 +91,6 @@ def _at(data: dict[Any, Any], path: KeyPath) -> dict[Any, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _value(data: dict[Any, Any], path: KeyPath) -> Any:
+def _value(data: dict[str, Plain], path: tuple[str, ...]) -> Plain:
     parent = _at(data, path[:-1])
     return None if parent is None else parent.get(path[-1])

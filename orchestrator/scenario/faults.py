@@ -8,9 +8,9 @@ is in `fault_checks`.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from hedgerow_node.expression import parse
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
@@ -31,11 +31,13 @@ from orchestrator.scenario.fields import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic.fields import FieldInfo
+
 CLIENT, SERVERS, EVERYTHING = "client", "servers", "everything"
 _SERVER = re.compile(r"server-(0|[1-9]\d?)")
 
 Duration0 = Annotated[Duration, AfterValidator(between_ns(0, 60 * MINUTE_NS))]
-Lasting = Annotated[Duration, AfterValidator(between_ns(NS_PER_MS, 60 * MINUTE_NS))]
+Lasting = Annotated[Duration, AfterValidator(between_ns(NS_PER_MS, 60 * MINUTE_NS)), Field(examples=["400ms"])]
 Hold = Annotated[Duration, AfterValidator(between_ns(100 * NS_PER_US, MINUTE_NS))]
 
 Direction = Literal["requests", "responses", "both"]
@@ -58,21 +60,26 @@ def _target(*named: str) -> Callable[[str], str]:
     return check
 
 
-def _pattern(*named: str) -> dict[str, Any]:
-    return {"pattern": f"^({'|'.join(named)}|{_SERVER.pattern})$"}
+def _one_of(*named: str) -> FieldInfo:
+    """What the JSON Schema says of such a target."""
+    pattern: dict[str, JsonValue] = {"pattern": f"^({'|'.join(named)}|{_SERVER.pattern})$"}
+    field: FieldInfo = Field(json_schema_extra=pattern, examples=["server-0"])
+    return field
 
 
 #: A server, or all of them.
-ServerTarget = Annotated[str, AfterValidator(_target(SERVERS)), Field(json_schema_extra=_pattern(SERVERS))]
+ServerTarget = Annotated[str, AfterValidator(_target(SERVERS)), _one_of(SERVERS)]
 #: The client, a server, or all servers.
 NodeTarget = Annotated[
-    str, AfterValidator(_target(CLIENT, SERVERS)), Field(json_schema_extra=_pattern(CLIENT, SERVERS))
+    str,
+    AfterValidator(_target(CLIENT, SERVERS)),
+    _one_of(CLIENT, SERVERS),
 ]
 #: Any node, or the client and all servers.
 AnyTarget = Annotated[
     str,
     AfterValidator(_target(CLIENT, SERVERS, EVERYTHING)),
-    Field(json_schema_extra=_pattern(CLIENT, SERVERS, EVERYTHING)),
+    _one_of(CLIENT, SERVERS, EVERYTHING),
 ]
 _TARGET = "The node that it strikes: {}."
 _SERVERS = _TARGET.format("server-0, server-1, …, or servers for all of them")
@@ -179,7 +186,7 @@ class CpuQuota(_Lasting):
 
     fault: Literal["cpu-quota"] = Field(description="The node's processor time is limited.")
     target: NodeTarget = Field(description=_NODES)
-    percent: ProcessorPercent = Field(description="Percent of one processor.")
+    percent: ProcessorPercent = Field(description="Percent of one processor.", examples=[50])
 
 
 class Slow(_Lasting):
@@ -187,7 +194,9 @@ class Slow(_Lasting):
 
     fault: Literal["slow"] = Field(description="Service times are multiplied.")
     target: ServerTarget = Field(description=_SERVERS)
-    factor: Annotated[Real, Field(gt=1, le=10_000)] = Field(description="What service times are multiplied by.")
+    factor: Annotated[Real, Field(gt=1, le=10_000)] = Field(
+        description="What service times are multiplied by.", examples=[5]
+    )
 
 
 class ServiceStall(_Lasting):
@@ -234,7 +243,7 @@ class _BothWays(_Network):
 
     @model_validator(mode="before")
     @classmethod
-    def _netem_means_requests(cls, value: Any) -> Any:
+    def _netem_means_requests(cls, value: object) -> object:
         if isinstance(value, dict) and value.get("model") == "netem":
             return {"direction": "requests", **value}
         return value
@@ -244,7 +253,7 @@ class Loss(_BothWays):
     """Copies are lost."""
 
     fault: Literal["loss"] = Field(description="Copies are lost on the way, silently.")
-    percent: Percent = Field(description=_PERCENT)
+    percent: Percent = Field(description=_PERCENT, examples=[2])
 
 
 class Partition(_BothWays):
@@ -257,14 +266,14 @@ class Duplicate(_Network):
     """Copies arrive twice."""
 
     fault: Literal["duplicate"] = Field(description="Copies are repeated by the network.")
-    percent: Percent = Field(description=_PERCENT)
+    percent: Percent = Field(description=_PERCENT, examples=[2])
 
 
 class Corrupt(_Network):
     """Copies arrive damaged, so that the receiver's checksum refuses them."""
 
     fault: Literal["corrupt"] = Field(description="A bit of a copy is flipped on the way.")
-    percent: Percent = Field(description=_PERCENT)
+    percent: Percent = Field(description=_PERCENT, examples=[2])
 
 
 class Delay(_Network):
@@ -293,7 +302,7 @@ class Reorder(_NetemOnly):
     """Some copies overtake the others, which are held back."""
 
     fault: Literal["reorder"] = Field(description="Chosen copies go at once, the others are held back.")
-    percent: Percent = Field(description="Chance for each copy to overtake.")
+    percent: Percent = Field(description="Chance for each copy to overtake.", examples=[2])
     delay_ns: Hold = Field(alias="delay", description="How long the other copies are held back.")
 
 

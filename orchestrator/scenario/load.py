@@ -6,21 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
 from orchestrator.claims.check import claims_across_arms, claims_of_arm
 from orchestrator.errors import Finding, KeyPath, ScenarioError
 from orchestrator.scenario.arms import Variants, expand, settle_overrides, with_smoke
-from orchestrator.scenario.availability import later_format, unavailable
+from orchestrator.scenario.availability import later_format
 from orchestrator.scenario.checks import check, warmup_findings
 from orchestrator.scenario.document import Document, override, read_document
 from orchestrator.scenario.experiment import Arm, Experiment
-from orchestrator.scenario.explain import explain_all
-from orchestrator.scenario.models import Scenario
+from orchestrator.scenario.parse import parse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from orchestrator.scenario.models import Scenario
 
 
 def load_experiment(
@@ -45,7 +45,7 @@ def load_experiment(
     variants = expand(document)
     found += variants.findings
     findings = [_located(document, finding) for finding in found]
-    base, findings_of_base = _validated(variants.base)
+    base, findings_of_base = parse(variants.base)
     findings += [_located(variants.base, finding) for finding in findings_of_base]
     arms: list[Arm] = []
     if base is not None:
@@ -86,7 +86,7 @@ def _arms(
     arms: list[Arm] = []
     seen: dict[Finding, list[str | None]] = {}
     for name, own, document in documents:
-        scenario, found = _validated(document)
+        scenario, found = parse(document)
         if scenario is not None:
             found += check(scenario, recorded=recorded)
             found += claims_of_arm(scenario, base if name is not None else None)
@@ -109,22 +109,6 @@ def _in_arms(finding: Finding, names: list[str | None], arms: int) -> Finding:
         return finding
     where = f"in arm {', '.join(map(str, names))}: "
     return replace(finding, message=where + finding.message)
-
-
-def _validated(document: Document) -> tuple[Scenario | None, list[Finding]]:
-    """The scenario that `document` holds, None where it holds none, and what is wrong with its single keys."""
-    findings = list(unavailable(document.data))
-    later = [finding.path for finding in findings]
-    try:
-        scenario = Scenario.model_validate(document.data)
-    except ValidationError as error:
-        findings.extend(
-            finding
-            for finding in explain_all(error.errors(), document)
-            if not any(finding.path[: len(other)] == other[: len(finding.path)] for other in later)
-        )
-        return None, findings
-    return scenario, findings
 
 
 def _located(document: Document, finding: Finding) -> Finding:

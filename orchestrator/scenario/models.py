@@ -187,7 +187,7 @@ class Workload(Section):
     """What the client sends. Measured ids are 0 … requests-1, the same for every strategy."""
 
     requests: Annotated[Whole, Field(ge=1, le=10_000_000)] = Field(
-        description="Measured requests of each strategy, split over its blocks."
+        description="Measured requests of each strategy, split over its blocks.", examples=[1000]
     )
     warmup: Annotated[Whole, Field(ge=0, le=1_000_000)] = Field(
         default=50, description=f"Unmeasured requests before each block; their ids start at {FIRST_WARMUP_ID}."
@@ -231,7 +231,9 @@ class RequestId(Section):
 class CopyId(Section):
     """Where a response tells which copy it answers (first byte) and which replica answers (second byte)."""
 
-    offset: Annotated[Whole, Field(ge=0, lt=MAX_PAYLOAD)] = Field(description="First byte, counted from 0.")
+    offset: Annotated[Whole, Field(ge=0, lt=MAX_PAYLOAD)] = Field(
+        description="First byte, counted from 0.", examples=[4]
+    )
     length: Literal[1, 2] = Field(default=2, description="1: the copy; 2: the copy and the replica.")
 
 
@@ -282,7 +284,9 @@ class Design(Section):
 class Claim(Section):
     """A statement that the run shall support or refute."""
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(description="Short name, unique.")
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = Field(
+        description="Short name, unique.", examples=["shorter-tail"]
+    )
     text: str = Field(default="", description="The claim in words.")
     expect: Annotated[Comparison, parsed_by(_expectation)] = Field(
         description="Comparison of two expressions over functions of strategies, numbers, percentages and durations.",
@@ -315,14 +319,19 @@ class Scenario(Section):
 
     version: Literal[1] = Field(description="Version of this format.")
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")] = Field(
-        description="Lower-case letters, digits and hyphens; run folders are named after it."
+        description="Lower-case letters, digits and hyphens; run folders are named after it.",
+        examples=["my-experiment"],
     )
     description: str = Field(default="", description="One sentence for people.")
     topology: Topology = Field(default_factory=Topology, description="The nodes.")
     service: Service = Field(default_factory=Service, description="The server.")
-    workload: Workload = Field(description="The client.")
-    hedging: Hedging = Field(description="The hedger, and the delay that user-space rivals use too.")
-    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = Field(description="What is compared.")
+    workload: Workload = Field(description="The client.", examples=[{"requests": 1000}])
+    hedging: Hedging = Field(
+        description="The hedger, and the delay that user-space rivals use too.", examples=[{"delay": "10ms"}]
+    )
+    strategies: Annotated[tuple[Strategy, ...], Field(min_length=1)] = Field(
+        description="What is compared.", examples=[["baseline", "kernel"]]
+    )
     design: Design = Field(default_factory=Design, description="Blocks and their order.")
     faults: tuple[Fault, ...] = Field(default=(), description="What happens to which node, and when.")
     claims: tuple[Claim, ...] = Field(default=(), description="What the run is expected to show.")

@@ -44,6 +44,23 @@ def test_faults_are_told_apart_by_their_name() -> None:
     assert not {"duration"} & set(kinds["restart"]["properties"])
 
 
+def test_every_key_that_must_be_written_has_an_example() -> None:
+    schema = scenario_json_schema()
+    sections = {"": schema, **{name: mapping(definition) for name, definition in schema["$defs"].items()}}
+    required = {
+        f"{name}.{key}": section["properties"][key]
+        for name, section in sections.items()
+        for key in section.get("required", ())
+    }
+    assert {"Workload.requests", "ServiceTime.median", "Slow.factor", ".hedging"} <= set(required)
+    assert [key for key, field in required.items() if "const" not in field and not field.get("examples")] == []
+
+
+def mapping(definition: Any) -> Any:
+    """The definition of a section, also where a short form may stand instead."""
+    return next((form for form in definition.get("anyOf", ()) if "properties" in form), definition)
+
+
 def test_variants_are_keys_of_a_file() -> None:
     assert {"arms", "matrix", "smoke"} <= set(scenario_json_schema()["properties"])
 

@@ -1,19 +1,26 @@
-"""What pydantic found wrong with a scenario file, in our words: which key, what is wrong, what to write instead."""
+"""A document against the models: a `Scenario`, or what is wrong with its keys, one by one.
+
+pydantic's errors are put into our words: which key, what is wrong, what to write instead. Examples are those of the
+models' fields.
+"""
 
 from __future__ import annotations
 
 import difflib
 import types
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError, WithJsonSchema
 
 from orchestrator.errors import Finding, KeyPath
+from orchestrator.scenario.availability import unavailable
+from orchestrator.scenario.document import one_line
 from orchestrator.scenario.models import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from orchestrator.scenario.document import Document
@@ -36,52 +43,48 @@ _BOUNDS = {
     "less_than_equal": ("le", "of at most"),
 }
 _PATTERNS = "use lower-case letters, digits and hyphens, beginning with a letter or digit"
-_EXAMPLES = {
-    "version": "add version: 1",
-    "name": "add a name, e.g. name: my-experiment",
-    "workload": "add workload: {requests: 1000}",
-    "requests": "add e.g. requests: 1000",
-    "hedging": "add hedging: {delay: 10ms}",
-    "delay": "add e.g. delay: 10ms",
-    "strategies": "add e.g. strategies: [baseline, kernel]",
-    "rate": "add e.g. rate: 500/s",
-    "duration": "add e.g. duration: 400ms",
-    "target": "add e.g. target: server-0",
-    "percent": "add e.g. percent: 2",
-    "factor": "add e.g. factor: 5",
-    "when": 'add e.g. when: "id % 100 < 2"',
-}
 #: The keys that tell models apart where one of several may stand.
 _DISCRIMINATORS = ("fault", "mode")
 
 
 class _Location(NamedTuple):
-    """Where an error is: its path in the file, the section that holds its last key, and what stands there.
+    """Where an error is: its path in the file, the section that holds its last key, and what may stand there.
 
-    `siblings` are the models that might have been chosen instead of `section`, by their tags.
+    `siblings` are the models that might have been chosen instead of `section`, by their tags; `field` is the key's.
     """
 
     path: KeyPath
     section: type[BaseModel] | None
     siblings: dict[str, type[BaseModel]]
-    annotation: Any
+    annotation: object
+    field: FieldInfo | None
 
 
-def explain_all(errors: Sequence[ErrorDetails], document: Document) -> list[Finding]:
-    """What each of pydantic's `errors` means in `document`.
+def parse(document: Document) -> tuple[Scenario | None, list[Finding]]:
+    """The scenario that `document` holds, None where it holds none, and what is wrong with its single keys."""
+    findings = list(unavailable(document.data))
+    try:
+        return Scenario.model_validate(document.data), findings
+    except ValidationError as error:
+        return None, [*findings, *_explained(error.errors(), document, [finding.path for finding in findings])]
 
-    A key that is missing because it is misspelt is one mistake, and what to write is told with the misspelt one.
+
+def _explained(errors: Sequence[ErrorDetails], document: Document, later: Sequence[KeyPath]) -> list[Finding]:
+    """What pydantic's `errors` mean in `document`, but for those at places that a `later` version is for.
+
+    A key that is missing because it is misspelt is one mistake, and what to write is said with the misspelt one.
     """
-    found = [(details["type"], explain(details, document)) for details in errors]
+    found = [(details["type"], _explain(details, document)) for details in errors]
     misspelt = {(each.path[:-1], each.remedy) for kind, each in found if kind == "extra_forbidden"}
     return [
         finding
         for kind, finding in found
-        if kind != "missing" or (finding.path[:-1], _suggestion(str(finding.path[-1]))) not in misspelt
+        if (kind != "missing" or (finding.path[:-1], _suggestion(str(finding.path[-1]))) not in misspelt)
+        and not any(finding.path[: len(other)] == other[: len(finding.path)] for other in later)
     ]
 
 
-def explain(details: ErrorDetails, document: Document) -> Finding:
+def _explain(details: ErrorDetails, document: Document) -> Finding:
     """What one of pydantic's errors means in `document`."""
     location, kind = _locate(details["loc"]), details["type"]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -91,12 +94,13 @@ def explain(details: ErrorDetails, document: Document) -> Finding:
         # pydantic looks into what a short form (service_time: 2ms) stands for, where the file has no keys
         while path and path not in document.places:
             path = path[:-1]
-    return Finding(path, *_explain(details, location, path))
+    return Finding(path, *_explain_key(details, location, path))
 
 
 def _locate(loc: Sequence[str | int]) -> _Location:
     """`loc` without the marks that pydantic adds: "[key]" for a bad key, the tag for one of several models."""
-    annotation: Any = Scenario
+    annotation: object = Scenario
+    field: FieldInfo | None = None
     section: type[BaseModel] | None = None
     siblings: dict[str, type[BaseModel]] = {}
     path: list[str | int] = []
@@ -110,16 +114,17 @@ def _locate(loc: Sequence[str | int]) -> _Location:
             continue
         path.append(part)
         if len(models) != 1 or isinstance(part, int):
-            annotation = _element(annotation)
+            annotation, field = _element(annotation), None
             continue
         section = models[0]
         if section not in siblings.values():
             siblings = {}
-        annotation = _fields(section).get(part)
-    return _Location(tuple(path), section, siblings, annotation)
+        field = _fields(section).get(str(part))
+        annotation = None if field is None else field.annotation
+    return _Location(tuple(path), section, siblings, annotation, field)
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
+def _alternatives(annotation: object) -> Iterator[object]:
     """The types that may stand where `annotation` is, without what pydantic is told about them."""
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -131,12 +136,12 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
         yield annotation
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _models(annotation: object) -> list[type[BaseModel]]:
     kinds = _alternatives(annotation)
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
 
 
-def _element(annotation: Any) -> Any:
+def _element(annotation: object) -> object:
     """What the list or mapping that may stand at `annotation` holds."""
     for kind in _alternatives(annotation):
         arguments = [part for part in get_args(kind) if part is not Ellipsis]
@@ -145,9 +150,9 @@ def _element(annotation: Any) -> Any:
     return None
 
 
-def _fields(model: type[BaseModel]) -> dict[str | int, Any]:
-    """The annotations of a section's keys."""
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a section by their keys."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _tag_of(model: type[BaseModel]) -> str:
@@ -167,12 +172,12 @@ def _tag(details: ErrorDetails, location: _Location) -> Finding:
     return Finding(path, "is missing", f"add one of {', '.join(tags)}")
 
 
-def _explain(details: ErrorDetails, location: _Location, path: KeyPath) -> tuple[str, str]:
+def _explain_key(details: ErrorDetails, location: _Location, path: KeyPath) -> tuple[str, str]:
     kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":
         return "unknown key", _where_known(str(path[-1]), location)
     if kind == "missing":
-        return "is missing", _EXAMPLES.get(str(path[-1]), f"add {path[-1]}")
+        return "is missing", _addition(str(path[-1]), location.field)
     if kind == "literal_error":
         return _choice(value, str(context["expected"]))
     if kind == "value_error":
@@ -198,9 +203,26 @@ def _explain_value(details: ErrorDetails) -> tuple[str, str]:
     return details["msg"], ""
 
 
+def _addition(key: str, field: FieldInfo | None) -> str:
+    """A remedy for a missing key: the only value that it can have, or the example of its field."""
+    choices = get_args(field.annotation) if field is not None and get_origin(field.annotation) is Literal else ()
+    if len(choices) == 1:
+        return f"add {key}: {choices[0]}"
+    examples = [] if field is None else _examples(field)
+    if field is None or not examples:
+        return f"add {key}"
+    return f"add {'' if _models(field.annotation) else 'e.g. '}{key}: {one_line(examples[0])}"
+
+
+def _examples(field: FieldInfo) -> list[object]:
+    """The examples of a field, else those of its type."""
+    of_types = [kind.json_schema or {} for kind in field.metadata if isinstance(kind, WithJsonSchema)]
+    return field.examples or [example for schema in of_types for example in schema.get("examples", ())]
+
+
 def _where_known(key: str, location: _Location) -> str:
     """A remedy for an unknown key: the nearest one of its section, or the sibling that knows it."""
-    known = list(map(str, _fields(location.section))) if location.section is not None else []
+    known = list(_fields(location.section)) if location.section is not None else []
     head, dot, tail = key.partition(".")
     if dot and head in known:
         return f"write {head}: {{{tail}: …}}"
@@ -213,7 +235,7 @@ def _where_known(key: str, location: _Location) -> str:
     return _nearest(key, known)
 
 
-def _choice(value: Any, expected: str) -> tuple[str, str]:
+def _choice(value: object, expected: str) -> tuple[str, str]:
     choices = [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
     if len(choices) == 1:
         return f"{_shown(value)} is not known", f"write {choices[0]}"
@@ -229,7 +251,7 @@ def _suggestion(word: str) -> str:
     return f"did you mean {word}?"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
