@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hedgerow_node.strategies import strategy_named
 from orchestrator.claims.functions import Need
 from orchestrator.errors import Finding
 from orchestrator.scenario.faults import ServiceStall
@@ -99,9 +100,9 @@ def _about_value(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
 
 
 def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:
-    if call.strategy == "baseline" and call.strategy in scenario.strategies:
-        return "baseline sends no hedges", "name another strategy"
-    return None
+    if call.strategy not in scenario.strategies or strategy_named(call.strategy).hedges:
+        return None
+    return f"{call.strategy} sends no hedges", "name another strategy"
 
 
 def _lacks_stalls(_: Call, scenario: Scenario) -> tuple[str, str] | None:

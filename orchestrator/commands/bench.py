@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from hedgerow_node.strategies import BARE
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import PrerequisiteError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
 from orchestrator.run.ending import leftovers_told
-from orchestrator.run.messages import BARE
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
@@ -22,7 +22,7 @@ from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.netns import NetnsTopology
 
-_CONDITIONS = {BARE: "nothing attached", "baseline": "tap", "kernel": "hedging armed"}
+_CONDITIONS = {BARE.name: "nothing attached", "baseline": "tap", "kernel": "hedging armed"}
 
 
 def bench(

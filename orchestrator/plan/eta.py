@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hedgerow_node.protocol.limits import LEAD_NS
+from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.faults import has_times
@@ -66,7 +67,7 @@ def _stall_ns(scenario: Scenario, strategy: str) -> int:
     if stall is None:
         return 0
     waited_ns = min(stall.duration_ns, scenario.workload.timeout_ns)
-    rescued = strategy != "baseline" and stall.heal_on_duplicate
+    rescued = strategy_named(strategy).hedges and stall.heal_on_duplicate
     return min(scenario.hedging.delay_ns, waited_ns) if rescued else waited_ns
 
 

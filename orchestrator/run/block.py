@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
+from hedgerow_node.strategies import BARE, strategy_named
 from hedgerow_node.units import NS_PER_S
 from orchestrator.errors import RunError
 from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene, carefully
-from orchestrator.run.messages import BARE, client_fields, in_kernel, server_fields
+from orchestrator.run.messages import client_fields, server_fields
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
@@ -113,10 +114,10 @@ class BlockRun:
         for replica, server in enumerate(self._servers):
             fields = server_fields(self._scenario, self._block, attempt.serial, replica, self._scene)
             self._topology.control(server).call("start-block", **fields)
-        mode = ("hedge", "flow") if in_kernel(self._block.strategy) else ("tap", "block")
+        mode = ("hedge", "flow") if strategy_named(self._block.strategy).hedges_in == "kernel" else ("tap", "block")
         hedger.call("mode", mode=mode[0], identity=mode[1], block=attempt.serial)
         before: dict[str, int] = hedger.call("stats")["counters"]
-        if self._block.strategy == BARE:
+        if self._block.strategy == BARE.name:
             hedger.call("detach")
         self._scene.prepare()
         addresses = self._topology.servers()[: len(self._servers)]
@@ -157,7 +158,7 @@ class BlockRun:
     def _finish(self, client: dict[str, Any], before: dict[str, int]) -> BlockReport:
         """Records are handed in, proofs are looked at."""
         hedger = self._topology.control(HEDGER)
-        if self._block.strategy == BARE:
+        if self._block.strategy == BARE.name:
             hedger.call("attach")
         for replica, server in enumerate(self._servers):
             log = str(self._folder.raw_copies(self._block, replica))

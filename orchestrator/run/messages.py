@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.protocol.limits import CLIENT, server_name
+from hedgerow_node.strategies import strategy_named
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
@@ -12,14 +13,6 @@ if TYPE_CHECKING:
     from orchestrator.run.faults.scene import Scene
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import Scenario
-
-#: The strategy of a block with nothing attached to the client's interface; for `bench`, not for scenarios.
-BARE = "bare"
-
-
-def in_kernel(strategy: str) -> bool:
-    """Whether the kernel hedges in this strategy."""
-    return strategy.startswith("kernel")
 
 
 def server_fields(scenario: Scenario, block: Block, serial: int, replica: int, scene: Scene) -> dict[str, Any]:
@@ -57,7 +50,7 @@ def client_fields(
     workload = scenario.workload
     return {
         "block": serial,
-        "strategy": _client_strategy(block.strategy),
+        "strategy": strategy_named(block.strategy).client_name,
         "servers": [list(server) for server in servers],
         "spread": workload.spread,
         "target": scenario.hedging.target,
@@ -73,13 +66,6 @@ def client_fields(
         "lead_ns": scene.lead_ns,
         "gc": scene.garbage(CLIENT),
     }
-
-
-def _client_strategy(strategy: str) -> str:
-    """The client of a kernel strategy does what the baseline's does, whichever engine is beside it, or none."""
-    if in_kernel(strategy):
-        return "kernel"
-    return "baseline" if strategy == BARE else strategy
 
 
 def _arrivals(scenario: Scenario) -> dict[str, Any]:

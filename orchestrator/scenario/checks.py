@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hedgerow_node.expression import ExpressionError
 from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
+from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_S, format_duration
 from orchestrator.claims.check import claim_findings
 from orchestrator.errors import Finding, ScenarioError
@@ -110,10 +111,10 @@ def _strategies(scenario: Scenario) -> Iterator[Finding]:
     for index, strategy in enumerate(scenario.strategies):
         if strategy in scenario.strategies[:index]:
             yield Finding(("strategies", index), f"{strategy} is listed twice", "remove one")
-        if strategy == "app-seed" and scenario.is_open:
+        if strategy_named(strategy).closed_only and scenario.is_open:
             yield Finding(
                 ("strategies", index),
-                "app-seed is the published client's closed loop, it cannot follow open arrivals",
+                f"{strategy} is the published client's closed loop, it cannot follow open arrivals",
                 "use app-deadline",
             )
     if scenario.hedging.target == "other" and scenario.topology.replicas < 2:

@@ -6,6 +6,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import ExpressionError
+from hedgerow_node.protocol.limits import CLIENT
+from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
 from orchestrator.scenario.faults import (
@@ -50,10 +52,12 @@ def fault_findings(scenario: Scenario) -> Iterator[Finding]:
         path = ("faults", index)
         found = (*_target(scenario, fault), *_times(fault, horizon_ns), *_condition(scenario, fault))
         yield from (finding.below(path) for finding in found)
-        if isinstance(fault, Gc) and fault.target == "client" and "app-native" in scenario.strategies:
-            yield Finding(
-                (*path, "target"), "app-native is compiled, it collects no garbage", "remove it from strategies"
-            )
+        if isinstance(fault, Gc) and fault.target == CLIENT:
+            compiled = [name for name in scenario.strategies if not strategy_named(name).collects_garbage]
+            for name in compiled:
+                yield Finding(
+                    (*path, "target"), f"{name} is compiled, it collects no garbage", "remove it from strategies"
+                )
     yield from _one_delay(scenario)
     if horizon_ns is not None:
         yield from _overlaps(scenario, horizon_ns)

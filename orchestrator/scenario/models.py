@@ -21,6 +21,7 @@ from pydantic import (
 
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.records import FIRST_WARMUP_ID
+from hedgerow_node.strategies import STRATEGY_NAMES, strategy_named
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
 from orchestrator.claims.grammar import ClaimError, Comparison, parse_claim
 from orchestrator.scenario.faults import Delay, Fault, ServiceStall
@@ -45,9 +46,10 @@ if TYPE_CHECKING:
 
     from orchestrator.scenario.document import Plain
 
-Strategy = Literal[
-    "baseline", "app-seed", "app-deadline", "app-asyncio", "app-native", "proxy", "kernel", "kernel-clone"
-]
+if TYPE_CHECKING:
+    Strategy = str
+else:  # what the table says; only pydantic reads it
+    Strategy = Literal[STRATEGY_NAMES]
 
 #: Requests must fit one packet: a fragment has no UDP header, so the kernel could not tell whose it is.
 MAX_PAYLOAD = 1400
@@ -351,7 +353,7 @@ class Scenario(Section):
     @property
     def hedges_in_kernel(self) -> bool:
         """Whether any strategy needs the kernel's delay line."""
-        return any(strategy.startswith("kernel") for strategy in self.strategies)
+        return any(strategy_named(strategy).hedges_in == "kernel" for strategy in self.strategies)
 
     @property
     def is_open(self) -> bool:

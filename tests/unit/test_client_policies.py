@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_client.block import BlockSettings, ClosedArrivals, Collections, IdRange, OpenArrivals, read_settings
-from hedgerow_client.policies import POLICIES, AppDeadline, AppSeed, Policy
+from hedgerow_client.policies import AppDeadline, AppSeed, Policy, policy_of
 from hedgerow_node.control import ControlError
 from hedgerow_node.fields import Fields
 from hedgerow_node.records import FIRST_WARMUP_ID
+from hedgerow_node.strategies import STRATEGIES, strategy_named
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from support.node_programs import MS, PLACES
 
@@ -22,13 +23,24 @@ SENT_NS = INTENDED_NS + 123
 TIMEOUT_NS, DELAY_NS = 1_000 * MS, 10 * MS
 
 
+def policy_class(name: str) -> type[Policy]:
+    return type(policy_of(strategy_named(name), TIMEOUT_NS, DELAY_NS))
+
+
 def test_the_kernels_client_is_the_baselines() -> None:
-    assert POLICIES["kernel"] is POLICIES["baseline"] is Policy
+    assert policy_class("kernel") is policy_class("kernel-clone") is policy_class("baseline") is Policy
     assert not Policy.hedges
 
 
 def test_asyncios_policy_is_app_deadlines() -> None:
-    assert POLICIES["app-asyncio"] is POLICIES["app-deadline"] is AppDeadline
+    assert policy_class("app-asyncio") is policy_class("app-deadline") is AppDeadline
+
+
+def test_every_strategy_s_policy_hedges_where_the_client_does_so_itself() -> None:
+    for strategy in STRATEGIES:
+        itself = strategy.hedges_in == "client" and not strategy.compiled
+        assert policy_class(strategy.name).hedges == itself
+        assert strategy.hedges == (strategy.name != "baseline")
 
 
 def test_without_hedging_only_the_requests_time_out_counts_and_from_when_it_should_have_left() -> None:
@@ -125,7 +137,7 @@ def two_byte_ids() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "app-magic"}, "field 'strategy' is 'app-magic', expected one of baseline, kernel, app-seed, "),
+        ({"strategy": "app-magic"}, "field 'strategy' is 'app-magic', expected one of baseline, app-seed, "),
         (
             {"arrivals": {"mode": "other", "users": 1}},
             "field 'arrivals.mode' is 'other', expected one of closed, open",

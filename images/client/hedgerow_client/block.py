@@ -5,20 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hedgerow_client.policies import POLICIES
 from hedgerow_node.addresses import resolve
 from hedgerow_node.control import ControlError
 from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
+from hedgerow_node.strategies import CLIENT_STRATEGIES, strategy_named
 from hedgerow_node.units import NS_PER_MS
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, read_places
 
 if TYPE_CHECKING:
     from hedgerow_node.fields import Fields
-
-#: Strategies whose hedging is a compiled program's (`programs`) instead of a policy's.
-COMPILED = ("app-native", "proxy")
-STRATEGIES = (*POLICIES, *COMPILED)
 
 _LEAST_LEAD_NS = 5 * NS_PER_MS
 
@@ -96,20 +92,20 @@ class BlockSettings:
         if self.target == "other" and len(self.servers) < 2:
             raise ValueError("hedges to another replica (target other) need at least two servers")
         if isinstance(self.arrivals, OpenArrivals):
-            if self.strategy == "app-seed":
+            if strategy_named(self.strategy).closed_only:
                 raise ValueError(
-                    "app-seed is the published client, which waits for each answer: it has no open arrivals; "
+                    f"{self.strategy} is the published client, which waits for each answer: it has no open arrivals; "
                     "take app-deadline, or closed arrivals"
                 )
             if not 0 < self.arrivals.rate_per_s < float("inf"):
                 raise ValueError(f"a rate of {self.arrivals.rate_per_s:g} requests a second is none")
-        if self.strategy == "app-native" and self.collections is not None:
-            raise ValueError("app-native is compiled and collects no garbage: no fault gc can strike it")
+        if not strategy_named(self.strategy).collects_garbage and self.collections is not None:
+            raise ValueError(f"{self.strategy} is compiled and collects no garbage: the fault gc has no effect on it")
 
     @property
     def hedges(self) -> bool:
         """Whether hedges are sent in user space."""
-        return self.strategy in COMPILED or POLICIES[self.strategy].hedges
+        return strategy_named(self.strategy).hedges_in == "client"
 
     @property
     def whole_lead_ns(self) -> int:
@@ -123,7 +119,7 @@ def read_settings(fields: Fields) -> BlockSettings:
     if not servers:
         raise ControlError("field 'servers' is empty")
     return BlockSettings(
-        strategy=fields.text("strategy", *STRATEGIES),
+        strategy=fields.text("strategy", *CLIENT_STRATEGIES),
         servers=tuple(_read_server(server) for server in servers),
         spread=fields.text("spread", *SPREADS),
         target=fields.text("target", *TARGETS),

@@ -6,7 +6,12 @@ leaves hedging to the kernel or to nobody runs the same policy: the kernel's cli
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hedgerow_node.units import NS_PER_MS
+
+if TYPE_CHECKING:
+    from hedgerow_node.strategies import Strategy
 
 
 class Policy:
@@ -73,10 +78,10 @@ def _up_to_whole_ms(value_ns: int) -> int:
     return -(-value_ns // NS_PER_MS) * NS_PER_MS
 
 
-POLICIES: dict[str, type[Policy]] = {
-    "baseline": Policy,
-    "kernel": Policy,
-    "app-seed": AppSeed,
-    "app-deadline": AppDeadline,
-    "app-asyncio": AppDeadline,
-}
+#: By what the table of strategies calls them.
+_POLICIES: dict[str, type[Policy]] = {"never": Policy, "published": AppSeed, "deadline": AppDeadline}
+
+
+def policy_of(strategy: Strategy, timeout_ns: int, hedge_delay_ns: int) -> Policy:
+    """The policy that the client runs for `strategy`."""
+    return _POLICIES[strategy.policy](timeout_ns, hedge_delay_ns)

@@ -40,8 +40,8 @@ def locate(name: str) -> Path:
     return program
 
 
-def become_app_native(settings: BlockSettings, samples: Path, channel: socket.socket) -> NoReturn:
-    """Run the block, in place of the calling worker, by the compiled client. OSError where that cannot be started."""
+def become_worker_program(program: str, settings: BlockSettings, samples: Path, channel: socket.socket) -> NoReturn:
+    """Run the block, in place of the calling worker, by the compiled `program`; OSError where it cannot start."""
     arrivals, options = settings.arrivals, _common_options(settings)
     options += [
         f"--samples={samples}",
@@ -57,12 +57,12 @@ def become_app_native(settings: BlockSettings, samples: Path, channel: socket.so
         options.append(f"--think-ns={arrivals.think_ns}")
     else:
         options.append(f"--schedule={_schedule_fd(settings, arrivals)}")
-    _become(locate("app-native"), options, channel)
+    _become(locate(program), options, channel)
 
 
-def become_proxy(settings: BlockSettings, channel: socket.socket) -> NoReturn:
+def become_proxy(program: str, settings: BlockSettings, channel: socket.socket) -> NoReturn:
     """Be, in place of the calling worker, the proxy that hedges for this block's client. OSError as above."""
-    _become(locate("proxy"), [*_common_options(settings), "--listen=127.0.0.1:0"], channel)
+    _become(locate(program), [*_common_options(settings), "--listen=127.0.0.1:0"], channel)
 
 
 def _common_options(settings: BlockSettings) -> list[str]:

@@ -27,10 +27,10 @@ class Proxy:
     Raises ControlError where there is none, or it does not start; then nothing is left of it.
     """
 
-    def __init__(self, settings: BlockSettings) -> None:
-        locate("proxy")
+    def __init__(self, settings: BlockSettings, program: str) -> None:
+        locate(program)
         self._settings, self._lines = settings, Lines()
-        self._worker = fork_worker(lambda channel: become_proxy(settings, channel))
+        self._worker = fork_worker(lambda channel: become_proxy(program, settings, channel))
         self._worker.channel.settimeout(_TIMEOUT_S)
         self.pid, self.pidfd = self._worker.pid, self._worker.pidfd
         try:

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
-from hedgerow_client.policies import POLICIES
 from hedgerow_client.worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
 from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
+from hedgerow_node.strategies import CLIENT_STRATEGIES, strategy_named
 from hedgerow_node.units import NS_PER_MS, parse_duration_ns, parse_rate_per_s
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
 
 if TYPE_CHECKING:
     from hedgerow_client.ledger import Ledger
 
+#: Programs need a supervisor beside them.
+_STRATEGIES = [name for name in CLIENT_STRATEGIES if not strategy_named(name).compiled]
 _QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -42,7 +44,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         metavar="ADDR:PORT",
         help="run one block against it; given several times, against these replicas",
     )
-    add("--strategy", choices=list(POLICIES), default="baseline", help="default baseline")
+    add("--strategy", choices=_STRATEGIES, default="baseline", help="default baseline")
     add("--requests", type=whole_number(1), default=300, metavar="N", help="default 300")
     add("--warmup", type=whole_number(0), default=20, metavar="N", help="requests that enter no figure (default 20)")
     add("--spread", choices=SPREADS, default="first", help="replicas that requests are sent to (default first)")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_client.block import COMPILED, BlockSettings, read_settings
+from hedgerow_client.block import BlockSettings, read_settings
 from hedgerow_client.programs import locate
 from hedgerow_client.proxy import Proxy
 from hedgerow_client.worker import work
@@ -16,6 +16,7 @@ from hedgerow_node.fields import Fields
 from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.sources import digest
+from hedgerow_node.strategies import strategy_named
 
 if TYPE_CHECKING:
     import socket
@@ -62,10 +63,11 @@ class ClientSupervisor:
         self._block, self._strategy = fields.integer("block", 0), settings.strategy
         self._lines, self._last_word = Lines(), _SILENT
         self._faults.forget()
-        if settings.strategy in COMPILED:
-            locate(settings.strategy)
-        if settings.strategy == "proxy":
-            self._proxy = Proxy(settings)
+        strategy = strategy_named(settings.strategy)
+        if strategy.worker_program is not None:
+            locate(strategy.worker_program)
+        if strategy.proxy_program is not None:
+            self._proxy = Proxy(settings, strategy.proxy_program)
             self._supervisor.watch(self._proxy.pidfd, self._proxy_ended)
             settings = self._proxy.client_settings
         self._start_worker(settings, samples)

@@ -13,11 +13,12 @@ from hedgerow_client.block import BlockSettings, OpenArrivals
 from hedgerow_client.gc import Collector
 from hedgerow_client.ledger import Ledger
 from hedgerow_client.loop import ClientLoop
-from hedgerow_client.policies import POLICIES
-from hedgerow_client.programs import become_app_native
+from hedgerow_client.policies import policy_of
+from hedgerow_client.programs import become_worker_program
 from hedgerow_client.sockets import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
 from hedgerow_node.records import Outcome, Sample, write_rows
+from hedgerow_node.strategies import strategy_named
 
 if TYPE_CHECKING:
     import socket
@@ -48,8 +49,9 @@ def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None
         channel.sendall(json.dumps(message).encode() + b"\n")
 
     try:
-        if settings.strategy == "app-native":
-            become_app_native(settings, samples, channel)  # which does all of this itself
+        program = strategy_named(settings.strategy).worker_program
+        if program is not None:
+            become_worker_program(program, settings, samples, channel)  # which does all of this itself
         result = run_block(settings, lambda start_ns: tell("measuring", start_ns=start_ns))
         write_rows(samples, result.ledger.rows(), Sample)
     except OSError as error:
@@ -60,8 +62,9 @@ def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None
 
 def make_loop(settings: BlockSettings, connections: Connections, realtime_offset_ns: int) -> Exchange:
     """The strategy's policy in the loop it runs in; to be closed, and the connections with it."""
-    policy = POLICIES[settings.strategy](settings.timeout_ns, settings.hedge_delay_ns)
-    kind = AsyncioLoop if settings.strategy == "app-asyncio" else ClientLoop
+    strategy = strategy_named(settings.strategy)
+    policy = policy_of(strategy, settings.timeout_ns, settings.hedge_delay_ns)
+    kind = AsyncioLoop if strategy.loop == "asyncio" else ClientLoop
     return kind(settings, policy, connections, realtime_offset_ns)
 
 

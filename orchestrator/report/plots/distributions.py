@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from hedgerow_node.strategies import strategy_named
 from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import latencies_ns
 from orchestrator.analysis.quantiles import Weights, plain
@@ -82,7 +83,7 @@ def hedged_ecdf(arm: ArmData) -> Figure:
         for strategy in arm.scenario.strategies
     }
     delay_ms = arm.scenario.hedging.delay_ns / NS_PER_MS
-    hedgers = [values for strategy, values in chosen.items() if strategy != "baseline" and len(values)]
+    hedgers = [values for strategy, values in chosen.items() if strategy_named(strategy).hedges and len(values)]
     visible = hedgers or [values for values in chosen.values() if len(values)]
     # 95 %: a few rescues that failed must not squeeze all the others into one line
     ends = [_order_statistic(values, 0.95) for values in visible]
