@@ -10,7 +10,8 @@ is not in it; that is in the intervals of the claims themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from orchestrator.analysis.paired import Paired, paired
 from orchestrator.analysis.windows import affected
 from orchestrator.plan.faults import primary_of
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
+from orchestrator.runfolder.summary import ControlFigure, ControlResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +75,7 @@ def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
     return kinds, np.where(in_a_fault, samples["intended_ns"].astype(np.float64), draws)
 
 
-def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | None) -> list[dict[str, Any] | None]:
+def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | None) -> list[ControlResult | None]:
     """How far the halves of each arm are apart, for the summary; with each arm's time-out in ns, None without halves.
 
     `figures` holds for each the ratio of the halves and their difference with 95 % intervals, the p-value of no
@@ -82,25 +84,28 @@ def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | Non
     p-value, for which there is a `reason`.
     """
     found = [None if pair is None else _control(pair, resamples, timeout_ns) for pair, timeout_ns in arms]
-    judged = [one for one in found if one is not None and one["p_adjusted"] is not None]
-    for one, adjusted in zip(judged, holm([one["p_adjusted"] for one in judged]), strict=True):
-        one |= {"p_adjusted": round(adjusted, 6), "null": adjusted > 2 * TAIL}
-    return found
+    smallest = [one.p_adjusted for one in found if one is not None and one.p_adjusted is not None]
+    adjusted = iter(holm(smallest))
+    return [one if one is None or one.p_adjusted is None else _judged(one, next(adjusted)) for one in found]
 
 
-def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> dict[str, Any]:
+def _judged(control: ControlResult, adjusted: float) -> ControlResult:
+    return replace(control, p_adjusted=round(adjusted, 6), no_effect=adjusted > 2 * TAIL)
+
+
+def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> ControlResult:
     """The entry of one arm as if there were no other."""
     told = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
     judged = {name: found.p_value for name, found in told.items() if found.p_value is not None}
     adjusted = dict(zip(judged, holm(list(judged.values())), strict=True))
-    entry: dict[str, Any] = {
-        "strategy": CONTROL,
-        "requests": [int(half.requests.sum()) for half in pair],
-        "p_adjusted": min(adjusted.values(), default=None),
-        "null": None,
-        "figures": {name: _as_json(found, adjusted.get(name)) for name, found in told.items()},
-    }
-    return entry if judged else {**entry, "reason": _why_none(pair, resamples)}
+    return ControlResult(
+        strategy=CONTROL,
+        requests=(int(pair[0].requests.sum()), int(pair[1].requests.sum())),
+        p_adjusted=min(adjusted.values(), default=None),
+        no_effect=None,
+        figures={name: _figure(found, adjusted.get(name)) for name, found in told.items()},
+        reason="" if judged else _why_none(pair, resamples),
+    )
 
 
 def _why_none(pair: Halves, resamples: Weights | None) -> str:
@@ -112,9 +117,9 @@ def _why_none(pair: Halves, resamples: Weights | None) -> str:
     return f"{unanswered} of {requests} requests were not answered" if unanswered else "too few requests"
 
 
-def _as_json(found: Paired, adjusted: float | None) -> dict[str, Any]:
-    return {
-        **found.as_json(),
-        "p_adjusted": None if adjusted is None else round(adjusted, 6),
-        "null": None if adjusted is None else adjusted > 2 * TAIL,
-    }
+def _figure(found: Paired, adjusted: float | None) -> ControlFigure:
+    return ControlFigure(
+        **vars(found.rounded()),
+        p_adjusted=None if adjusted is None else round(adjusted, 6),
+        no_effect=None if adjusted is None else adjusted > 2 * TAIL,
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from orchestrator.analysis.intervals import Interval, interval, p_value, spread
 from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.runfolder.summary import Comparison, Difference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,15 +41,15 @@ class Paired:
     difference_ends_ns: Interval | None = None
     p_value: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def rounded(self) -> Difference:
         """For the summary."""
-        told = {
-            "ratio": _rounded(self.ratio),
-            "ratio_ci95": _rounded_ends(self.ratio_ends),
-            "difference_ms": _rounded(self.difference_ns, _NS_PER_MS),
-            "difference_ci95_ms": _rounded_ends(self.difference_ends_ns, _NS_PER_MS),
-        }
-        return {**told, "censored": list(self.censored)} if self.censored else told
+        return Difference(
+            ratio=_rounded(self.ratio),
+            ratio_ci95=_rounded_ends(self.ratio_ends),
+            difference_ms=_rounded(self.difference_ns, _NS_PER_MS),
+            difference_ci95_ms=_rounded_ends(self.difference_ends_ns, _NS_PER_MS),
+            censored=self.censored,
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def paired(one: Measures, other: Measures, function: str, resamples: Weights | N
 
 def comparisons(
     strategies: Sequence[str], measures: dict[str, Measures], resamples: Weights | None, timeout_ns: int
-) -> Iterator[Any]:
+) -> Iterator[Comparison]:
     """Everybody against the baseline, and then the others against the kernel, for the summary."""
     done = set()
     for reference in (name for name in _REFERENCES if name in strategies):
@@ -100,7 +101,8 @@ def comparisons(
         for strategy in (name for name in strategies if name not in done):
             for function in FIGURES:
                 found = paired(measures[strategy], measures[reference], function, resamples, timeout_ns)
-                yield {"strategy": strategy, "with": reference, "figure": function, **found.as_json()}
+                difference = vars(found.rounded())
+                yield Comparison(strategy=strategy, reference=reference, figure=function, **difference)
 
 
 def _ends(
@@ -128,6 +130,6 @@ def _rounded(value: float | None, ns_per_unit: float = 1.0) -> float | None:
     return None if value is None or not np.isfinite(value) else round(value / ns_per_unit, 6)
 
 
-def _rounded_ends(ends: Interval | None, ns_per_unit: float = 1.0) -> list[float | None] | None:
-    """An open end is null."""
-    return None if ends is None else [_rounded(end, ns_per_unit) for end in ends]
+def _rounded_ends(ends: Interval | None, ns_per_unit: float = 1.0) -> tuple[float | None, float | None] | None:
+    """An open end is None."""
+    return None if ends is None else (_rounded(ends[0], ns_per_unit), _rounded(ends[1], ns_per_unit))

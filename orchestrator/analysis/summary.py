@@ -6,8 +6,7 @@ and journal.jsonl what was done to whom meanwhile.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,30 +18,38 @@ from orchestrator.analysis.order_statistics import order_interval
 from orchestrator.analysis.paired import comparisons
 from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
-from orchestrator.analysis.verdicts import Finding, Verdict, judge_all, overall
+from orchestrator.analysis.verdicts import judge_all, overall
 from orchestrator.analysis.windows import affected
 from orchestrator.claims.functions import FUNCTIONS
-from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
+from orchestrator.runfolder.format_versions import read_json
+from orchestrator.runfolder.summary import (
+    ArmSummary,
+    ClaimVerdict,
+    DiscardedBlock,
+    FaultSummary,
+    Interval,
+    StrategySummary,
+    Summary,
+)
 from orchestrator.scenario.faults import targets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.analysis.faults import DiscardedBlock
-    from orchestrator.analysis.intervals import Interval
+    from orchestrator.analysis import faults
     from orchestrator.analysis.measures import Measures
     from orchestrator.runfolder.folder import RunFolder
-    from orchestrator.scenario.models import Claim, Scenario, Strategy
+    from orchestrator.runfolder.summary import ControlResult, Quantiles
+    from orchestrator.scenario.models import Scenario, Strategy
 
 _LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
 _LATENESSES = {"p50": "lateness_p50", "p99": "lateness_p99", "max": "lateness_max"}
-_MANIFEST_KEYS = ("backend", "engine", "delay_line")
 _NS_PER_MS, _NS_PER_US = 1e6, 1e3
 _ACROSS = "*"  #: no arm can be called that
 
 
-def summarise(folder: RunFolder) -> dict[str, Any]:
-    """The content of summary.json, computed from manifest, scenario, tables and journal of `folder`.
+def summarise(folder: RunFolder) -> Summary:
+    """What summary.json is to hold, computed from manifest, scenario, tables and journal of `folder`.
 
     The same folder always gives the same summary. Raises RunError where the folder lacks something, ScenarioError
     where its scenario cannot be read.
@@ -53,54 +60,41 @@ def summarise(folder: RunFolder) -> dict[str, Any]:
     evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
     judged = _judged(run, evidence)
     against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], run.resamples)
-    arms = [_arm(arm, run, control, judged[arm.name]) for arm, control in zip(run.arms, against_itself, strict=True)]
-    verdicts: list[Verdict] = [claim["verdict"] for claims in judged.values() for claim in claims]
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
-    return {
-        "schema": FORMAT_VERSIONS[folder.summary.name],
-        "scenario": run.experiment.name,
-        "run": folder.name,
-        **{key: manifest.get(key) for key in _MANIFEST_KEYS},
-        "arrivals": modes.pop() if len(modes) == 1 else "mixed",
-        "blocks": run.rounds,
-        "verdict": overall(verdicts),
-        **_by_arm(run, arms, judged.get(_ACROSS, [])),
-        "faults": [entry for arm in run.arms for entry in _faults(arm)],
-        "discarded": [_discarded(block) for block in run.discarded],
-    }
-
-
-def write_summary(folder: RunFolder, summary: dict[str, Any]) -> None:
-    """Write `summary` as summary.json, and give it to the owner of the results folder."""
-    folder.summary.write_text(
-        json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+    return Summary(
+        scenario=run.experiment.name,
+        run=folder.name,
+        backend=manifest.get("backend"),
+        engine=manifest.get("engine"),
+        delay_line=manifest.get("delay_line"),
+        arrivals=modes.pop() if len(modes) == 1 else "mixed",
+        blocks=run.rounds,
+        verdict=overall([claim.verdict for claims in judged.values() for claim in claims]),
+        matrix=dict(run.experiment.document["matrix"]) if run.matrix else {},
+        arms=tuple(
+            _arm(arm, run, control, judged[arm.name]) for arm, control in zip(run.arms, against_itself, strict=True)
+        ),
+        claims_across_arms=tuple(judged.get(_ACROSS, [])),
+        faults=tuple(fault for arm in run.arms for fault in _faults(arm)),
+        discarded=tuple(_discarded(block) for block in run.discarded),
     )
-    folder.give_to_owner()
 
 
-def _by_arm(run: RunData, arms: list[dict[str, Any]], across: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures: of the run itself where it has no arms, else of each of them, and the claims across them."""
-    if not run.experiment.has_arms:
-        return {name: arms[0][name] for name in ("strategies", "comparisons", "control", "claims")}
-    matrix = {"matrix": run.experiment.document["matrix"]} if run.matrix else {}
-    return {**matrix, "arms": arms, "claims": across}
-
-
-def _arm(arm: ArmData, run: RunData, control: dict[str, Any] | None, claims: list[dict[str, Any]]) -> dict[str, Any]:
+def _arm(arm: ArmData, run: RunData, control: ControlResult | None, claims: list[ClaimVerdict]) -> ArmSummary:
     timeout_ns = arm.scenario.workload.timeout_ns
-    return {
-        "name": arm.name,
-        "set": run.experiment.arm(arm.name).set,
-        "arrivals": arm.scenario.workload.arrivals.mode,
-        "verdict": overall([claim["verdict"] for claim in claims]),
-        "strategies": {
-            strategy: {**_strategy(measures, run.resamples), **_published(arm.scenario, strategy)}
+    return ArmSummary(
+        name=arm.name,
+        set=run.experiment.arm(arm.name).set,
+        arrivals=arm.scenario.workload.arrivals.mode,
+        verdict=overall([claim.verdict for claim in claims]),
+        strategies={
+            strategy: _strategy(arm.scenario, strategy, measures, run.resamples)
             for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
         },
-        "comparisons": list(comparisons(arm.scenario.strategies, arm.measures, run.resamples, timeout_ns)),
-        "control": control,
-        "claims": claims,
-    }
+        comparisons=tuple(comparisons(arm.scenario.strategies, arm.measures, run.resamples, timeout_ns)),
+        control=control,
+        claims=tuple(claims),
+    )
 
 
 def _evidence(arm: ArmData, run: RunData, noise: HostNoise | None) -> Evidence:
@@ -108,79 +102,80 @@ def _evidence(arm: ArmData, run: RunData, noise: HostNoise | None) -> Evidence:
     return Evidence(arm.measures, run.resamples, timeout_ns, halves(arm, run.round_numbers, seed), noise)
 
 
-def _judged(run: RunData, evidence: dict[str | None, Evidence]) -> dict[str | None, list[dict[str, Any]]]:
-    """The entries of every claim by arm, those across arms under `_ACROSS`; all are judged together."""
+def _judged(run: RunData, evidence: dict[str | None, Evidence]) -> dict[str | None, list[ClaimVerdict]]:
+    """The verdicts on all claims by arm, those across arms under `_ACROSS`; all are judged together."""
     claims = [(arm.name, claim, evidence[arm.name]) for arm in run.arms for claim in arm.scenario.claims]
     claims += [(_ACROSS, claim, Evidence.across(evidence)) for claim in run.experiment.claims]
     findings = judge_all([(claim.expect, where) for _, claim, where in claims])
-    entries: dict[str | None, list[dict[str, Any]]] = {arm.name: [] for arm in run.arms}
+    verdicts: dict[str | None, list[ClaimVerdict]] = {arm.name: [] for arm in run.arms}
     for (arm, claim, _), finding in zip(claims, findings, strict=True):
-        entries.setdefault(arm, []).append(_claim(claim, finding))
-    return entries
+        verdicts.setdefault(arm, []).append(
+            ClaimVerdict(id=claim.id, text=claim.text, expect=claim.expect.text, **vars(finding))
+        )
+    return verdicts
 
 
-def _faults(arm: ArmData) -> list[dict[str, Any]]:
-    """What became of each of the arm's faults on each node that it strikes, one that never came included."""
-    entries = []
+def _faults(arm: ArmData) -> Iterator[FaultSummary]:
+    """What became of each of the arm's faults on each node that it affects, one that never came included."""
     for index, fault in enumerate(arm.scenario.faults):
         for target in targets_of(fault, arm.scenario.topology.replicas):
             records = [record for record in arm.faults if (record.declared, record.target) == (index, target)]
-            entries.append(
-                {
-                    "arm": arm.name,
-                    "fault": fault.fault,
-                    "target": target,
-                    "occurrences": len(records),
-                    "proven": sum(record.proven for record in records),
-                    "requests": {name: int(affected(arm, name, records).sum()) for name in arm.scenario.strategies},
-                }
+            yield FaultSummary(
+                arm=arm.name,
+                fault=fault.fault,
+                target=target,
+                occurrences=len(records),
+                proven=sum(record.proven for record in records),
+                requests={name: int(affected(arm, name, records).sum()) for name in arm.scenario.strategies},
             )
-    return entries
 
 
-def _discarded(block: DiscardedBlock) -> dict[str, Any]:
-    return {"arm": block.arm, "strategy": block.strategy, "block": block.block, "reasons": list(block.reasons)}
+def _discarded(block: faults.DiscardedBlock) -> DiscardedBlock:
+    return DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
 
 
-def _strategy(measures: Measures, resamples: Weights | None) -> dict[str, Any]:
+def _strategy(
+    scenario: Scenario, strategy: Strategy, measures: Measures, resamples: Weights | None
+) -> StrategySummary:
     once = plain(measures.rounds)
     latencies = {name: measures.evaluate(name, once)[0] for name in _LATENCIES}
     latenesses = {name: measures.evaluate(function, once)[0] for name, function in _LATENESSES.items()}
-    summary: dict[str, Any] = {
-        "requests": int(measures.requests.sum()),
-        "answered": int(measures.answered.sum()),
-        "timeouts": int(measures.timeouts.sum()),
-        "errors": int(measures.errors.sum()),
-        "duplicates_delivered": int(measures.duplicates.sum()),
-        "hedges": int(measures.hedges.sum()),
-        "hedges_won": int(measures.hedges_won.sum()),
-        "hedges_won_unknown": int(measures.hedges_won_unknown.sum()),
-        "hedge_rate": _rounded(measures.evaluate("rate", once)[0]),
-        "win_rate": _rounded(measures.evaluate("win_rate", once)[0]),
-        "extra_load": _rounded(measures.evaluate("extra_load", once)[0]),
-        "wasted": _rounded(measures.evaluate("wasted", once)[0]),
-        "stalled": int(measures.stalled.sum()) if measures.copies is not None else None,
-        "stalled_hedged": int(measures.stalled_hedged.sum()) if measures.copies is not None else None,
-        "latency_ms": {name: _rounded(value, _NS_PER_MS) for name, value in latencies.items()},
-        "hedged_mean_ms": _rounded(measures.evaluate("hedged_mean", once)[0], _NS_PER_MS),
-        "ci95_ms": {name: _interval(measures, name, resamples, _NS_PER_MS) for name in _LATENCIES if name != "max"},
-        "order_ci95_ms": dict(_order_intervals(measures)),
-        "lateness_us": {name: _rounded(value, _NS_PER_US) for name, value in latenesses.items()},
-        "lateness_ci95_us": {
+    published = scenario.published.get(strategy)
+    return StrategySummary(
+        requests=int(measures.requests.sum()),
+        answered=int(measures.answered.sum()),
+        timeouts=int(measures.timeouts.sum()),
+        errors=int(measures.errors.sum()),
+        duplicates_delivered=int(measures.duplicates.sum()),
+        hedges=int(measures.hedges.sum()),
+        hedges_won=int(measures.hedges_won.sum()),
+        hedges_won_unknown=int(measures.hedges_won_unknown.sum()),
+        hedge_rate=_rounded(measures.evaluate("rate", once)[0]),
+        win_rate=_rounded(measures.evaluate("win_rate", once)[0]),
+        extra_load=_rounded(measures.evaluate("extra_load", once)[0]),
+        wasted=_rounded(measures.evaluate("wasted", once)[0]),
+        stalled=int(measures.stalled.sum()) if measures.copies is not None else None,
+        stalled_hedged=int(measures.stalled_hedged.sum()) if measures.copies is not None else None,
+        latency_ms={name: _rounded(value, _NS_PER_MS) for name, value in latencies.items()},
+        hedged_mean_ms=_rounded(measures.evaluate("hedged_mean", once)[0], _NS_PER_MS),
+        ci95_ms={name: _interval(measures, name, resamples, _NS_PER_MS) for name in _LATENCIES if name != "max"},
+        order_ci95_ms=dict(_order_intervals(measures)),
+        lateness_us={name: _rounded(value, _NS_PER_US) for name, value in latenesses.items()},
+        lateness_ci95_us={
             name: _interval(measures, function, resamples, _NS_PER_US)
             for name, function in _LATENESSES.items()
             if name != "max"
         },
-        "send_lateness_us": _send_lateness(measures),
-        "buffered_ms": {
+        send_lateness_us=_send_lateness(measures),
+        buffered_ms={
             name: _rounded(measures.evaluate(f"buffered_{name}", once)[0], _NS_PER_MS) for name in ("p50", "p99")
         },
-    }
-    censored = [name for name, value in latencies.items() if np.isinf(value)]
-    return {**summary, "censored": censored} if censored else summary
+        censored=tuple(name for name, value in latencies.items() if np.isinf(value)),
+        published_ms=None if published is None else published.model_dump(exclude_none=True),
+    )
 
 
-def _send_lateness(measures: Measures) -> dict[str, float | None] | None:
+def _send_lateness(measures: Measures) -> Quantiles | None:
     """How late requests were sent; None where there was no schedule to be late against."""
     if not len(measures.send_lateness):
         return None
@@ -190,15 +185,13 @@ def _send_lateness(measures: Measures) -> dict[str, float | None] | None:
     return {name: _rounded(value, _NS_PER_US) for name, value in figures.items()}
 
 
-def _interval(
-    measures: Measures, function: str, resamples: Weights | None, ns_per_unit: float
-) -> list[float | None] | None:
+def _interval(measures: Measures, function: str, resamples: Weights | None, ns_per_unit: float) -> Interval | None:
     """The 95 % interval of `function` by blocks; None for a small sample."""
     found = estimate(measures, function, resamples)
     return None if found.low is None or found.high is None else _ends((found.low, found.high), ns_per_unit)
 
 
-def _order_intervals(measures: Measures) -> Iterator[tuple[str, list[float | None] | None]]:
+def _order_intervals(measures: Measures) -> Iterator[tuple[str, Interval | None]]:
     """The exact 95 % interval of each latency quantile, ms, were requests independent; None for a small sample."""
     for name in _LATENCIES:
         quantile = FUNCTIONS[name].quantile
@@ -208,31 +201,9 @@ def _order_intervals(measures: Measures) -> Iterator[tuple[str, list[float | Non
             yield name, None if found is None or beyond else _ends(found, _NS_PER_MS)
 
 
-def _ends(ends: Interval, ns_per_unit: float) -> list[float | None]:
-    """An end beyond the time-out is null."""
-    return [_rounded(end, ns_per_unit) for end in ends]
-
-
-def _published(scenario: Scenario, strategy: Strategy) -> dict[str, Any]:
-    figures = scenario.published.get(strategy)
-    return {"published_ms": figures.model_dump(exclude_none=True)} if figures else {}
-
-
-def _claim(claim: Claim, finding: Finding) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "id": claim.id,
-        "text": claim.text,
-        "verdict": finding.verdict,
-        "observed": finding.observed,
-        "ci95": None if finding.ci95 is None else list(finding.ci95),
-        "unit": finding.unit,
-        "expect": claim.expect.text,
-        "p_value": finding.p_value,
-        "p_adjusted": finding.p_adjusted,
-        "requests_needed": finding.requests_needed,
-        **({"p_assumes": finding.p_assumes} if finding.p_assumes else {}),
-    }
-    return {**entry, "reason": finding.reason} if finding.reason else entry
+def _ends(ends: tuple[float, float], ns_per_unit: float) -> Interval:
+    """An end beyond the time-out is None."""
+    return _rounded(ends[0], ns_per_unit), _rounded(ends[1], ns_per_unit)
 
 
 def _rounded(value: float, ns_per_unit: float = 1.0) -> float | None:

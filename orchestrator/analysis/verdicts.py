@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.evidence import Evidence
     from orchestrator.claims.grammar import Comparison
-
-Verdict = Literal["supported", "refuted", "inconclusive"]
+    from orchestrator.runfolder.summary import Verdict
 
 LEVEL = 2 * TAIL
 _STRADDLES = "the 95 % interval straddles the bound"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.evaluate import evaluate, exit_with, print_result
+from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, NoReport, ResultsFolder
-from orchestrator.commands.publish import Publication
+from orchestrator.commands.pipeline import evaluate, exit_with, print_result
 from orchestrator.runfolder.folder import find_run
 
 
@@ -22,9 +22,9 @@ def analyze(
     junit: JunitFile = None,
 ) -> None:
     """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
-    with Publication(junit, run, step_summary=True) as publication:
+    with CiOutputs(junit, run, step_summary=True) as outputs:
         folder = find_run(results, run)
-        publication.subject = folder.name
-        summary = publication.summary = evaluate(folder, report=not no_report)
+        outputs.subject = folder.name
+        summary = outputs.summary = evaluate(folder, report=not no_report)
         print_result(summary, as_json)
     raise exit_with(summary)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.evaluate import make_report
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
+from orchestrator.commands.pipeline import make_report
 from orchestrator.errors import UsageError
 from orchestrator.runfolder.folder import find_run
 

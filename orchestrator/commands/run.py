@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.commands.evaluate import evaluate, exit_with, print_result
+from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import (
     DEFAULT_RESULTS,
     AsJson,
@@ -21,7 +21,7 @@ from orchestrator.commands.options import (
     Smoke,
     print_json,
 )
-from orchestrator.commands.publish import Publication
+from orchestrator.commands.pipeline import evaluate, exit_with, print_result
 from orchestrator.errors import PrerequisiteError, UsageError
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
@@ -59,25 +59,23 @@ def run(
     """Run a scenario and print what it found. The exit code is the verdict's: 0, 1 refuted, 3 inconclusive."""
     if collect_only and junit is not None:
         raise UsageError("--collect-only leaves the verdicts to analyze", "give --junit to orchestrator analyze")
-    with Publication(junit, file.stem, step_summary=True) as publication:
+    with CiOutputs(junit, file.stem, step_summary=True) as outputs:
         experiment = load_experiment(file, overrides or (), smoke)
-        publication.subject = experiment.name
-        measured = _measure(experiment, backend, smoke, results, file, publication)
+        outputs.subject = experiment.name
+        measured = _measure(experiment, backend, smoke, results, file, outputs)
         with leftovers_told(measured.leftovers):
             silent = as_json and bool(measured.leftovers)  # then the error alone is what stdout holds
             if not collect_only:
-                summary = publication.summary = evaluate(measured.folder, report=not no_report)
+                summary = outputs.summary = evaluate(measured.folder, report=not no_report)
                 if not silent:
                     print_result(summary, as_json)
             elif as_json and not silent:
                 print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
-    if publication.summary is not None:
-        raise exit_with(publication.summary)
+    if outputs.summary is not None:
+        raise exit_with(outputs.summary)
 
 
-def _measure(
-    experiment: Experiment, backend: str, smoke: bool, results: Path, file: Path, publication: Publication
-) -> Run:
+def _measure(experiment: Experiment, backend: str, smoke: bool, results: Path, file: Path, outputs: CiOutputs) -> Run:
     """Measure all blocks; the run's folder is what the command says last, however it ends."""
     plan = make_plan(experiment)
     check_room(experiment, plan)
@@ -90,7 +88,7 @@ def _measure(
         raise UsageError(
             f"{results} can hold no run folders: {error.strerror}", "--results DIR writes elsewhere"
         ) from error
-    publication.subject, publication.last_line = folder.name, str(folder.path)
+    outputs.subject, outputs.last_line = folder.name, str(folder.path)
     watch = watcher(block_etas_ns(experiment, plan))
     eta = spoken(run_eta_ns(experiment, plan))
     watch.say(f"{folder.name}: backend {chosen.name} ({chosen.reason}), about {eta}")

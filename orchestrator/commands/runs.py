@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
-from orchestrator.commands.publish import Publication
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.entries import Entry, entries, entry_of
 from orchestrator.report.tables import Section
 from orchestrator.report.terminal import print_summary, tables_as_text
 from orchestrator.runfolder.folder import RunFolder, find_run
-from orchestrator.runfolder.format_versions import read_json
+from orchestrator.runfolder.summary import Summary
 
 _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 #: In the order in which a reader wants to know of them.
@@ -88,17 +88,16 @@ def show(
     junit: JunitFile = None,
 ) -> None:
     """Print what a run found: the published figures beside ours, and the verdict on each claim."""
-    with Publication(junit, run) as publication:
+    with CiOutputs(junit, run) as outputs:
         folder = find_run(results, run)
-        publication.subject = folder.name
+        outputs.subject = folder.name
         if not folder.summary.exists():
             raise RunError(f"{folder.name} has no summary.json", _remedy(folder))
-        summary = read_json(folder.summary, f"orchestrator analyze {folder.path} makes it anew")
-        publication.summary = summary
+        summary = outputs.summary = Summary.read(folder.summary)
         if as_json:
             typer.echo(folder.summary.read_text(encoding="utf-8"), nl=False)
         else:
-            print_summary(summary)
+            print_summary(summary.to_json())
 
 
 def _remedy(folder: RunFolder) -> str:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
 
 Verdict = Literal["supported", "refuted", "inconclusive"]
-Unit = Literal["ms", "us", "count", "share", "ratio"]
 
 #: Figures by the name of the quantile: "p50", "p99" …, "max", "mean".
 Quantiles = dict[str, float | None]
@@ -140,8 +139,9 @@ class ControlResult:
 class ClaimVerdict:
     """What became of one claim.
 
-    `observed`, with its interval `ci95`, is in `unit`. `requests_needed` of each strategy would probably decide it.
-    `p_assumes` is what the p-values hold only under; `reason` says why nothing could be decided.
+    `observed`, with its interval `ci95`, is in `unit`: "ms", "us", "count", "share" or "ratio". `requests_needed` of
+    each strategy would probably decide it. `p_assumes` is what the p-values hold only under; `reason` says why
+    nothing could be decided.
     """
 
     id: str
@@ -149,7 +149,7 @@ class ClaimVerdict:
     verdict: Verdict
     observed: float | None
     ci95: Interval | None
-    unit: Unit
+    unit: str
     expect: str
     p_value: float | None = None
     p_adjusted: float | None = None

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.commands.evaluate import evaluate
+from orchestrator.commands.pipeline import evaluate
 from orchestrator.errors import ExitCode
 from orchestrator.runfolder.folder import RunFolder, list_runs, make_folder
 from orchestrator.runfolder.tables import write_checksums

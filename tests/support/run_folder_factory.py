@@ -23,7 +23,7 @@ from hedgerow_node.records import (
     write_rows,
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.analysis.summary import summarise, write_summary
+from orchestrator.analysis.summary import summarise
 from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Block, make_plan
 from orchestrator.runfolder.folder import RunFolder
@@ -113,7 +113,7 @@ def finished_run(
     """A folder as a finished run leaves it, tables and summary.json included."""
     folder = raw_run(results, subject, stories)
     make_tables(folder, subject)
-    write_summary(folder, summarise(folder))
+    summarise(folder).write(folder)
     return folder
 
 

@@ -89,9 +89,9 @@ def test_the_timeout_of_an_arm_is_that_arms(tmp_path: Path) -> None:
     text = ARMS.replace("  one-server-paused:\n", "  one-server-paused:\n    workload: {timeout: 140ms}\n")
     claim = 'expect: "p99(baseline@one-server-paused) > 160ms"'
     text = text.replace("  - id: app-late", f"  - {{id: censored, {claim}}}\n  - id: app-late")
-    found = {claim["id"]: claim for claim in summarise(made(tmp_path, text))["claims"]}
-    assert found["censored"]["verdict"] == "inconclusive"
-    assert "(> 140ms)" in found["censored"]["reason"]
+    found = {claim.id: claim for claim in summarise(made(tmp_path, text)).claims_across_arms}
+    assert found["censored"].verdict == "inconclusive"
+    assert "(> 140ms)" in found["censored"].reason
 
 
 def test_a_claim_across_arms_compares_arms(summary: dict[str, Any]) -> None:
@@ -161,9 +161,9 @@ def test_an_arm_without_a_baseline_takes_no_other_arms_control_away(run: RunFold
 
 
 def test_the_verdict_is_the_worst_of_all_arms_and_of_what_is_claimed_across(tmp_path: Path) -> None:
-    assert summarise(made(tmp_path / "a", ARMS))["verdict"] == "supported"
+    assert summarise(made(tmp_path / "a", ARMS)).verdict == "supported"
     worse = summarise(made(tmp_path / "b", ARMS.replace("p99(kernel) <= 25ms", "p99(kernel) <= 5ms")))
-    assert (worse["verdict"], [arm["verdict"] for arm in worse["arms"]]) == ("refuted", ["supported", "refuted"])
+    assert (worse.verdict, [arm.verdict for arm in worse.arms]) == ("refuted", ["supported", "refuted"])
 
 
 def test_open_arrivals_tell_how_late_they_were_sent_and_how_long_answers_lay_in_the_buffer(
@@ -178,10 +178,11 @@ def test_open_arrivals_tell_how_late_they_were_sent_and_how_long_answers_lay_in_
 
 def test_closed_arrivals_have_no_schedule_to_be_late_against(tmp_path: Path) -> None:
     summary = summarise(finished_run(tmp_path, scenario_from("smoke")))
-    assert summary["arrivals"] == "closed"
-    assert summary["strategies"]["kernel"]["send_lateness_us"] is None
-    assert summary["strategies"]["kernel"]["buffered_ms"] == {"p50": 0.02, "p99": 0.02}
-    assert (summary["faults"], summary["discarded"]) == ([], [])
+    kernel = summary.arms[0].strategies["kernel"]
+    assert summary.arrivals == "closed"
+    assert kernel.send_lateness_us is None
+    assert kernel.buffered_ms == {"p50": 0.02, "p99": 0.02}
+    assert (summary.faults, summary.discarded) == ((), ())
 
 
 def test_every_fault_is_told_with_its_proofs_and_how_many_requests_it_met(summary: dict[str, Any]) -> None:
@@ -204,9 +205,9 @@ def test_every_fault_is_told_with_its_proofs_and_how_many_requests_it_met(summar
 def test_what_was_declared_and_never_happened_is_told_as_none(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
     folder.journal.unlink()
-    faults = summarise(folder)["faults"]
+    faults = summarise(folder).faults
     assert len(faults) == 5
-    assert {(fault["occurrences"], fault["proven"]) for fault in faults} == {(0, 0)}
+    assert {(fault.occurrences, fault.proven) for fault in faults} == {(0, 0)}
 
 
 def test_discarded_blocks_are_told(tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_discarded_blocks_are_told(tmp_path: Path) -> None:
     record = {"event": "block-discarded", "serial": 999, "arm": "client-paused", "strategy": "kernel", "block": 3}
     with folder.journal.open("a") as journal:
         journal.write(json.dumps({**record, "reasons": ["the client was never seen stopped"]}) + "\n")
-    assert summarise(folder)["discarded"] == [
+    assert summarise(folder).to_json()["discarded"] == [
         {
             "arm": "client-paused",
             "strategy": "kernel",
@@ -226,9 +227,9 @@ def test_discarded_blocks_are_told(tmp_path: Path) -> None:
 
 def test_a_sweep_tells_its_keys_and_each_arm_its_value(tmp_path: Path) -> None:
     summary = summarise(made(tmp_path, SWEEP))
-    assert summary["matrix"] == {"hedging.delay": ["5ms", "20ms", "100ms"]}
-    assert [arm["set"] for arm in summary["arms"]] == [{"hedging.delay": value} for value in ("5ms", "20ms", "100ms")]
-    assert [claim["verdict"] for claim in summary["claims"]] == ["supported"]
+    assert summary.matrix == {"hedging.delay": ["5ms", "20ms", "100ms"]}
+    assert [arm.set for arm in summary.arms] == [{"hedging.delay": value} for value in ("5ms", "20ms", "100ms")]
+    assert [claim.verdict for claim in summary.claims_across_arms] == ["supported"]
 
 
 def test_a_strategy_that_left_nothing_has_no_figures_and_supports_no_claim(tmp_path: Path) -> None:
@@ -238,14 +239,14 @@ def test_a_strategy_that_left_nothing_has_no_figures_and_supports_no_claim(tmp_p
     lost = pc.and_(pc.equal(table["arm"], "one-server-paused"), pc.equal(table["strategy"], "kernel"))
     pq.write_table(table.filter(pc.invert(lost)), folder.samples)
     summary = summarise(folder)
-    kernel = summary["arms"][1]["strategies"]["kernel"]
-    assert (kernel["requests"], kernel["latency_ms"]["p99"], kernel["hedge_rate"]) == (0, None, None)
-    rescued = next(claim for claim in summary["arms"][1]["claims"] if claim["id"] == "rescued")
-    assert (rescued["verdict"], rescued["reason"]) == (
+    kernel = summary.arms[1].strategies["kernel"]
+    assert (kernel.requests, kernel.latency_ms["p99"], kernel.hedge_rate) == (0, None, None)
+    rescued = next(claim for claim in summary.arms[1].claims if claim.id == "rescued")
+    assert (rescued.verdict, rescued.reason) == (
         "inconclusive",
         "duplicates(kernel) has no value in this run",
     )
-    json.dumps(summary, allow_nan=False)
+    assert json.loads(summary.as_text())
 
 
 def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:

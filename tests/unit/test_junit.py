@@ -23,7 +23,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A smoke run with a claim of each verdict: a duplicate refutes one, too many time-outs leave another open."""
     stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories))
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories)).to_json()
 
 
 def parsed(text: str) -> ElementTree.Element:
@@ -91,7 +91,7 @@ def test_what_was_skipped_says_why(summary: dict[str, Any]) -> None:
 
 
 def test_every_arm_is_a_suite_and_so_are_the_claims_across_them(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS))).to_json()
     across, paused, one = parsed(as_junit("pauses", summary))
     assert [suite.get("name") for suite in (across, paused, one)] == [
         summary["run"],

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A smoke run whose kernel delivered a duplicate."""
     stories = {"kernel": Story(duplicates=frozenset({3}))}
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories))
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories)).to_json()
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -52,7 +52,7 @@ def test_it_says_verdict_claims_and_latencies(summary: dict[str, Any]) -> None:
 
 
 def test_arms_have_a_column(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS))).to_json()
     claims, latencies = tables(as_markdown(summary))
     assert [row[:2] for row in claims[2:]] == [
         ["client-paused", "punctual"],

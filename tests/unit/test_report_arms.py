@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def told(folder: Path, text: str, *overrides: str) -> dict[str, Any]:
     """The summary of a run of the scenario `text`."""
-    return summarise(finished_run(folder / "results", experiment_from(folder, text, *overrides)))
+    return summarise(finished_run(folder / "results", experiment_from(folder, text, *overrides))).to_json()
 
 
 @pytest.fixture(scope="module")

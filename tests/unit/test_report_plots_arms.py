@@ -138,7 +138,7 @@ def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
     figure = sweep(read_run(swept))
     top = figure.axes[0]
     (line,) = [found for found in top.get_lines() if found.get_label() == "app-deadline"]
-    expected = [arm["strategies"]["app-deadline"]["latency_ms"]["p99"] for arm in summarise(swept)["arms"]]
+    expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarise(swept).arms]
     assert [p99 for _, p99 in points(line)] == pytest.approx(expected, abs=1e-5)
     assert top.get_xscale() == "log"
     assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["5ms", "20ms", "100ms"]
@@ -158,10 +158,10 @@ def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> 
 
 def test_extra_load_stands_against_p99_at_the_summarys_figures(swept: RunFolder) -> None:
     (axes,) = extra_load(read_run(swept)).axes
-    first = summarise(swept)["arms"][0]["strategies"]["kernel"]
+    first = summarise(swept).arms[0].strategies["kernel"]
     drawn = [points(line) for line in axes.get_lines() if line.get_color() == STYLES["kernel"][0]]
     (path,) = [found for found in drawn if len(found) == 3]
-    assert path[0] == pytest.approx((first["extra_load"], first["latency_ms"]["p99"]), abs=1e-5)
+    assert path[0] == pytest.approx((first.extra_load, first.latency_ms["p99"]), abs=1e-5)
 
 
 def test_p99_beyond_the_timeout_is_an_arrow_at_the_timeout(arms: RunData) -> None:

@@ -22,7 +22,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A smoke run in which the kernel delivered one duplicate and left every tenth request unanswered."""
     stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories))
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories)).to_json()
 
 
 def cells(text: str, first: str) -> list[list[str]]:
@@ -86,7 +86,7 @@ def test_a_terminal_of_80_columns_shows_every_figure_whole(summary: dict[str, An
 
 def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path: Path) -> None:
     scenario = scenario_from("smoke", "claims=[]", "published={}", "strategies=[baseline]")
-    text = as_text(summarise(finished_run(tmp_path, scenario)))
+    text = as_text(summarise(finished_run(tmp_path, scenario)).to_json())
     assert "Claims" not in text
     assert "published" not in text
     assert "Verdict" not in text

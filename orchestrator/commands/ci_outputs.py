@@ -9,7 +9,6 @@ import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import typer
 
@@ -17,11 +16,12 @@ from orchestrator.errors import HedgerowError, from_exception
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown, error_as_markdown
 from orchestrator.runfolder.folder import chown_like, make_folder
+from orchestrator.runfolder.summary import Summary
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
 
 
-class Publication(AbstractContextManager["Publication"]):
+class CiOutputs(AbstractContextManager["CiOutputs"]):
     """A command that comes to a verdict, or to an error: left, it writes what was asked for.
 
     The command sets `summary` once there is one, `subject` to the name of the run, and `last_line` to what shall be
@@ -33,7 +33,7 @@ class Publication(AbstractContextManager["Publication"]):
         self._junit = junit
         self._page = os.environ.get(_STEP_SUMMARY) if step_summary else None
         self.subject = subject
-        self.summary: dict[str, Any] | None = None
+        self.summary: Summary | None = None
         self.last_line = ""
 
     def __exit__(
@@ -48,15 +48,16 @@ class Publication(AbstractContextManager["Publication"]):
             typer.echo(self.last_line, err=True)
 
     def _publish(self, error: HedgerowError | None) -> None:
+        content = None if self.summary is None else self.summary.to_json()
         if self._junit is not None:
             try:
                 make_folder(self._junit.parent)
-                self._junit.write_text(as_junit(self.subject, self.summary, error), encoding="utf-8")
+                self._junit.write_text(as_junit(self.subject, content, error), encoding="utf-8")
                 chown_like(self._junit, self._junit.parent)
             except OSError as failure:
                 _warn("--junit", self._junit, failure)
         if self._page:
-            told = "" if self.summary is None else as_markdown(self.summary)
+            told = "" if content is None else as_markdown(content)
             told += "" if error is None else error_as_markdown(self.subject, error)
             try:
                 with Path(self._page).open("a", encoding="utf-8") as file:

@@ -5,26 +5,25 @@ numpy, pyarrow and matplotlib are imported only when these functions are called.
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from orchestrator.commands.options import print_json
 from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.load import load_experiment
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 
-def evaluate(folder: RunFolder, report: bool) -> dict[str, Any]:
+def evaluate(folder: RunFolder, report: bool) -> Summary:
     """Tables from the raw records where these are still there, summary.json, plots and report.html if wanted,
     checksums; the summary.
 
     Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
     """
-    from orchestrator.analysis.summary import summarise, write_summary  # noqa: PLC0415
+    from orchestrator.analysis.summary import summarise  # noqa: PLC0415
     from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():
@@ -32,7 +31,7 @@ def evaluate(folder: RunFolder, report: bool) -> dict[str, Any]:
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
     summary = summarise(folder)
-    write_summary(folder, summary)
+    summary.write(folder)
     if report:
         make_report(folder)
     write_checksums(folder)
@@ -48,16 +47,16 @@ def make_report(folder: RunFolder) -> None:
     write_report(folder)
 
 
-def print_result(summary: dict[str, Any], as_json: bool) -> None:
+def print_result(summary: Summary, as_json: bool) -> None:
     """The summary on stdout, as JSON or as the table for people."""
     if as_json:
-        print_json(summary)
+        print_json(summary.to_json())
         return
     from orchestrator.report.terminal import print_summary  # noqa: PLC0415
 
-    print_summary(summary)
+    print_summary(summary.to_json())
 
 
-def exit_with(summary: dict[str, Any]) -> typer.Exit:
+def exit_with(summary: Summary) -> typer.Exit:
     """What to raise so that the exit code says the verdict."""
-    return typer.Exit(_VERDICT_CODES.get(summary["verdict"], ExitCode.DONE))
+    return typer.Exit(_VERDICT_CODES.get(summary.verdict or "", ExitCode.DONE))
