@@ -12,37 +12,16 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from hedgerow_node.replicas import primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from orchestrator.scenario.fault_checks import nominal_block_ns
-from orchestrator.scenario.faults import (
-    CLIENT,
-    Corrupt,
-    CpuQuota,
-    CpuStress,
-    Delay,
-    DropRequests,
-    Fault,
-    Freeze,
-    Gc,
-    Kill,
-    Loss,
-    Partition,
-    Pause,
-    RateLimit,
-    Reorder,
-    Restart,
-    ServiceStall,
-    Slow,
-    targets_of,
-)
+from orchestrator.scenario.faults import CLIENT, Deadline, targets_of
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -109,7 +88,9 @@ def timeline(scenario: Scenario) -> tuple[Occurrence, ...]:
             offset_ns = fault.at_ns + number * (fault.every_ns or 0) + jitter_ns
             if horizon_ns is not None and offset_ns >= horizon_ns:
                 break
-            occurrences.append(Occurrence(index, number, offset_ns, _until_ns(fault, offset_ns)))
+            lasts_ns = 0 if fault.is_instant else fault.duration_ns
+            until_ns = None if lasts_ns is None else offset_ns + lasts_ns
+            occurrences.append(Occurrence(index, number, offset_ns, until_ns))
             number += 1
             if not fault.every_ns or horizon_ns is None:
                 break
@@ -149,9 +130,8 @@ def eligible_ids(
     ids: Iterator[int] = iter(affected_ids(scenario, block, occurrence))
     if CLIENT not in targets and len(targets) < replicas:
         ids = (id_ for id_ in ids if f"server-{primary_of(scenario, id_, observed)}" in targets)
-    if isinstance(fault, ServiceStall | DropRequests):
-        return [id_ for id_ in ids if fault.when.evaluate(id_)]
-    return list(ids)
+    condition = fault.condition
+    return [id_ for id_ in ids if condition is None or condition.evaluate(id_)]
 
 
 def send_offset_ns(scenario: Scenario, block: Block, request_id: int) -> int:
@@ -162,35 +142,27 @@ def send_offset_ns(scenario: Scenario, block: Block, request_id: int) -> int:
     return _offsets(arrivals, scenario.workload.seed, block.first_id, block.count)[request_id - block.first_id]
 
 
-def _until_ns(fault: Fault, offset_ns: int) -> int | None:
-    if isinstance(fault, Restart | Gc):
-        return offset_ns
-    return None if fault.duration_ns is None else offset_ns + fault.duration_ns
-
-
-@lru_cache(maxsize=256)
-def _offsets(arrivals: OpenArrivals, seed: int, first_id: int, count: int) -> tuple[int, ...]:
-    return tuple(send_offsets_ns(arrivals.process, arrivals.rate_per_s, seed, first_id, count))
-
-
 def expected_hedges(scenario: Scenario, plan: Plan, arm: str | None = None) -> int:
     """Requests of one strategy that stay unanswered beyond the hedge delay: stalled, in a fault, or merely slow.
 
     Only what a scenario says for certain is counted. How long a garbage collection stops a process, or how late a
     starved one is, is what a run is for; such faults are expected to cause no hedges here.
     """
-    slow = _slower_than_delay(scenario, 1.0)
+    time = scenario.service.service_time
+    deadline = Deadline(scenario.hedging.delay_ns, time.median_ns, time.sigma)
+    slow = deadline.chance_missed(1.0)
     occurrences = timeline(scenario)
     expected = 0.0
     for block in plan.of(scenario.strategies[0], arm):
         #: By id, the chance that it is answered in time; those not listed have that of any request.
-        in_time: dict[int, float] = dict.fromkeys(_stalled(scenario, block), 0.0)
+        in_time: dict[int, float] = dict.fromkeys(_stalled(scenario, deadline, block), 0.0)
         for occurrence in occurrences:
-            late = _lateness_of(scenario, occurrence)
-            if late is None:
+            fault = scenario.faults[occurrence.fault]
+            until_ns = math.inf if occurrence.until_ns is None else occurrence.until_ns
+            if fault.target == CLIENT or not fault.chance_late(deadline, until_ns - occurrence.offset_ns):
                 continue
             for request_id in eligible_ids(scenario, block, occurrence):
-                chance = late(send_offset_ns(scenario, block, request_id))
+                chance = fault.chance_late(deadline, until_ns - send_offset_ns(scenario, block, request_id))
                 in_time[request_id] = in_time.get(request_id, 1 - slow) * (1 - chance)
         expected += sum(1 - chance for chance in in_time.values()) + (block.count - len(in_time)) * slow
     return round(expected)
@@ -198,65 +170,19 @@ def expected_hedges(scenario: Scenario, plan: Plan, arm: str | None = None) -> i
 
 def unforeseen(scenario: Scenario) -> tuple[str, ...]:
     """What may cause hedges, or keep them from being needed, by an amount that only a run can tell; in words."""
-    kinds = [fault.fault for fault in scenario.faults if isinstance(fault, Gc | CpuStress | CpuQuota | RateLimit)]
+    kinds = [fault.fault for fault in scenario.faults if fault.hedges_are_unknown]
     queue = ["queueing"] if scenario.service.concurrency is not None else []
     return tuple(dict.fromkeys([*kinds, *queue]))
 
 
-def _stalled(scenario: Scenario, block: Block) -> Iterator[int]:
+def _stalled(scenario: Scenario, deadline: Deadline, block: Block) -> Iterator[int]:
     stall = scenario.service.stall
-    if stall is not None and _held_too_long(scenario, stall.duration_ns):
+    if stall is not None and deadline.is_missed_when_held(stall.duration_ns):
         for request_id in range(block.first_id, block.first_id + block.count):
             if stall.when.evaluate(request_id):
                 yield request_id
 
 
-def _lateness_of(scenario: Scenario, occurrence: Occurrence) -> Callable[[int], float] | None:
-    """The chance that a request is late beyond the hedge delay, by its send offset in ns; None where none is."""
-    fault = scenario.faults[occurrence.fault]
-    if fault.target == CLIENT:
-        return None
-    if isinstance(fault, Pause | Freeze):
-        until_ns = occurrence.offset_ns + fault.duration_ns
-        return lambda offset_ns: float(until_ns - offset_ns > scenario.hedging.delay_ns)
-    chance = _chance(scenario, fault)
-    return (lambda _: chance) if chance else None
-
-
-def _chance(scenario: Scenario, fault: Fault) -> float:
-    """The chance that `fault` makes any request that it concerns late beyond the hedge delay."""
-    if isinstance(fault, Kill | Partition | DropRequests):
-        return 1.0
-    if isinstance(fault, Slow):
-        return _slower_than_delay(scenario, fault.factor)
-    if isinstance(fault, ServiceStall):
-        return float(_held_too_long(scenario, fault.delay_ns))
-    return _chance_on_the_way(scenario, fault)
-
-
-def _chance_on_the_way(scenario: Scenario, fault: Fault) -> float:
-    if isinstance(fault, Reorder):
-        return (1 - fault.percent / 100) * _held_too_long(scenario, fault.delay_ns)
-    if isinstance(fault, Delay):
-        ways = 2 if fault.direction == "both" else 1
-        held_ns = ways * fault.delay_ns if fault.percent == 100 else fault.delay_ns
-        return _any_of(fault.percent / 100, ways) * _held_too_long(scenario, held_ns)
-    if isinstance(fault, Loss | Corrupt):
-        return _any_of(fault.percent / 100, 2 if fault.direction == "both" else 1)
-    return 0.0
-
-
-def _any_of(chance: float, ways: int) -> float:
-    return 1 - (1 - chance) ** ways
-
-
-def _held_too_long(scenario: Scenario, held_ns: int) -> bool:
-    return held_ns + scenario.service.service_time.median_ns > scenario.hedging.delay_ns
-
-
-def _slower_than_delay(scenario: Scenario, factor: float) -> float:
-    """The share of requests whose service time, times `factor`, is longer than the hedge delay."""
-    time, delay_ns = scenario.service.service_time, scenario.hedging.delay_ns
-    if time.sigma:
-        return 1 - NormalDist().cdf(math.log(delay_ns / (factor * time.median_ns)) / time.sigma)
-    return float(factor * time.median_ns > delay_ns)
+@lru_cache(maxsize=256)
+def _offsets(arrivals: OpenArrivals, seed: int, first_id: int, count: int) -> tuple[int, ...]:
+    return tuple(send_offsets_ns(arrivals.process, arrivals.rate_per_s, seed, first_id, count))

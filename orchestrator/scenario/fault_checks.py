@@ -10,21 +10,7 @@ from hedgerow_node.protocol.limits import CLIENT
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
-from orchestrator.scenario.faults import (
-    CpuQuota,
-    CpuStress,
-    Delay,
-    DropRequests,
-    Fault,
-    Freeze,
-    Gc,
-    Kill,
-    Pause,
-    Restart,
-    ServiceStall,
-    has_times,
-    targets_of,
-)
+from orchestrator.scenario.faults import Delay, Fault, Gc, has_times, targets_of
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
@@ -33,16 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.scenario.models import Scenario
 
 MAX_OCCURRENCES = 1_000
-_Kinds = tuple[type[Fault], ...]
-_STOPS: _Kinds = (Pause, Freeze, Kill, Restart)
-#: Faults that a node cannot bear at the same time: each would be undone by the other, or keep it from happening, so
-#: that it could never be proven.
-_EXCLUSIVE: tuple[tuple[_Kinds, _Kinds], ...] = (
-    (_STOPS, _STOPS),
-    ((CpuQuota,), (CpuQuota,)),
-    ((Gc,), (Gc, Freeze, Kill, Restart)),
-    ((CpuStress,), (Freeze,)),
-)
 
 
 def fault_findings(scenario: Scenario) -> Iterator[Finding]:
@@ -102,7 +78,7 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
     if fault.every_ns is None:
         return
     busy_ns = (fault.duration_ns or 0) + fault.jitter_ns
-    if fault.duration_ns is None and not isinstance(fault, Restart | Gc):
+    if fault.duration_ns is None and not fault.is_instant:
         yield Finding(("every",), "comes again, but does not end before", "add a duration")
     elif fault.every_ns <= busy_ns:
         words = "duration and jitter" if fault.duration_ns else "jitter"
@@ -121,12 +97,12 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
 
 
 def _condition(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
-    if isinstance(fault, ServiceStall | DropRequests):
+    if fault.condition is not None:
         try:
             for request_id in range(scenario.workload.requests):
-                fault.when.evaluate(request_id)
+                fault.condition.evaluate(request_id)
         except ExpressionError as error:
-            yield Finding(("when",), f"{fault.when.text!r}: {error}", "use a divisor that is never 0")
+            yield Finding(("when",), f"{fault.condition.text!r}: {error}", "use a divisor that is never 0")
 
 
 def _one_delay(scenario: Scenario) -> Iterator[Finding]:
@@ -138,10 +114,10 @@ def _one_delay(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Finding]:
-    """Two faults that might strike one node at once, jitter at its worst."""
+    """Two faults that might be on at one node at once, jitter at its worst."""
     replicas = scenario.topology.replicas
     for (first, one), (second, other) in combinations(enumerate(scenario.faults), 2):
-        if not any(_are(one, other, kinds) or _are(other, one, kinds) for kinds in _EXCLUSIVE):
+        if not one.conflicts_with(other):
             continue
         nodes = set(targets_of(one, replicas)) & set(targets_of(other, replicas))
         met_ns = _meeting_ns(one, other, horizon_ns) if nodes else None
@@ -151,10 +127,6 @@ def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Finding]:
                 f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
                 "move one of them, or give it another target",
             )
-
-
-def _are(one: Fault, other: Fault, kinds: tuple[_Kinds, _Kinds]) -> bool:
-    return isinstance(one, kinds[0]) and isinstance(other, kinds[1])
 
 
 def _meeting_ns(one: Fault, other: Fault, horizon_ns: int) -> int | None:
@@ -171,11 +143,11 @@ def _meeting_ns(one: Fault, other: Fault, horizon_ns: int) -> int | None:
 
 def _spells(fault: Fault, horizon_ns: int) -> Iterator[tuple[int, int]]:
     """From when to when each occurrence may be on, ns."""
-    end_ns = horizon_ns if fault.duration_ns is None else fault.duration_ns
-    if isinstance(fault, Restart | Gc):
-        end_ns = 0
+    lasts_ns = horizon_ns if fault.duration_ns is None else fault.duration_ns
+    if fault.is_instant:
+        lasts_ns = 0
     for number in range(MAX_OCCURRENCES):
         start_ns = fault.at_ns + number * (fault.every_ns or 0)
         if start_ns >= horizon_ns or (number and not fault.every_ns):
             return
-        yield start_ns, start_ns + fault.jitter_ns + end_ns
+        yield start_ns, start_ns + fault.jitter_ns + lasts_ns
