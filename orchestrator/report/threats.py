@@ -7,11 +7,15 @@ what does not apply is not said, so that what is said gets read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.plan.sample_size import MIN_BLOCKS
 from orchestrator.report.figures import blocks
+from orchestrator.scenario.faults import FAULT_KINDS
 from orchestrator.scenario.models import Scenario
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.fields import Section
 
 
 class Threat(NamedTuple):
@@ -69,24 +73,14 @@ def _healing(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dic
     )
 
 
-def _signals(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    if not any(fault.fault == "pause" for scenario in scenarios for fault in scenario.faults):
-        return None
-    return Threat(
-        "A signal is no collector",
-        "Pauses are SIGSTOP and SIGCONT: all threads stop at once and for a time that was chosen. Collectors stop "
-        "less regularly and often for less; gc_pause_real runs a real one.",
-    )
+def _of_fault(kind: type[Section]) -> _Rule:
+    """The threat that faults of `kind` bring, wherever there is one."""
 
+    def rule(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+        faults = (fault for scenario in scenarios for fault in scenario.faults if isinstance(fault, kind))
+        return next((Threat(*fault.threat) for fault in faults if fault.threat is not None), None)
 
-def _burners(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    if not any(fault.fault == "cpu-stress" for scenario in scenarios for fault in scenario.faults):
-        return None
-    return Threat(
-        "One set of CPUs for all",
-        "Burners beside one node take CPU time from every node of this host, the servers and the kernel's own "
-        "threads included.",
-    )
+    return rule
 
 
 def _one_host(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
@@ -150,8 +144,7 @@ _RULES: tuple[_Rule, ...] = (
     _few_blocks,
     _closed,
     _healing,
-    _signals,
-    _burners,
+    *(_of_fault(kind) for kind in FAULT_KINDS),
     _one_host,
     _virtual,
     _busy,

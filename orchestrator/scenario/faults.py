@@ -13,7 +13,7 @@ import math
 import re
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
@@ -522,6 +522,8 @@ ServiceFault = Slow | ServiceStall | DropRequests
 NetworkFault = Loss | Duplicate | Corrupt | Delay | Partition | Reorder | RateLimit
 
 Fault = Annotated[ProcessFault | CpuFault | ServiceFault | NetworkFault, Field(discriminator="fault")]
+#: Every kind, in the order in which the documentation has them.
+FAULT_KINDS: tuple[type[Section], ...] = get_args(get_args(Fault)[0])
 
 
 def targets_of(fault: Fault, replicas: int) -> tuple[str, ...]:
