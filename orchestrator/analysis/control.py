@@ -17,8 +17,8 @@ import numpy as np
 
 from hedgerow_node.draws import standard_normal
 from orchestrator.analysis.measures import Ints, Measures
-from orchestrator.analysis.multiplicity import holm
 from orchestrator.analysis.paired import Paired, paired
+from orchestrator.analysis.statistics import holm
 from orchestrator.analysis.windows import affected
 from orchestrator.plan.faults import primary_of
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.analysis.faults import FaultRecord
-    from orchestrator.analysis.quantiles import Floats, Weights
     from orchestrator.analysis.run_data import ArmData
+    from orchestrator.analysis.statistics import Floats, Weights
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from orchestrator.analysis.control import CONTROL, Halves
-from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.analysis.statistics import Floats, Weights, plain
 from orchestrator.claims.grammar import Call, Expression, Negation, Number
 
 if TYPE_CHECKING:

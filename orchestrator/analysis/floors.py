@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.control import CONTROL
-from orchestrator.analysis.intervals import interval
+from orchestrator.analysis.statistics import interval
 from orchestrator.analysis.trials import differences
 from orchestrator.claims.algebra import figures_of, substitute
 from orchestrator.claims.functions import Dimension, Statistic

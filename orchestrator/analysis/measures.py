@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
-from orchestrator.analysis.quantiles import Floats, Rounds, Weights
+from orchestrator.analysis.statistics import Floats, Rounds, Weights
 from orchestrator.claims.functions import FUNCTIONS, Statistic
 from orchestrator.plan.sample_size import samples_needed
 

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.analysis.bootstrap import resample
-from orchestrator.analysis.intervals import interval
 from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.quantiles import Floats, plain
+from orchestrator.analysis.statistics import Floats, interval, plain, resample
 from orchestrator.runfolder.tables import read_samples
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.analysis.intervals import Interval, interval, p_value, spread
-from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.analysis.statistics import Floats, Interval, Weights, interval, p_value, plain, spread
 from orchestrator.runfolder.summary import Comparison, Difference
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.bootstrap import resample
 from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
 from orchestrator.analysis.measures import Ints, Measures
+from orchestrator.analysis.statistics import resample
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import (
     Columns,
@@ -27,7 +27,7 @@ from orchestrator.runfolder.tables import (
 from orchestrator.scenario.load import load_experiment
 
 if TYPE_CHECKING:
-    from orchestrator.analysis.quantiles import Weights
+    from orchestrator.analysis.statistics import Weights
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.experiment import Experiment
     from orchestrator.scenario.models import Scenario

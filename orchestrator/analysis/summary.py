@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.control import controls, halves
-from orchestrator.analysis.estimates import estimate
 from orchestrator.analysis.evidence import Evidence
 from orchestrator.analysis.noise_floor import HostNoise
-from orchestrator.analysis.order_statistics import order_interval
 from orchestrator.analysis.paired import comparisons
-from orchestrator.analysis.quantiles import Weights, plain
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain
 from orchestrator.analysis.verdicts import judge_all, overall
 from orchestrator.analysis.windows import affected
 from orchestrator.claims.functions import FUNCTIONS

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.intervals import p_value, spread
-from orchestrator.analysis.quantiles import Floats, Weights, plain
+from orchestrator.analysis.statistics import Floats, Weights, p_value, plain, spread
 from orchestrator.claims.algebra import Sum, figures_of, normal_form, substitute
 from orchestrator.claims.functions import Dimension
 from orchestrator.claims.grammar import Call, Comparison, Number, Operation

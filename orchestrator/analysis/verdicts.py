@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.floors import floor_of
-from orchestrator.analysis.intervals import Interval, critical, interval
-from orchestrator.analysis.multiplicity import holm
+from orchestrator.analysis.statistics import Interval, critical, holm, interval
 from orchestrator.analysis.trials import Counted, Tested, Undecidable, is_counted, try_claim
 from orchestrator.claims.algebra import observable
 from orchestrator.claims.functions import Dimension

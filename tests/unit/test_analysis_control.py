@@ -11,8 +11,8 @@ import pytest
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.control import Halves, controls, halves
 from orchestrator.analysis.paired import comparisons
-from orchestrator.analysis.quantiles import Rounds, plain
 from orchestrator.analysis.run_data import RunData, read_run
+from orchestrator.analysis.statistics import Rounds, plain
 from support.run_folder_factory import Story, finished_run, scenario_from
 
 if TYPE_CHECKING:

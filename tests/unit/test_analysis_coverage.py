@@ -14,10 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.analysis.bootstrap import resample
-from orchestrator.analysis.intervals import interval
-from orchestrator.analysis.order_statistics import order_interval
-from orchestrator.analysis.quantiles import Rounds, plain
+from orchestrator.analysis.statistics import Rounds, interval, order_interval, plain, resample
 
 RUNS = 500
 Values = NDArray[np.float64]

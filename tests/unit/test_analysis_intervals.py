@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.intervals import critical, interval, p_value, spread
+from orchestrator.analysis.statistics import critical, interval, p_value, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.multiplicity import holm
+from orchestrator.analysis.statistics import holm
 
 
 def test_a_worked_example() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from orchestrator.analysis.order_statistics import order_interval
+from orchestrator.analysis.statistics import order_interval
 from orchestrator.plan.sample_size import samples_needed
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.analysis.bootstrap import RESAMPLES, resample
-from orchestrator.analysis.quantiles import Rounds, plain
+from orchestrator.analysis.statistics import RESAMPLES, Rounds, plain, resample
 
 #: Values by round; the same value may occur often, some requests have no answer, a round may be empty.
 rounds_of_values = st.lists(

@@ -9,9 +9,8 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.intervals import critical
-from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import read_run
+from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.plan.blocks import make_plan

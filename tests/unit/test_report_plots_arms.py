@@ -12,8 +12,8 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from orchestrator.analysis.quantiles import Rounds
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.analysis.statistics import Rounds
 from orchestrator.analysis.summary import summarise
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plots import PLOTS, draw, file_endings

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.analysis.estimates import Estimate, estimate
+from orchestrator.analysis.statistics import Estimate, estimate
 from orchestrator.report.plots.style import (
     BEYOND,
     HEIGHT,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from orchestrator.analysis.quantiles import Weights
     from orchestrator.analysis.run_data import ArmData, RunData
+    from orchestrator.analysis.statistics import Weights
 
 _COLUMNS = 3
 _PANEL = 3.1  # inches

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from hedgerow_node.units import parse_bit_rate, parse_duration_ns, parse_rate_per_s, parse_ratio
-from orchestrator.analysis.estimates import Estimate, estimate
+from orchestrator.analysis.statistics import Estimate, estimate
 from orchestrator.report.plots.style import (
     BEYOND,
     MARKS,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from orchestrator.analysis.quantiles import Weights
     from orchestrator.analysis.run_data import ArmData, RunData
+    from orchestrator.analysis.statistics import Weights
 
 _FUNCTIONS, _HEIGHTS = ("p99", "p50"), (3, 2)
 _HEIGHT, _COLUMN = 6.2, 2.7  # inches
