@@ -24,7 +24,7 @@ from orchestrator.runfolder.tables import (
     read_samples,
     read_server,
 )
-from orchestrator.scenario.load import load_experiment
+from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:
     from orchestrator.analysis.statistics import Weights
@@ -67,12 +67,12 @@ class RunData:
     @property
     def matrix(self) -> tuple[str, ...]:
         """The swept keys, outermost first; none where the run is no sweep."""
-        return tuple(self.experiment.document.get("matrix") or ())
+        return tuple(self.experiment.matrix)
 
 
 def read_run(folder: RunFolder) -> RunData:
     """All that `folder` tells; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
-    experiment = load_experiment(folder.scenario, recorded=True)
+    experiment = load_recorded(folder.scenario)
     samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
     blocks = [columns["block"] for strategies in samples.values() for columns in strategies.values()]
     if not blocks:

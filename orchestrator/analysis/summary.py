@@ -68,7 +68,7 @@ def summarise(folder: RunFolder) -> Summary:
         arrivals=modes.pop() if len(modes) == 1 else "mixed",
         blocks=run.rounds,
         verdict=overall([claim.verdict for claims in judged.values() for claim in claims]),
-        matrix=dict(run.experiment.document["matrix"]) if run.matrix else {},
+        matrix=dict(run.experiment.matrix),
         arms=tuple(
             _arm(arm, run, control, judged[arm.name]) for arm, control in zip(run.arms, against_itself, strict=True)
         ),
@@ -82,7 +82,7 @@ def _arm(arm: ArmData, run: RunData, control: ControlResult | None, claims: list
     timeout_ns = arm.scenario.workload.timeout_ns
     return ArmSummary(
         name=arm.name,
-        set=run.experiment.arm(arm.name).set,
+        set=dict(run.experiment.arm(arm.name).set),
         arrivals=arm.scenario.workload.arrivals.mode,
         verdict=overall([claim.verdict for claim in claims]),
         strategies={

@@ -1,7 +1,7 @@
 """Whether a scenario's claims speak of what it has: its strategies, its arms, figures that can have a value.
 
-Of a run that is over (`recorded`) only the names are checked: it began under a version that had nothing against its
-claims, and a figure without a value is one that its summary has as null.
+The names are asked of every scenario, also of a run's that is over. Values are asked of new runs only: a recorded one
+began under a version that had nothing against its claims, and a figure without a value is null in its summary.
 """
 
 from __future__ import annotations
@@ -19,25 +19,53 @@ if TYPE_CHECKING:
     from orchestrator.claims.grammar import Call
     from orchestrator.scenario.models import Claim, Scenario
 
+    #: By arm; None stands for a scenario by itself.
+    _Scenarios = Mapping[str, Scenario] | Mapping[None, Scenario]
 
-def claim_findings(scenario: Scenario, *, recorded: bool = False) -> Iterator[Finding]:
-    """What keeps the claims that `scenario` makes within itself, and its published figures, from being judged."""
+
+def check_names(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
+    """Names in the claims that `scenario` makes within itself, and in its published figures, that there are not.
+
+    `base` is what the scenario is an arm of, and alone may make claims across arms; None where there are no arms.
+    """
     seen: set[str] = set()
     for index, claim in enumerate(scenario.claims):
         if claim.id in seen:
             yield Finding(("claims", index, "id"), f"{claim.id} is used twice", "give each claim an id of its own")
         seen.add(claim.id)
         if not claim.names_arms:
-            yield from _about(index, claim, {None: scenario}, recorded)
+            yield from _names(index, claim, {None: scenario})
     for strategy in scenario.published:
         if strategy not in scenario.strategies:
             known = ", ".join(scenario.strategies)
             yield Finding(
                 ("published", strategy), f"{strategy} is not a strategy of this scenario", f"listed here: {known}"
             )
+    yield from _across_within(scenario, base)
 
 
-def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
+def check_names_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Finding]:
+    """Names in the claims of `base` across `arms` that there are not."""
+    for index, claim in enumerate(base.claims):
+        if claim.names_arms:
+            yield from _names(index, claim, arms)
+
+
+def check_values(scenario: Scenario) -> Iterator[Finding]:
+    """Figures in the claims that `scenario` makes within itself that never have a value."""
+    for index, claim in enumerate(scenario.claims):
+        if not claim.names_arms:
+            yield from _values(index, claim, {None: scenario})
+
+
+def check_values_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Finding]:
+    """Figures in the claims of `base` across `arms` that never have a value."""
+    for index, claim in enumerate(base.claims):
+        if claim.names_arms:
+            yield from _values(index, claim, arms)
+
+
+def _across_within(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
     """Claims of an arm that only the base may make; with no `base` there are no arms to name at all."""
     across = {claim.id for claim in base.claims if claim.names_arms} if base is not None else set()
     for index, claim in enumerate(scenario.claims):
@@ -56,47 +84,39 @@ def claims_of_arm(scenario: Scenario, base: Scenario | None) -> Iterator[Finding
                 )
 
 
-def claims_across_arms(base: Scenario, arms: Mapping[str, Scenario], *, recorded: bool = False) -> Iterator[Finding]:
-    """What keeps the claims of `base` that name arms from being judged."""
-    for index, claim in enumerate(base.claims):
-        if claim.names_arms:
-            yield from _about(index, claim, arms, recorded)
-
-
-def _about(
-    index: int, claim: Claim, arms: Mapping[str, Scenario] | Mapping[None, Scenario], recorded: bool
-) -> Iterator[Finding]:
+def _names(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
     path = ("claims", index, "expect")
     scenarios: dict[str | None, Scenario] = dict(arms.items())
     for call in claim.expect.calls():
         where = f"column {call.column}: "
         scenario = scenarios.get(call.arm)
-        if scenario is not None:
-            found = [*_about_strategy(call, scenario), *(() if recorded else _about_value(call, scenario))]
-            yield from (Finding(path, where + message, remedy) for message, remedy in found)
-        elif call.arm is None:
+        if scenario is not None and call.strategy not in scenario.strategies:
+            place = "this scenario" if call.arm is None else f"arm {call.arm}"
+            remedy = f"listed here: {', '.join(scenario.strategies)}"
+            yield Finding(path, f"{where}{call.strategy} is not a strategy of {place}", remedy)
+        elif scenario is None and call.arm is None:
             remedy = f"write e.g. {call.function}({call.strategy}@{next(iter(arms))})"
             yield Finding(
                 path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
             )
-        else:
+        elif scenario is None:
             yield Finding(
                 path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
             )
 
 
-def _about_strategy(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
-    place = "this scenario" if call.arm is None else f"arm {call.arm}"
-    if call.strategy not in scenario.strategies:
-        yield f"{call.strategy} is not a strategy of {place}", f"listed here: {', '.join(scenario.strategies)}"
-
-
-def _about_value(call: Call, scenario: Scenario) -> Iterator[tuple[str, str]]:
-    for need in call.definition.measure.needs:
-        lack = _LACKS[need](call, scenario)
-        if lack is not None:
-            why, remedy = lack
-            yield f"{call.text} never has a value, {why}", remedy
+def _values(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
+    scenarios: dict[str | None, Scenario] = dict(arms.items())
+    for call in claim.expect.calls():
+        scenario = scenarios.get(call.arm)
+        if scenario is None:
+            continue
+        for need in call.definition.measure.needs:
+            lack = _LACKS[need](call, scenario)
+            if lack is not None:
+                why, remedy = lack
+                message = f"column {call.column}: {call.text} never has a value, {why}"
+                yield Finding(("claims", index, "expect"), message, remedy)
 
 
 def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:

@@ -33,25 +33,25 @@ def bench(
     """Measure round trips bare, tapped and with hedging armed, and print what the hedger adds; keeps no files."""
     if os.geteuid() != 0:
         raise PrerequisiteError("the netns backend needs root", "sudo orchestrator bench")
-    scenario = _scenario(requests, blocks)
-    plan = make_plan(scenario, tuple(_CONDITIONS))
+    experiment = _experiment(requests, blocks)
+    plan = make_plan(experiment, tuple(_CONDITIONS))
     with tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
-        folder = RunFolder.create(Path(directory), scenario.name)
-        watch = watcher(block_etas_ns(scenario, plan))
-        measured = Run(Experiment.of(scenario), plan, folder, watch)
+        folder = RunFolder.create(Path(directory), experiment.name)
+        watch = watcher(block_etas_ns(experiment, plan))
+        measured = Run(experiment, plan, folder, watch)
         try:
             measured.measure(NetnsTopology, "netns")
         finally:
             watch.close()
         with leftovers_told(measured.leftovers):
-            costs = _evaluate(folder, scenario)
+            costs = _evaluate(folder, experiment)
             if not (measured.leftovers and as_json):  # then the error alone is what stdout holds
                 _print(costs, as_json)
 
 
-def _scenario(requests: int, blocks: int) -> Scenario:
+def _experiment(requests: int, blocks: int) -> Experiment:
     """One request at a time, none ever stalled, so that every microsecond shows."""
-    return Scenario.model_validate(
+    scenario = Scenario.model_validate(
         {
             "version": 1,
             "name": "bench",
@@ -67,14 +67,15 @@ def _scenario(requests: int, blocks: int) -> Scenario:
             "design": {"blocks": blocks},
         }
     )
+    return Experiment.of(scenario)
 
 
-def _evaluate(folder: RunFolder, scenario: Scenario) -> list[dict[str, Any]]:
+def _evaluate(folder: RunFolder, experiment: Experiment) -> list[dict[str, Any]]:
     from orchestrator.analysis.overhead import overhead  # noqa: PLC0415 - numpy, after the measuring
     from orchestrator.runfolder.tables import write_tables  # noqa: PLC0415
 
-    write_tables(folder, make_plan(scenario, tuple(_CONDITIONS)))
-    return overhead(folder, tuple(_CONDITIONS), scenario.design.seed)
+    write_tables(folder, make_plan(experiment, tuple(_CONDITIONS)))
+    return overhead(folder, tuple(_CONDITIONS), experiment.scenario.design.seed)
 
 
 def _print(costs: list[dict[str, Any]], as_json: bool) -> None:

@@ -12,7 +12,7 @@ from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.summary import Summary
-from orchestrator.scenario.load import load_experiment
+from orchestrator.scenario.load import load_recorded
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
@@ -27,7 +27,7 @@ def evaluate(folder: RunFolder, report: bool) -> Summary:
     from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():
-        experiment = load_experiment(folder.scenario, recorded=True)
+        experiment = load_recorded(folder.scenario)
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
     summary = summarise(folder)

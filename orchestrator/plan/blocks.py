@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hedgerow_node.records import FIRST_WARMUP_ID
-from orchestrator.scenario.experiment import Experiment, as_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from orchestrator.scenario.models import Scenario
+    from orchestrator.scenario.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,11 @@ class Plan:
         return tuple(sorted(blocks, key=lambda block: block.number))
 
 
-def make_plan(subject: Experiment | Scenario, strategies: Sequence[str] | None = None) -> Plan:
+def make_plan(experiment: Experiment, strategies: Sequence[str] | None = None) -> Plan:
     """The blocks of an experiment, or of its workload under other `strategies`; equal ones always give equal plans.
 
     In each round every arm has its turn, in which all of its strategies have theirs.
     """
-    experiment = as_experiment(subject)
     design = experiment.scenario.design
     draws = random.Random(design.seed)
     blocks: list[Block] = []

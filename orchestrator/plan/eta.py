@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from hedgerow_node.protocol.limits import LEAD_NS
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
-from orchestrator.scenario.experiment import Experiment, as_experiment
 from orchestrator.scenario.faults import has_times
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
     from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.scenario.experiment import Experiment
     from orchestrator.scenario.models import Scenario
 
 REQUEST_OVERHEAD_NS = 500 * NS_PER_US  #: client and server in Python, two context switches each way
@@ -26,14 +26,14 @@ BLOCK_OVERHEAD_NS = 40 * NS_PER_MS  #: a fresh client worker, the server's and t
 RUN_OVERHEAD_NS = 4 * NS_PER_S  #: topology up and down, tables, statistics, plots
 
 
-def run_eta_ns(subject: Experiment | Scenario, plan: Plan) -> int:
+def run_eta_ns(experiment: Experiment, plan: Plan) -> int:
     """Expected duration of a whole run, ns."""
-    return RUN_OVERHEAD_NS + sum(block_etas_ns(subject, plan))
+    return RUN_OVERHEAD_NS + sum(block_etas_ns(experiment, plan))
 
 
-def block_etas_ns(subject: Experiment | Scenario, plan: Plan) -> list[int]:
+def block_etas_ns(experiment: Experiment, plan: Plan) -> list[int]:
     """Expected duration of each block of `plan`, ns, in its order; draining and change of block included."""
-    scenarios = {arm.name: arm.scenario for arm in as_experiment(subject).arms}
+    scenarios = {arm.name: arm.scenario for arm in experiment.arms}
     stalled = {(block.arm, block.number): stalled_requests(scenarios[block.arm], block) for block in plan}
     return [_block_ns(scenarios[block.arm], block, stalled[block.arm, block.number]) for block in plan]
 

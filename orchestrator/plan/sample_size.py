@@ -13,13 +13,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orchestrator.plan.faults import expected_hedges, unforeseen
-from orchestrator.scenario.experiment import Experiment, as_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from orchestrator.claims.grammar import Call
     from orchestrator.plan.blocks import Plan
+    from orchestrator.scenario.experiment import Experiment
     from orchestrator.scenario.models import Claim, Scenario
 
 TAIL = 0.025
@@ -51,9 +51,8 @@ def samples_needed(quantile: float) -> int:
     return needed
 
 
-def judgeable(subject: Experiment | Scenario, plan: Plan) -> list[Judgement]:
+def judgeable(experiment: Experiment, plan: Plan) -> list[Judgement]:
     """For each claim, of each arm and then across them, what its sample lacks."""
-    experiment = as_experiment(subject)
     samples = {arm.name: _Sample(arm.scenario, plan, arm.name) for arm in experiment.arms}
     judgements = [_judgement(claim, samples, arm.name) for arm in experiment.arms for claim in arm.scenario.claims]
     return judgements + [_judgement(claim, samples, None) for claim in experiment.claims]

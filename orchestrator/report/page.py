@@ -18,7 +18,7 @@ from orchestrator.report.inline_svg import inline
 from orchestrator.report.meanwhile import meanwhile
 from orchestrator.report.threats import Threat, threats
 from orchestrator.runfolder.format_versions import read_json
-from orchestrator.scenario.load import load_experiment
+from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
@@ -95,7 +95,7 @@ def gather(folder: RunFolder) -> Page:
     """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
     remedy = f"orchestrator analyze {folder.path} makes it anew"
     summary, manifest = read_json(folder.summary, remedy), read_json(folder.manifest, remedy)
-    experiment = load_experiment(folder.scenario, recorded=True)
+    experiment = load_recorded(folder.scenario)
     parts = list(_parts(folder, summary))
     drawn = {picture.name for part in parts for picture in part.pictures}
     return Page(
@@ -105,7 +105,7 @@ def gather(folder: RunFolder) -> Page:
         headline=headline(summary),
         parts=parts,
         pictures=[picture for picture in _pictures(folder, None, "") if picture.name not in drawn],
-        folded="matrix" in experiment.document,
+        folded=bool(experiment.matrix),
         strikes=list(_strikes(folder)),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
         command=command(manifest),

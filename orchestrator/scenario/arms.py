@@ -36,9 +36,9 @@ _SMOKE: dict[str, Plain] = {"design": {"blocks": 1}, "strategies": ["baseline", 
 
 
 class Variant(NamedTuple):
-    """An arm's name, what it sets by dotted key, and the base with that laid over it."""
+    """An arm's name, what it sets by dotted key, and the base with that laid over it; None names the base itself."""
 
-    name: str
+    name: str | None
     set: dict[str, Plain]
     document: Document
 

@@ -12,31 +12,38 @@ from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_S, format_duration
-from orchestrator.claims.check import claim_findings
+from orchestrator.claims.check import check_values, check_values_across
 from orchestrator.errors import Finding, ScenarioError
 from orchestrator.scenario.fault_checks import fault_findings
 from orchestrator.scenario.faults import Delay, targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, OpenArrivals, Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 
-def check(scenario: Scenario, *, recorded: bool = False) -> list[Finding]:
-    """Everything about the relations between `scenario`'s keys that keeps it from being run or judged.
-
-    `recorded`: it has been run; its claims may be ones that this version would not begin with.
-    """
+def check_scenario(scenario: Scenario) -> list[Finding]:
+    """Everything about the relations between `scenario`'s keys that keeps it from being run or judged."""
     return [
         *_strategies(scenario),
         *_blocks(scenario),
         *_times(scenario),
         *_payload(scenario),
         *_stalls(scenario),
-        *claim_findings(scenario, recorded=recorded),
+        *check_values(scenario),
         *fault_findings(scenario),
         *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
     ]
+
+
+def check_arms(base: Scenario, scenarios: Sequence[Scenario], arms: Mapping[str, Scenario]) -> Iterator[Finding]:
+    """What keeps `scenarios`, those of all `arms` or of the file without any, from being run and judged together."""
+    warmups = sum(each.workload.warmup * each.design.blocks * len(each.strategies) for each in scenarios)
+    if warmups > FIRST_WARMUP_ID:
+        yield Finding(
+            ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
+        )
+    yield from check_values_across(base, arms)
 
 
 def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
@@ -132,15 +139,6 @@ def _blocks(scenario: Scenario) -> Iterator[Finding]:
             ("design", "blocks"),
             f"{blocks} blocks cannot share {workload.requests} requests",
             "use fewer blocks or more requests",
-        )
-
-
-def warmup_findings(scenarios: Iterable[Scenario]) -> Iterator[Finding]:
-    """Whether the blocks of all arms together have more warm-up requests than there are ids for them."""
-    warmups = sum(each.workload.warmup * each.design.blocks * len(each.strategies) for each in scenarios)
-    if warmups > FIRST_WARMUP_ID:
-        yield Finding(
-            ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
         )
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 if TYPE_CHECKING:
+    from orchestrator.scenario.document import Plain
     from orchestrator.scenario.models import Claim, Scenario
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One variant: `set` tells by dotted key what it has of its own; `name` is None where there are no arms.
+    """One variant: `set` is what it has of its own, by dotted key; `name` is None where there are no arms.
 
     `scenario` is complete, and holds the claims that are judged within this arm alone.
     """
 
     name: str | None
-    set: dict[str, Any]
+    set: dict[str, Plain]
     scenario: Scenario
 
 
@@ -34,7 +35,7 @@ class Experiment:
     description: str
     arms: tuple[Arm, ...]
     claims: tuple[Claim, ...]
-    document: dict[str, Any]
+    document: dict[str, Plain]
 
     @classmethod
     def of(cls, scenario: Scenario) -> Experiment:
@@ -51,6 +52,12 @@ class Experiment:
         """Whether there are arms by name."""
         return self.arms[0].name is not None
 
+    @property
+    def matrix(self) -> dict[str, Plain]:
+        """The values of each key that the arms sweep, outermost first; empty where they are no matrix."""
+        matrix = self.document.get("matrix")
+        return matrix if isinstance(matrix, dict) else {}
+
     def arm(self, name: str | None) -> Arm:
         """The arm called `name`; KeyError where there is none."""
         for arm in self.arms:
@@ -61,8 +68,3 @@ class Experiment:
     def dump(self) -> str:
         """The experiment as YAML, defaults written out; `load_experiment` makes an equal one of it."""
         return yaml.safe_dump(self.document, sort_keys=False, allow_unicode=True, width=118)
-
-
-def as_experiment(subject: Experiment | Scenario) -> Experiment:
-    """`subject` as an experiment; a scenario is one of a single arm."""
-    return subject if isinstance(subject, Experiment) else Experiment.of(subject)

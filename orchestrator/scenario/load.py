@@ -1,123 +1,170 @@
-"""From a scenario file to a checked `Experiment`, or to every finding it has, each with its line and a remedy."""
+"""From a scenario file to an `Experiment`, or to everything that is wrong with it, each with its line and a remedy.
+
+In three steps: `_read` the file, its smoke variant and `--set` into plain data; `_parse` that into the scenarios of
+all arms, whose claims name only what there is; `_check` whether those can be run and judged. Each step goes as far as
+it can, so that all that is wrong is said at once. A recorded run is not checked: it has been run.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-import yaml
-
-from orchestrator.claims.check import claims_across_arms, claims_of_arm
+from orchestrator.claims.check import check_names, check_names_across
 from orchestrator.errors import Finding, KeyPath, ScenarioError
-from orchestrator.scenario.arms import Variants, expand, settle_overrides, with_smoke
+from orchestrator.scenario.arms import Variant, expand, settle_overrides, with_smoke
 from orchestrator.scenario.availability import later_format
-from orchestrator.scenario.checks import check, warmup_findings
-from orchestrator.scenario.document import Document, override, read_document
+from orchestrator.scenario.checks import check_arms, check_scenario
+from orchestrator.scenario.document import Document, Plain, override, read_document
 from orchestrator.scenario.experiment import Arm, Experiment
-from orchestrator.scenario.parse import parse
+from orchestrator.scenario.parse import parse_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from orchestrator.scenario.models import Scenario
 
 
-def load_experiment(
-    path: Path, overrides: Sequence[str] = (), smoke: bool = False, *, recorded: bool = False
-) -> Experiment:
+def load_experiment(path: Path, overrides: Sequence[str] = (), smoke: bool = False) -> Experiment:
     """The experiment in the YAML file `path`: its `smoke` variant if asked for, `overrides` applied last of all.
 
-    An override reads like "workload.requests=500". `recorded`: the file is a run folder's, and its claims may be ones
-    that no new run could begin with. Raises ScenarioError (exit code 2) with every finding in any
-    of the arms, one line each: "FILE:LINE: key: message; remedy".
+    An override reads like "workload.requests=500". Raises ScenarioError (exit code 2) with every finding in any of
+    the arms, one line each: "FILE:LINE: key: message; remedy".
     """
+    parsed = _parse(*_read(path, overrides, smoke))
+    return _experiment(parsed, [*parsed.findings, *_check(parsed)])
+
+
+def load_recorded(path: Path) -> Experiment:
+    """The experiment in the file `path` of a run folder, whose claims may be ones that no new run could begin with.
+
+    Raises ScenarioError as `load_experiment` does, but not for what keeps a run from being begun.
+    """
+    parsed = _parse(*_read(path))
+    return _experiment(parsed, parsed.findings)
+
+
+class _ParsedArm(NamedTuple):
+    """An arm, or the whole of a file without arms (`name` is None), with the claims that it must not make itself."""
+
+    name: str | None
+    set: dict[str, Plain]
+    document: Document
+    scenario: Scenario
+
+
+@dataclass
+class _Parsed:
+    """What parsing made of a file: the base and those arms that are scenarios, and what is wrong, located.
+
+    `written` counts the arms of the file, one where there are none; `keys` are those that describe them.
+    """
+
+    document: Document
+    base: Scenario | None
+    written: int
+    keys: dict[str, Plain]
+    findings: list[Finding]
+    arms: list[_ParsedArm] = field(default_factory=list)
+
+    @property
+    def by_name(self) -> dict[str, Scenario]:
+        """The arms' scenarios, none where the file has no arms."""
+        return {arm.name: arm.scenario for arm in self.arms if arm.name is not None}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all arms are scenarios, so that they can be seen together."""
+        return len(self.arms) == self.written
+
+
+def _read(path: Path, overrides: Sequence[str] = (), smoke: bool = False) -> tuple[Document, list[Finding]]:
+    """The data in `path` with everything applied, and what could not be."""
     document = read_document(path)
     later = later_format(document.data)
     if later is not None:
         raise ScenarioError([_located(document, later)])
     override(document, [assignment for assignment in overrides if _is_for_smoke(assignment)])
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if smoke:
-        document, found = with_smoke(document)
+        document, findings = with_smoke(document)
     written = override(document, [assignment for assignment in overrides if not _is_for_smoke(assignment)])
-    found += settle_overrides(document, written)
+    return document, [*findings, *settle_overrides(document, written)]
+
+
+def _parse(document: Document, known: list[Finding]) -> _Parsed:
+    """The scenarios in `document`, of which `known` is wrong already."""
     variants = expand(document)
-    found += variants.findings
-    findings = [_located(document, finding) for finding in found]
-    base, findings_of_base = parse(variants.base)
-    findings += [_located(variants.base, finding) for finding in findings_of_base]
-    arms: list[Arm] = []
-    if base is not None:
-        arms, findings_of_arms = _arms(base, variants, findings, recorded)
-        findings += findings_of_arms
+    base, wrong = parse_scenario(variants.base)
+    findings = [_located(document, finding) for finding in (*known, *variants.findings)]
+    findings += [_located(variants.base, finding) for finding in wrong]
+    written = [*variants.arms] or [Variant(None, {}, variants.base)]
+    parsed = _Parsed(variants.base, base, len(written), variants.keys, findings)
+    if base is None:
+        return parsed
+    of_arms: list[tuple[str | None, Finding]] = []
+    for name, own, of_arm in written:
+        scenario, wrong = parse_scenario(of_arm)
+        if scenario is not None:
+            wrong += check_names(scenario, None if name is None else base)
+            parsed.arms.append(_ParsedArm(name, own, of_arm, scenario))
+        of_arms += [(name, _located(of_arm, finding)) for finding in wrong]
+    parsed.findings += _of_arms([each for each in of_arms if each[1] not in findings], parsed)
+    if parsed.is_complete and parsed.keys:
+        parsed.findings += [_located(variants.base, each) for each in check_names_across(base, parsed.by_name)]
+    return parsed
+
+
+def _check(parsed: _Parsed) -> list[Finding]:
+    """What keeps the experiment from being run or judged."""
+    of_arms = [
+        (arm.name, _located(arm.document, finding)) for arm in parsed.arms for finding in check_scenario(arm.scenario)
+    ]
+    findings = _of_arms(of_arms, parsed)
+    if parsed.base is not None and parsed.is_complete:
+        together = check_arms(parsed.base, [arm.scenario for arm in parsed.arms], parsed.by_name)
+        findings += [_located(parsed.document, finding) for finding in together]
+    return findings
+
+
+def _experiment(parsed: _Parsed, findings: list[Finding]) -> Experiment:
+    """All that was parsed; ScenarioError where anything was found."""
+    base = parsed.base
     if findings or base is None:
         raise ScenarioError(sorted(dict.fromkeys(findings), key=_reading_order))
-    across = tuple(claim for claim in base.claims if claim.names_arms) if variants.keys else ()
-    resolved = {**base.as_document(), **variants.keys}
-    return Experiment(base.name, base.description, tuple(arms), across, resolved)
-
-
-def load_scenario(path: Path, overrides: Sequence[str] = ()) -> Scenario:
-    """The scenario in a file without arms; ScenarioError as from `load_experiment`, and where there are arms."""
-    experiment = load_experiment(path, overrides)
-    if experiment.has_arms:
-        names = ", ".join(str(arm.name) for arm in experiment.arms)
-        raise ScenarioError(
-            [Finding((), f"has several arms: {names}", "use a scenario without arms here", str(path))]
-        )
-    return experiment.scenario
-
-
-def dump_scenario(scenario: Scenario) -> str:
-    """`scenario` as YAML with every default written out; it loads to an equal model."""
-    return yaml.safe_dump(scenario.as_document(), sort_keys=False, allow_unicode=True, width=118)
+    if not parsed.keys:
+        return Experiment.of(base)
+    arms = [Arm(arm.name, arm.set, arm.scenario.without_claims_across()) for arm in parsed.arms]
+    across = tuple(claim for claim in base.claims if claim.names_arms)
+    return Experiment(base.name, base.description, tuple(arms), across, {**base.as_document(), **parsed.keys})
 
 
 def _is_for_smoke(assignment: str) -> bool:
     return assignment.partition("=")[0].strip().split(".")[0] == "smoke"
 
 
-def _arms(
-    base: Scenario, variants: Variants, known: list[Finding], recorded: bool
-) -> tuple[list[Arm], list[Finding]]:
-    """The arms, or the single unnamed one, and the findings that are not `known` from the base."""
-    documents: list[tuple[str | None, dict[str, Any], Document]] = [*variants.arms] or [(None, {}, variants.base)]
-    arms: list[Arm] = []
-    seen: dict[Finding, list[str | None]] = {}
-    for name, own, document in documents:
-        scenario, found = parse(document)
-        if scenario is not None:
-            found += check(scenario, recorded=recorded)
-            found += claims_of_arm(scenario, base if name is not None else None)
-            arms.append(Arm(name, own, scenario.without_claims_across() if name is not None else scenario))
-        for finding in found:
-            seen.setdefault(_located(document, finding), []).append(name)
-    findings = [_in_arms(finding, names, len(documents)) for finding, names in seen.items() if finding not in known]
-    if len(arms) == len(documents):
-        across = list(warmup_findings(arm.scenario for arm in arms))
-        if variants.keys:
-            by_name = {str(arm.name): arm.scenario for arm in arms}
-            across += claims_across_arms(base, by_name, recorded=recorded)
-        findings += [_located(variants.base, finding) for finding in across]
-    return arms, findings
-
-
-def _in_arms(finding: Finding, names: list[str | None], arms: int) -> Finding:
-    """`finding`, saying in which of the `arms` it is where neither its key tells nor all of them have it."""
-    if len(names) == arms or finding.key.startswith(("arms.", "matrix.")):
-        return finding
-    where = f"in arm {', '.join(map(str, names))}: "
-    return replace(finding, message=where + finding.message)
+def _of_arms(found: Iterable[tuple[str | None, Finding]], parsed: _Parsed) -> list[Finding]:
+    """Each of the findings `found` in arms once, saying in which where neither its key tells nor all have it."""
+    names: dict[Finding, list[str | None]] = {}
+    for name, finding in found:
+        names.setdefault(finding, []).append(name)
+    return [
+        finding
+        if len(having) == parsed.written or finding.key.startswith(("arms.", "matrix."))
+        else replace(finding, message=f"in arm {', '.join(map(str, having))}: {finding.message}")
+        for finding, having in names.items()
+    ]
 
 
 def _located(document: Document, finding: Finding) -> Finding:
+    """`finding`, with the place and the key that the file of `document` has for it."""
     path = finding.path
     about = _claim_id(document.data, path)
     return replace(finding, path=document.key(path), where=document.where(path), about=about)
 
 
-def _claim_id(data: dict[Any, Any], path: KeyPath) -> str:
+def _claim_id(data: dict[str, Plain], path: KeyPath) -> str:
     """The id of the claim that `path` leads into, empty where it leads elsewhere, or is about that very id."""
     if len(path) < 2 or path[0] != "claims" or path[-1] == "id":
         return ""

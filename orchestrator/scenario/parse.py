@@ -60,7 +60,7 @@ class _Location(NamedTuple):
     field: FieldInfo | None
 
 
-def parse(document: Document) -> tuple[Scenario | None, list[Finding]]:
+def parse_scenario(document: Document) -> tuple[Scenario | None, list[Finding]]:
     """The scenario that `document` holds, None where it holds none, and what is wrong with its single keys."""
     findings = list(unavailable(document.data))
     try:

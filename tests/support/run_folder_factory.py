@@ -25,11 +25,11 @@ from hedgerow_node.records import (
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.summary import summarise
 from orchestrator.host.journal import Journal
-from orchestrator.plan.blocks import Block, make_plan
+from orchestrator.plan.blocks import Block, Plan, make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.tables import write_tables
-from orchestrator.scenario.experiment import Experiment, as_experiment
-from orchestrator.scenario.load import load_experiment, load_scenario
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import ClosedArrivals
 from support.open_block_factory import OpenBlockModel
 
@@ -67,7 +67,12 @@ class Records:
 
 def scenario_from(name: str, *overrides: str) -> Scenario:
     """The project's own scenario `name` with `--set` overrides."""
-    return load_scenario(ROOT / "scenarios" / f"{name}.yaml", overrides)
+    return load_experiment(ROOT / "scenarios" / f"{name}.yaml", overrides).scenario
+
+
+def plan_of(scenario: Scenario) -> Plan:
+    """The plan of a run of `scenario` alone."""
+    return make_plan(Experiment.of(scenario))
 
 
 def experiment_from(folder: Path, text: str, *overrides: str, smoke: bool = False) -> Experiment:
@@ -82,7 +87,7 @@ def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str,
 
     Stories are told of closed arrivals only; in open ones what happens follows from the faults.
     """
-    experiment = as_experiment(subject)
+    experiment = subject if isinstance(subject, Experiment) else Experiment.of(subject)
     folder = RunFolder.create(results, experiment.name)
     manifest = {"run": folder.name, "scenario": experiment.name}
     folder.manifest.write_text(json.dumps({**manifest, "backend": "netns", "engine": "clone", "delay_line": "htb"}))
@@ -119,7 +124,7 @@ def finished_run(
 
 def make_tables(folder: RunFolder, subject: Scenario | Experiment) -> None:
     """The tables of a raw run of `subject`."""
-    experiment = as_experiment(subject)
+    experiment = subject if isinstance(subject, Experiment) else Experiment.of(subject)
     replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
     write_tables(folder, make_plan(experiment), replicas)
 

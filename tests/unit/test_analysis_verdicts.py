@@ -13,9 +13,8 @@ from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.claims.grammar import parse_claim
-from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.tables import write_tables
-from support.run_folder_factory import Story, raw_run, scenario_from
+from support.run_folder_factory import Story, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -
     """What a smoke run with `stories` gives to judge on."""
     scenario = scenario_from("smoke", *overrides)
     folder = raw_run(tmp_path, scenario, stories)
-    write_tables(folder, make_plan(scenario))
+    write_tables(folder, plan_of(scenario))
     run = read_run(folder)
     return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns)
 

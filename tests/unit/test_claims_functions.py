@@ -10,9 +10,9 @@ import pytest
 from orchestrator.analysis.measures import COUNTS, SHARES, VALUES, Share
 from orchestrator.claims.functions import FUNCTIONS, LATENCY, Dimension, Function, Measure, Need, Statistic
 from orchestrator.errors import ScenarioError
-from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.sample_size import judgeable
-from support.run_folder_factory import Story, finished_run, scenario_from
+from orchestrator.scenario.experiment import Experiment
+from support.run_folder_factory import Story, finished_run, plan_of, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_new_row_is_told_what_its_scenario_lacks() -> None:
 @pytest.mark.usefixtures("made_up")
 def test_a_new_row_needs_a_sample_as_large_as_its_quantile_does() -> None:
     scenario = claiming(CLAIMS, "workload.requests=100", "design.blocks=5")
-    lacking = {found.claim_id: found.shortfalls for found in judgeable(scenario, make_plan(scenario))}
+    lacking = {found.claim_id: found.shortfalls for found in judgeable(Experiment.of(scenario), plan_of(scenario))}
     assert lacking == {
         "quick": (),
         "answers": (),

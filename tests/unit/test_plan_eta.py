@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
-from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import (
     BLOCK_OVERHEAD_NS,
     REQUEST_OVERHEAD_NS,
@@ -15,20 +16,32 @@ from orchestrator.plan.eta import (
     spoken,
     stalled_requests,
 )
-from support.run_folder_factory import scenario_from
+from orchestrator.scenario.experiment import Experiment
+from support.run_folder_factory import plan_of, scenario_from
+
+if TYPE_CHECKING:
+    from orchestrator.scenario.models import Scenario
+
+
+def etas_ns(scenario: Scenario) -> list[int]:
+    """How long each block of `scenario` is expected to take."""
+    return block_etas_ns(Experiment.of(scenario), plan_of(scenario))
+
+
+def eta_ns(scenario: Scenario) -> int:
+    """How long a run of `scenario` is expected to take."""
+    return run_eta_ns(Experiment.of(scenario), plan_of(scenario))
 
 
 def test_stalled_requests_are_counted_by_the_condition() -> None:
     scenario = scenario_from("paper")
-    assert [stalled_requests(scenario, block) for block in make_plan(scenario).of("kernel")] == [10] * 10
+    assert [stalled_requests(scenario, block) for block in plan_of(scenario).of("kernel")] == [10] * 10
 
 
 def test_a_block_takes_its_requests_its_stalls_and_its_draining() -> None:
     scenario = scenario_from("paper")
-    plan = make_plan(scenario)
-    etas = {
-        (block.strategy, block.number): eta for block, eta in zip(plan, block_etas_ns(scenario, plan), strict=True)
-    }
+    plan = plan_of(scenario)
+    etas = {(block.strategy, block.number): eta for block, eta in zip(plan, etas_ns(scenario), strict=True)}
     quiet_ns = 700 * (3 * NS_PER_MS + REQUEST_OVERHEAD_NS) + NS_PER_S + BLOCK_OVERHEAD_NS
     assert etas["baseline", 0] == quiet_ns + 10 * 400 * NS_PER_MS
     assert etas["kernel", 0] == quiet_ns + 10 * 10 * NS_PER_MS
@@ -36,8 +49,7 @@ def test_a_block_takes_its_requests_its_stalls_and_its_draining() -> None:
 
 def test_without_healing_a_hedge_saves_nothing() -> None:
     scenario = scenario_from("paper", "service.stall.heal_on_duplicate=false")
-    plan = make_plan(scenario)
-    assert len(set(block_etas_ns(scenario, plan))) == 1
+    assert len(set(etas_ns(scenario))) == 1
 
 
 def test_the_longest_stall_is_drained_even_beyond_the_time_out() -> None:
@@ -51,21 +63,20 @@ def test_users_share_the_work_and_workers_bound_it() -> None:
     many = scenario_from("smoke", *crowd)
     queueing = scenario_from("smoke", *crowd, "service.concurrency=1")
     fixed_ns = one.drain_ns + BLOCK_OVERHEAD_NS
-    per_block = [block_etas_ns(each, make_plan(each))[0] - fixed_ns for each in (one, many, queueing)]
+    per_block = [etas_ns(each)[0] - fixed_ns for each in (one, many, queueing)]
     request_ns = 5 * NS_PER_MS // 2 + REQUEST_OVERHEAD_NS  # service and thinking
     assert per_block == [120 * request_ns, 12 * request_ns, 120 * 2 * NS_PER_MS]
 
 
 def test_the_smoke_run_is_planned_under_half_a_minute_and_the_paper_under_four() -> None:
     smoke, paper = scenario_from("smoke"), scenario_from("paper")
-    assert run_eta_ns(smoke, make_plan(smoke)) < 30 * NS_PER_S
-    assert run_eta_ns(paper, make_plan(paper)) < 240 * NS_PER_S
+    assert eta_ns(smoke) < 30 * NS_PER_S
+    assert eta_ns(paper) < 240 * NS_PER_S
 
 
 def test_a_run_is_its_blocks_and_standing_up() -> None:
     scenario = scenario_from("smoke")
-    plan = make_plan(scenario)
-    assert run_eta_ns(scenario, plan) == sum(block_etas_ns(scenario, plan)) + RUN_OVERHEAD_NS
+    assert eta_ns(scenario) == sum(etas_ns(scenario)) + RUN_OVERHEAD_NS
 
 
 @pytest.mark.parametrize(

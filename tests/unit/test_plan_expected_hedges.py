@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import expected_hedges
 from support.experiments import faulty
+from support.run_folder_factory import plan_of
 
 CONSTANT = "workload.arrivals.process=constant"
 
@@ -14,7 +14,7 @@ CONSTANT = "workload.arrivals.process=constant"
 def hedges(fault: str, *overrides: str) -> int:
     """Expected hedges of 1000 requests."""
     scenario = faulty(fault, overrides=(CONSTANT, *overrides)).scenario
-    return expected_hedges(scenario, make_plan(scenario))
+    return expected_hedges(scenario, plan_of(scenario))
 
 
 @pytest.mark.parametrize(

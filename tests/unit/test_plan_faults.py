@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
-from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import UNKNOWN, Occurrence, affected_ids, eligible_ids, primary_of, timeline
 from support.experiments import experiment_of, faulty
-from support.run_folder_factory import scenario_from
+from support.run_folder_factory import plan_of, scenario_from
 
 CONSTANT = "workload.arrivals.process=constant"
 JITTERED = "{fault: pause, target: server-0, at: 50ms, duration: 60ms, every: 200ms, jitter: 100ms}"
@@ -83,7 +82,7 @@ def test_affected_are_the_ids_meant_to_be_sent_while_the_fault_is_on(
     process: str, offset_ns: int, length_ns: int | None, number: int
 ) -> None:
     scenario = SCENARIOS[process]
-    block = make_plan(scenario).of("kernel")[number]
+    block = plan_of(scenario).of("kernel")[number]
     until_ns = None if length_ns is None else offset_ns + length_ns
     affected = affected_ids(scenario, block, Occurrence(0, 0, offset_ns, until_ns))
     offsets = send_offsets_ns(process, 100.0, scenario.workload.seed, block.first_id, block.count)
@@ -102,7 +101,7 @@ SCENARIOS = {
 
 def test_every_strategy_meets_a_fault_with_the_same_ids() -> None:
     scenario = SCENARIOS["poisson"]
-    plan = make_plan(scenario)
+    plan = plan_of(scenario)
     for occurrence in timeline(scenario):
         affected = [
             [affected_ids(scenario, block, occurrence) for block in plan.of(strategy)]
@@ -114,7 +113,7 @@ def test_every_strategy_meets_a_fault_with_the_same_ids() -> None:
 def test_in_closed_arrivals_a_fault_is_there_for_the_whole_block() -> None:
     scenario = scenario_from("smoke", "faults=[{fault: loss, target: server-0, percent: 1}]")
     (occurrence,) = timeline(scenario)
-    block = make_plan(scenario).of("kernel")[1]
+    block = plan_of(scenario).of("kernel")[1]
     assert (occurrence.offset_ns, occurrence.until_ns) == (0, None)
     assert affected_ids(scenario, block, occurrence) == range(100, 200)
 
@@ -126,7 +125,7 @@ def test_no_faults_make_no_timeline() -> None:
 def eligible(fault: str, *overrides: str) -> list[int]:
     """Ids of the second block (100 to 199, sent 10 ms apart) eligible for the first occurrence of `fault`."""
     scenario = faulty(fault, overrides=(CONSTANT, *overrides)).scenario
-    return eligible_ids(scenario, make_plan(scenario).of("kernel")[1], timeline(scenario)[0])
+    return eligible_ids(scenario, plan_of(scenario).of("kernel")[1], timeline(scenario)[0])
 
 
 def test_requests_sent_while_it_is_on_to_its_target() -> None:
@@ -152,7 +151,7 @@ def test_a_primary_goes_where_the_spread_says_or_where_it_was_observed_to_go() -
 def test_where_clients_choose_the_replica_what_was_observed_says_who_is_eligible() -> None:
     pause = "{fault: pause, target: server-0, at: 200ms, duration: 50ms}"
     scenario = faulty(pause, overrides=(CONSTANT,)).scenario
-    block, (occurrence,) = make_plan(scenario).of("kernel")[1], timeline(scenario)
+    block, (occurrence,) = plan_of(scenario).of("kernel")[1], timeline(scenario)
     observed = {120: 0, 121: 1, 122: 2, 123: 0, 130: 0}
     assert eligible_ids(scenario, block, occurrence, observed=observed) == [120, 123]
     assert eligible_ids(scenario, block, occurrence, "server-1", observed) == [121]

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import expected_hedges
 from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
-from support.run_folder_factory import scenario_from
+from orchestrator.scenario.experiment import Experiment
+from support.run_folder_factory import plan_of, scenario_from
 
 if TYPE_CHECKING:
     from orchestrator.scenario.models import Scenario
@@ -28,9 +28,14 @@ def test_one_sample_less_would_not_do(quantile: float) -> None:
     assert extreme**needed <= TAIL < extreme ** (needed - 1)
 
 
+def judgements(scenario: Scenario) -> list[Judgement]:
+    """What is known beforehand of each claim of `scenario`."""
+    return judgeable(Experiment.of(scenario), plan_of(scenario))
+
+
 def shortfalls(scenario: Scenario) -> dict[str, tuple[str, ...]]:
     """What each claim of `scenario` lacks."""
-    return {judgement.claim_id: judgement.shortfalls for judgement in judgeable(scenario, make_plan(scenario))}
+    return {judgement.claim_id: judgement.shortfalls for judgement in judgements(scenario)}
 
 
 @pytest.mark.parametrize("name", ["paper", "smoke"])
@@ -60,7 +65,7 @@ def test_what_only_a_run_can_tell_is_a_condition() -> None:
 
     def judgement(*overrides: str) -> Judgement:
         scenario = scenario_from("paper", f"claims=[{claim}]", *overrides)
-        (found,) = judgeable(scenario, make_plan(scenario))
+        (found,) = judgements(scenario)
         return found
 
     stress = judgement("faults=[{fault: cpu-stress, target: client}]")
@@ -75,7 +80,7 @@ def test_what_only_a_run_can_tell_is_a_condition() -> None:
 def test_slow_requests_are_hedged_too() -> None:
     def hedges(*overrides: str) -> int:
         scenario = scenario_from("paper", *overrides)
-        return expected_hedges(scenario, make_plan(scenario))
+        return expected_hedges(scenario, plan_of(scenario))
 
     assert hedges() == 100
     assert hedges("hedging.delay=1ms") == 5_000

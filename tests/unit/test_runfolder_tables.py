@@ -11,17 +11,16 @@ import pytest
 
 from hedgerow_node.records import NO_TIME, Action, Outcome, Sample, Winner, read_rows
 from orchestrator.errors import RunError
-from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
-from support.run_folder_factory import Story, raw_run, scenario_from
+from support.run_folder_factory import Story, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 SMOKE = scenario_from("smoke")
-PLAN = make_plan(SMOKE)
+PLAN = plan_of(SMOKE)
 
 
 @pytest.fixture

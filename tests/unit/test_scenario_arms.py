@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
@@ -201,7 +203,7 @@ def test_a_resolved_experiment_loads_to_an_equal_one(text: str, quick: bool) -> 
 
 
 def test_a_resolved_experiment_names_every_default_of_its_base() -> None:
-    document = experiment_of(ARMS).document
+    document: Any = experiment_of(ARMS).document
     assert document["workload"]["arrivals"] == {"mode": "open", "rate": "100/s", "process": "poisson", "users": 4}
     assert document["design"] == {"blocks": 10, "order": "randomised", "seed": 1}
     assert document["arms"]["near"] == {"hedging": {"delay": "5ms"}, "workload": {"arrivals": {"rate": "50/s"}}}

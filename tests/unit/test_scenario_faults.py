@@ -60,7 +60,8 @@ def test_the_examples_here_are_of_every_kind() -> None:
 @pytest.mark.parametrize("text", EVERY_KIND)
 def test_a_fault_says_the_same_when_written_out_and_read_again(text: str) -> None:
     experiment = faulty(text)
-    (written,) = experiment.document["faults"]
+    document: Any = experiment.document
+    (written,) = document["faults"]
     assert list(written)[:2] == ["fault", "target"]
     assert experiment_of(experiment.dump()) == experiment
 

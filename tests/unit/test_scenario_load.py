@@ -9,9 +9,12 @@ import pytest
 
 from orchestrator.errors import ScenarioError
 from orchestrator.scenario.checks import check_delay_line_capacity, highest_rate_per_s
-from orchestrator.scenario.load import dump_scenario, load_experiment, load_scenario
+from orchestrator.scenario.experiment import Experiment
+from orchestrator.scenario.load import load_experiment, load_recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from orchestrator.scenario.models import Scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
@@ -32,8 +35,13 @@ def smallest(tmp_path: Path) -> Path:
     return path
 
 
+def loaded(path: Path, overrides: Sequence[str] = ()) -> Scenario:
+    """The scenario in a file without arms."""
+    return load_experiment(path, overrides).scenario
+
+
 def test_times_are_integer_nanoseconds_in_the_model() -> None:
-    paper = load_scenario(SCENARIOS / "paper.yaml")
+    paper = loaded(SCENARIOS / "paper.yaml")
     assert paper.hedging.delay_ns == 10_000_000
     assert paper.workload.timeout_ns == 1_000_000_000
     assert paper.service.stall is not None
@@ -42,7 +50,7 @@ def test_times_are_integer_nanoseconds_in_the_model() -> None:
 
 
 def test_what_is_left_out_has_a_documented_default(smallest: Path) -> None:
-    scenario = load_scenario(smallest)
+    scenario = loaded(smallest)
     assert scenario.service.service_time.median_ns == 2_000_000
     assert scenario.service.concurrency is None
     assert scenario.service.stall is None
@@ -54,13 +62,13 @@ def test_what_is_left_out_has_a_documented_default(smallest: Path) -> None:
 
 @pytest.mark.parametrize("name", ["paper", "smoke"])
 def test_a_resolved_scenario_loads_to_the_same_model(name: str, tmp_path: Path) -> None:
-    scenario = load_scenario(SCENARIOS / f"{name}.yaml")
-    (tmp_path / "scenario.yaml").write_text(dump_scenario(scenario))
-    assert load_scenario(tmp_path / "scenario.yaml") == scenario
+    scenario = loaded(SCENARIOS / f"{name}.yaml")
+    (tmp_path / "scenario.yaml").write_text(Experiment.of(scenario).dump())
+    assert loaded(tmp_path / "scenario.yaml") == scenario
 
 
 def test_a_resolved_scenario_names_every_default(smallest: Path) -> None:
-    resolved = dump_scenario(load_scenario(smallest))
+    resolved = load_experiment(smallest).dump()
     assert "concurrency: unlimited" in resolved
     assert "service_time: 2ms" in resolved
     assert "think: 1ms" in resolved
@@ -68,9 +76,9 @@ def test_a_resolved_scenario_names_every_default(smallest: Path) -> None:
 
 def test_a_lognormal_service_time_survives_the_way_there_and_back(smallest: Path, tmp_path: Path) -> None:
     options = ["service.service_time={distribution: lognormal, median: 2ms, sigma: 0.3}", "service.concurrency=4"]
-    scenario = load_scenario(smallest, options)
-    (tmp_path / "scenario.yaml").write_text(dump_scenario(scenario))
-    again = load_scenario(tmp_path / "scenario.yaml")
+    scenario = loaded(smallest, options)
+    (tmp_path / "scenario.yaml").write_text(Experiment.of(scenario).dump())
+    again = loaded(tmp_path / "scenario.yaml")
     assert again == scenario
     assert (again.service.service_time.sigma, again.service.concurrency) == (0.3, 4)
 
@@ -80,7 +88,7 @@ def test_claims_and_conditions_are_parsed_in_the_model_and_dumped_as_written(sma
         "service.stall={when: 'id%100  <2', duration: 120ms}",
         "claims=[{id: fast, expect: 'p99( kernel )<=1.50 ms'}]",
     ]
-    scenario = load_scenario(smallest, options)
+    scenario = loaded(smallest, options)
     assert scenario.service.stall is not None
     assert scenario.service.stall.when.evaluate(101)
     assert [call.text for call in scenario.claims[0].expect.calls()] == ["p99(kernel)"]
@@ -90,7 +98,7 @@ def test_claims_and_conditions_are_parsed_in_the_model_and_dumped_as_written(sma
 
 
 def test_overrides_replace_and_add_keys(smallest: Path) -> None:
-    scenario = load_scenario(smallest, ["workload.requests=500", "design.blocks=5", "strategies.0=baseline"])
+    scenario = loaded(smallest, ["workload.requests=500", "design.blocks=5", "strategies.0=baseline"])
     assert (scenario.workload.requests, scenario.design.blocks, scenario.strategies) == (500, 5, ("baseline",))
 
 
@@ -114,18 +122,18 @@ def test_overrides_replace_and_add_keys(smallest: Path) -> None:
 )
 def test_an_override_that_makes_no_sense_is_named(smallest: Path, option: str, message: str) -> None:
     with pytest.raises(ScenarioError) as refusal:
-        load_scenario(smallest, [option])
+        loaded(smallest, [option])
     assert message in str(refusal.value)
 
 
 def test_a_percentage_may_be_written_with_its_sign(smallest: Path) -> None:
-    scenario = load_scenario(smallest, ["hedging.budget.percent=5%"])
+    scenario = loaded(smallest, ["hedging.budget.percent=5%"])
     assert scenario.hedging.budget.percent == 5.0
 
 
 def crowded(smallest: Path, *more: str) -> Scenario:
     """More requests than 256 HTB lanes hold for 10 ms, unless `more` says otherwise."""
-    return load_scenario(smallest, ["workload.arrivals={users: 40, think: 0s}", *more])
+    return loaded(smallest, ["workload.arrivals={users: 40, think: 0s}", *more])
 
 
 def test_the_highest_rate_is_that_of_users_that_never_wait_for_anything_but_answers(smallest: Path) -> None:
@@ -144,7 +152,7 @@ DELAYED = "faults=[{fault: delay, target: server-0, delay: 50ms}]"  # 256 / (2 Â
 @pytest.mark.parametrize("delay", [DELAYED, DELAYED.replace("50ms}", "50ms, direction: both}")])
 def test_more_than_the_lanes_of_the_fault_delay_hold_is_refused_likewise(smallest: Path, delay: str) -> None:
     rate = 1300 if "both" in delay else 2600
-    hasty = load_scenario(smallest, [f"workload.arrivals={{mode: open, rate: {rate}/s}}", delay])
+    hasty = loaded(smallest, [f"workload.arrivals={{mode: open, rate: {rate}/s}}", delay])
     with pytest.raises(ScenarioError, match=r"hold 2560 copies per second back for 50ms, .* 2600 per"):
         check_delay_line_capacity(hasty, "htb")
     check_delay_line_capacity(hasty, "netem")
@@ -152,13 +160,11 @@ def test_more_than_the_lanes_of_the_fault_delay_hold_is_refused_likewise(smalles
 
 @pytest.mark.parametrize("faults", [DELAYED.replace("50ms}", "50ms, percent: 90}"), DELAYED.replace("50ms", "49ms")])
 def test_what_the_lanes_of_the_fault_delay_hold_is_not(smallest: Path, faults: str) -> None:
-    check_delay_line_capacity(
-        load_scenario(smallest, ["workload.arrivals={mode: open, rate: 2600/s}", faults]), "htb"
-    )
+    check_delay_line_capacity(loaded(smallest, ["workload.arrivals={mode: open, rate: 2600/s}", faults]), "htb")
     several = ["topology.replicas=3", "workload.spread=round-robin", "workload.arrivals={mode: open, rate: 7500/s}"]
-    check_delay_line_capacity(load_scenario(smallest, [*several, DELAYED]), "htb")
+    check_delay_line_capacity(loaded(smallest, [*several, DELAYED]), "htb")
     first = ["topology.replicas=3", "workload.arrivals={mode: open, rate: 7500/s}"]
-    check_delay_line_capacity(load_scenario(smallest, [*first, DELAYED.replace("server-0", "server-1")]), "htb")
+    check_delay_line_capacity(loaded(smallest, [*first, DELAYED.replace("server-0", "server-1")]), "htb")
 
 
 def test_other_lines_and_other_strategies_carry_any_rate(smallest: Path) -> None:
@@ -171,12 +177,22 @@ WON = "claims=[{id: won, expect: win_rate(kernel) >= 90%}]"
 
 def test_a_claim_about_winners_needs_something_that_tells_them(smallest: Path) -> None:
     with pytest.raises(ScenarioError, match=r"win_rate\(kernel\) never has a value.*copy_id: \{offset: 4\}, or use"):
-        load_scenario(smallest, [WON])
-    load_scenario(smallest, [WON, "hedging.copy_id={offset: 4}"])
-    load_scenario(smallest, [WON, "hedging.target=other", "topology.replicas=2"])
+        loaded(smallest, [WON])
+    loaded(smallest, [WON, "hedging.copy_id={offset: 4}"])
+    loaded(smallest, [WON, "hedging.target=other", "topology.replicas=2"])
 
 
 def test_what_no_new_run_could_claim_is_read_of_one_that_is_over(smallest: Path) -> None:
-    assert load_experiment(smallest, [WON], recorded=True).scenario.claims[0].id == "won"
+    smallest.write_text(f"{SMALLEST}claims: [{{id: won, expect: win_rate(kernel) >= 90%}}]\n")
+    assert load_recorded(smallest).scenario.claims[0].id == "won"
+    smallest.write_text(f"{SMALLEST}claims: [{{id: won, expect: win_rate(app-seed) >= 90%}}]\n")
     with pytest.raises(ScenarioError, match="app-seed is not a strategy of this scenario"):
-        load_experiment(smallest, ["claims=[{id: won, expect: win_rate(app-seed) >= 90%}]"], recorded=True)
+        load_recorded(smallest)
+
+
+def test_a_run_that_is_over_is_not_asked_whether_it_can_be_run(smallest: Path) -> None:
+    late = SMALLEST.replace("requests: 1000", "requests: 1000, timeout: 5ms")
+    smallest.write_text(late)
+    assert load_recorded(smallest).scenario.workload.timeout_ns == 5_000_000
+    with pytest.raises(ScenarioError, match="no hedge could be answered"):
+        load_experiment(smallest)
