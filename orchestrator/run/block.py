@@ -15,7 +15,7 @@ from orchestrator.errors import RunError
 from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene, carefully
-from orchestrator.run.messages import client_fields, server_fields
+from orchestrator.run.messages import client_settings, server_fields
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ class BlockRun:
             hedger.call("detach")
         self._scene.prepare()
         addresses = self._topology.servers()[: len(self._servers)]
-        fields = client_fields(self._block, attempt.serial, addresses, self._folder, self._scene)
-        self._topology.control(CLIENT).call("start-block", **fields)
+        settings = client_settings(self._block, attempt.serial, addresses, self._folder, self._scene)
+        self._topology.control(CLIENT).call("start-block", **settings.to_json())
         return before
 
     def _wait(self) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hedgerow_client.arrivals import make_arrivals
-from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange
 from hedgerow_client.ledger import Ledger
 from hedgerow_client.sockets import Connection, close_connections
 from hedgerow_client.worker import make_loop
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 from support.node_programs import MS, PATIENCE_S
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_client.arrivals import make_arrivals
-from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange
 from hedgerow_client.ledger import Ledger
 from hedgerow_client.sockets import Connection, kernel_timestamp_ns
 from hedgerow_client.standalone import latencies_ms
 from hedgerow_client.worker import make_loop
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange
 from hedgerow_node.records import NO_TIME, Outcome
 from support.client_peers import SETTINGS as CLOSED
 from support.client_peers import answer, asked, peers

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_client.arrivals import NEVER_NS, ClosedUsers, OpenSchedule, make_arrivals
-from hedgerow_client.block import IdRange, OpenArrivals
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.client import IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
 from hedgerow_node.schedule import send_offsets_ns
 from support.client_peers import SETTINGS as CLOSED

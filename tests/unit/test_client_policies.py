@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hedgerow_client.block import BlockSettings, ClosedArrivals, Collections, IdRange, OpenArrivals, read_settings
 from hedgerow_client.policies import AppDeadline, AppSeed, Policy, policy_of
 from hedgerow_node.control import ControlError
-from hedgerow_node.fields import Fields
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, GcSettings, IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.strategies import STRATEGIES, strategy_named
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
@@ -106,7 +106,7 @@ OPEN = {"mode": "open", "process": "poisson", "rate_per_s": 500, "seed": 42, "us
 
 
 def test_settings_are_read_from_a_start_block_message() -> None:
-    assert read_settings(Fields(MESSAGE)) == BlockSettings(
+    assert BlockSettings.from_json(MESSAGE) == BlockSettings(
         strategy="app-deadline",
         servers=(("192.0.2.1", 9000), ("192.0.2.2", 9000)),
         spread="round-robin",
@@ -120,14 +120,23 @@ def test_settings_are_read_from_a_start_block_message() -> None:
         places=RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4)),
         drain_ns=5,
         lead_ns=7,
-        collections=None,
+        gc=None,
+        block=3,
+        samples="/somewhere",
     )
 
 
+def test_settings_are_sent_as_they_are_read() -> None:
+    for message in (MESSAGE, MESSAGE | {"arrivals": OPEN, "gc": {"objects": 9, "offsets_ns": [0, 20]}}):
+        settings = BlockSettings.from_json(message)
+        assert BlockSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+        assert {key: value for key, value in settings.to_json().items() if key in message} == message
+
+
 def test_open_arrivals_and_collections_are_read_too() -> None:
-    settings = read_settings(Fields(MESSAGE | {"arrivals": OPEN, "gc": {"objects": 9, "offsets_ns": [20, 0]}}))
+    settings = BlockSettings.from_json(MESSAGE | {"arrivals": OPEN, "gc": {"objects": 9, "offsets_ns": [20, 0]}})
     assert settings.arrivals == OpenArrivals(process="poisson", rate_per_s=500.0, seed=42, users=3)
-    assert settings.collections == Collections(objects=9, offsets_ns=(0, 20))
+    assert settings.gc == GcSettings(objects=9, offsets_ns=(20, 0))
 
 
 def two_byte_ids() -> dict[str, Any]:
@@ -143,7 +152,7 @@ def two_byte_ids() -> dict[str, Any]:
             "field 'arrivals.mode' is 'other', expected one of closed, open",
         ),
         ({"arrivals": OPEN | {"process": "even"}}, "field 'arrivals.process' is 'even', expected one of poisson, "),
-        ({"arrivals": OPEN | {"rate_per_s": 0}}, "a rate of 0 requests a second is none"),
+        ({"arrivals": OPEN | {"rate_per_s": 0}}, "a rate of 0 requests a second is not possible"),
         ({"arrivals": OPEN | {"users": 0}}, "field 'arrivals.users' is 0, expected at least 1"),
         ({"arrivals": OPEN, "strategy": "app-seed"}, "app-seed is the published client, which waits for each answer"),
         ({"spread": "last"}, "field 'spread' is 'last', expected one of first, round-robin"),
@@ -151,11 +160,11 @@ def two_byte_ids() -> dict[str, Any]:
         ({"servers": [["192.0.2.1", 9000]]}, "hedges to another replica (target other) need at least two servers"),
         ({"lead_ns": -1}, "field 'lead_ns' is -1, expected at least 0"),
         ({"gc": {"objects": 0, "offsets_ns": []}}, "field 'gc.objects' is 0, expected at least 1"),
-        ({"gc": {"objects": 1, "offsets_ns": [5, -1]}}, "field 'gc.offsets_ns' holds -1, expected an integer"),
+        ({"gc": {"objects": 1, "offsets_ns": [5, -1]}}, "field 'gc.offsets_ns.1' is -1, expected at least 0"),
         ({"servers": []}, "field 'servers' is empty"),
-        ({"servers": ["192.0.2.1:9000"]}, "field 'servers' holds '192.0.2.1:9000', expected [address, port]"),
+        ({"servers": ["192.0.2.1:9000"]}, "field 'servers.0' is '192.0.2.1:9000', expected a list of 2"),
         ({"servers": [["localhost", 9000]]}, "'localhost' is not a numeric address"),
-        ({"servers": [["192.0.2.1", 0]]}, "field 'servers' holds ['192.0.2.1', 0], expected [address, port]"),
+        ({"servers": [["192.0.2.1", 0]]}, "field 'servers.0.1' is 0, expected at least 1 and at most 65535"),
         ({"timeout_ns": 0}, "field 'timeout_ns' is 0, expected at least 1"),
         ({"payload": 5}, "a payload of 5 bytes is too short for the request id"),
         ({"hedge_delay_ns": TIMEOUT_NS}, "the hedge delay must be shorter than the request's time-out"),
@@ -166,7 +175,7 @@ def two_byte_ids() -> dict[str, Any]:
 )
 def test_what_makes_no_block_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises((ControlError, ValueError)) as caught:
-        read_settings(Fields(MESSAGE | changes))
+        BlockSettings.from_json(MESSAGE | changes)
     assert str(caught.value).startswith(message)
 
 
@@ -179,4 +188,4 @@ def test_what_makes_no_block_is_refused(changes: dict[str, Any], message: str) -
     ],
 )
 def test_what_is_not_used_is_no_reason_to_refuse(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    read_settings(Fields(change(dict(MESSAGE))))
+    BlockSettings.from_json(change(dict(MESSAGE)))

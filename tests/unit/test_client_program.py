@@ -358,7 +358,7 @@ def test_by_hand_it_sends_by_a_schedule_to_several_replicas(server: Server, tmp_
         ("--server 127.0.0.1:1 --payload 5", "client: a payload of 5 bytes is too short"),
         ("--server 127.0.0.1:1 --request-id 0:2", "client: id 2147483667 does not fit into 2 bytes"),
         ("--server 127.0.0.1:1 --rate 500", "'500' is not a rate"),
-        ("--server 127.0.0.1:1 --rate 0/s", "client: a rate of 0 requests a second is none"),
+        ("--server 127.0.0.1:1 --rate 0/s", "client: a rate of 0 requests a second is not possible"),
         ("--server 127.0.0.1:1 --rate 5/s --process even", "invalid choice: 'even'"),
         ("--server 127.0.0.1:1 --rate 5/s --strategy app-seed", "client: app-seed is the published client"),
         ("--server 127.0.0.1:1 --spread last", "invalid choice: 'last'"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_client.sockets import close_connections, open_connections
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.records import Outcome
 from hedgerow_node.replicas import hedge_replica, primary_replica
 from support.client_peers import SETTINGS, answer, asked, peers, run, unread

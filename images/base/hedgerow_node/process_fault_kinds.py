@@ -53,7 +53,7 @@ class GcRun(NamedTuple):
     end_ns: int
 
 
-class GcTrigger(Protocol):
+class GcSettings(Protocol):
     """How a worker is made to collect garbage; a supervisor that can do it implements this."""
 
     def collect_at(self, times_ns: Sequence[int]) -> None:
@@ -78,7 +78,7 @@ class Node:
     worker: Callable[[], Worker | None]
     burners: Burners
     replacement: WorkerReplacement | None = None
-    gc_trigger: GcTrigger | None = None
+    gc_trigger: GcSettings | None = None
 
 
 class Injection(ABC):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hedgerow_node.burners import Burners
 from hedgerow_node.clock import keep_deadlines, set_timer_slack_ns
 from hedgerow_node.control import ControlError, Message
-from hedgerow_node.process_fault_kinds import KINDS, CpuStress, Gc, GcTrigger, Injection, Node, WorkerReplacement
+from hedgerow_node.process_fault_kinds import KINDS, CpuStress, Gc, GcSettings, Injection, Node, WorkerReplacement
 from hedgerow_node.protocol import process as protocol
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ProcessFaults:
         supervisor: Supervisor,
         worker: Callable[[], Worker | None],
         replacement: WorkerReplacement | None = None,
-        gc_trigger: GcTrigger | None = None,
+        gc_trigger: GcSettings | None = None,
     ) -> None:
         set_timer_slack_ns(1)
         self._supervisor, self._gc_trigger = supervisor, gc_trigger

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING, Protocol
 
-from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.schedule import send_offsets_ns
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
     from hedgerow_client.arrivals import Arrivals
-    from hedgerow_client.block import BlockSettings
     from hedgerow_client.ledger import Ledger
     from hedgerow_client.policies import Policy
     from hedgerow_client.sockets import Connection, Connections
+    from hedgerow_node.protocol.client import BlockSettings
     from hedgerow_node.records import Outcome
 
 

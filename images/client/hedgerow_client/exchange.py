@@ -19,9 +19,9 @@ from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.wire import MAX_PAYLOAD
 
 if TYPE_CHECKING:
-    from hedgerow_client.block import BlockSettings
     from hedgerow_client.ledger import Ledger
     from hedgerow_client.policies import Policy
+    from hedgerow_node.protocol.client import BlockSettings
 
 _NOTHING = -1  #: no position in the ledger
 _SEND_ATTEMPTS = 3

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.object_graph import collect, object_graph
+from hedgerow_node.protocol.server import CollectionTimes
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from hedgerow_client.block import Collections
+    from hedgerow_node.protocol.client import GcSettings
 
 
-class Collector:
-    """Makes the heap, in the sight of the collector; to be made after `gc.freeze`."""
+class GcTrigger:
+    """Triggers collections of a heap that it makes; to be made after `gc.freeze`, which would hide the heap."""
 
-    def __init__(self, settings: Collections) -> None:
-        self._offsets_ns = settings.offsets_ns
+    def __init__(self, settings: GcSettings) -> None:
+        self._offsets_ns = tuple(sorted(settings.offsets_ns))
         self._collected: list[tuple[int, int]] = []
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -43,9 +44,9 @@ class Collector:
                     return
             self._collected.append(collect())
 
-    def collections(self) -> list[dict[str, int]]:
-        """What was collected, when; those to come are given up."""
+    def collections(self) -> tuple[CollectionTimes, ...]:
+        """When garbage was collected; collections that are still to come are given up."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        return [{"start_ns": start_ns, "end_ns": end_ns} for start_ns, end_ns in self._collected]
+        return tuple(CollectionTimes(start_ns, end_ns) for start_ns, end_ns in self._collected)

@@ -11,7 +11,7 @@ from hedgerow_node.units import NS_PER_US
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hedgerow_client.block import IdRange
+    from hedgerow_node.protocol.client import IdRange
 
 
 class Ledger:

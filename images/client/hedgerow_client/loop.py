@@ -9,10 +9,10 @@ import heapq
 from typing import TYPE_CHECKING
 
 from hedgerow_client.arrivals import NEVER_NS, Arrivals
-from hedgerow_client.block import BlockSettings, OpenArrivals
 from hedgerow_client.exchange import BURST, Exchange
 from hedgerow_node.clock import now_ns
 from hedgerow_node.poller import Poller
+from hedgerow_node.protocol.client import BlockSettings, OpenArrivals
 from hedgerow_node.units import NS_PER_US
 
 if TYPE_CHECKING:

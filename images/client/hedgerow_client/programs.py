@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hedgerow_client.arrivals import open_offsets_ns
-from hedgerow_client.block import BlockSettings, ClosedArrivals, OpenArrivals
 from hedgerow_client.loop import spin_ns
 from hedgerow_node.addresses import format_endpoint
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, OpenArrivals
 
 if TYPE_CHECKING:
     import socket

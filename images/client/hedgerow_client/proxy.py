@@ -15,7 +15,7 @@ from hedgerow_node.control import ControlError, Lines, Message
 from hedgerow_node.processes import fork_worker
 
 if TYPE_CHECKING:
-    from hedgerow_client.block import BlockSettings
+    from hedgerow_node.protocol.client import BlockSettings
 
 _TIMEOUT_S = 10.0  #: to start, and to end: both take a few milliseconds
 _CHUNK = 1 << 16

@@ -12,7 +12,7 @@ from hedgerow_node.records import NO_TIME
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from hedgerow_client.block import BlockSettings
+    from hedgerow_node.protocol.client import BlockSettings
 
 _SO_TIMESTAMPNS = 35  # Python's socket module does not name it
 _RECEIVE_BUFFER = 4 << 20  # bytes asked for, for what arrives while the client is held up; the kernel may give less

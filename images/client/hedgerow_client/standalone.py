@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_client.block import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_client.worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
 from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
@@ -89,7 +89,11 @@ def run_standalone(arguments: argparse.Namespace) -> int:
         return 2 if isinstance(error, ValueError) else 1
     except KeyboardInterrupt:
         return 130
-    print(json.dumps({"strategy": settings.strategy, **result.report, "latency_ms": latencies_ms(result.ledger)}))
+    print(
+        json.dumps(
+            {"strategy": settings.strategy, **result.report.to_json(), "latency_ms": latencies_ms(result.ledger)}
+        )
+    )
     return 0
 
 

@@ -7,14 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_client.block import BlockSettings, read_settings
 from hedgerow_client.programs import locate
 from hedgerow_client.proxy import Proxy
 from hedgerow_client.worker import work
 from hedgerow_node.control import ControlError, Lines, Message
-from hedgerow_node.fields import Fields
 from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import Worker, fork_worker
+from hedgerow_node.protocol.client import BlockSettings
 from hedgerow_node.sources import digest
 from hedgerow_node.strategies import strategy_named
 
@@ -56,11 +55,13 @@ class ClientSupervisor:
     def _start_block(self, request: Message) -> None:
         if self._worker is not None:
             raise ControlError(f"block {self._block} of {self._strategy} is still running")
-        fields = Fields(request)
-        settings, samples = read_settings(fields), Path(fields.text("samples"))
+        settings = BlockSettings.from_json(request)
+        if settings.samples is None:
+            raise ControlError("field 'samples' is missing")
+        samples = Path(settings.samples)
         if not samples.parent.is_dir():
             raise ControlError(f"field 'samples': there is no folder {samples.parent}")
-        self._block, self._strategy = fields.integer("block", 0), settings.strategy
+        self._block, self._strategy = settings.block, settings.strategy
         self._lines, self._last_word = Lines(), _SILENT
         self._faults.forget()
         strategy = strategy_named(settings.strategy)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import gc
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_client.arrivals import make_arrivals
 from hedgerow_client.asyncio_loop import AsyncioLoop
-from hedgerow_client.block import BlockSettings, OpenArrivals
-from hedgerow_client.gc import Collector
+from hedgerow_client.gc import GcTrigger
 from hedgerow_client.ledger import Ledger
 from hedgerow_client.loop import ClientLoop
 from hedgerow_client.policies import policy_of
 from hedgerow_client.programs import become_worker_program
 from hedgerow_client.sockets import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
+from hedgerow_node.protocol.client import BlockSettings, ClientReport, OpenArrivals
 from hedgerow_node.records import Outcome, Sample, write_rows
 from hedgerow_node.strategies import strategy_named
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hedgerow_client.exchange import Exchange
-    from hedgerow_node.control import Message
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class BlockResult:
     """The measured requests, and the figures that the block's report carries."""
 
     ledger: Ledger
-    report: dict[str, Any]
+    report: ClientReport
 
 
 def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None:
@@ -44,20 +43,19 @@ def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None
     written; or, where the block could not be run, `{"event": "failed", "error"}`.
     """
 
-    def tell(event: str, **fields: Any) -> None:
-        message: Message = {"event": event, **fields}
-        channel.sendall(json.dumps(message).encode() + b"\n")
+    def send(event: str, **fields: object) -> None:
+        channel.sendall(json.dumps({"event": event, **fields}).encode() + b"\n")
 
     try:
         program = strategy_named(settings.strategy).worker_program
         if program is not None:
             become_worker_program(program, settings, samples, channel)  # which does all of this itself
-        result = run_block(settings, lambda start_ns: tell("measuring", start_ns=start_ns))
+        result = run_block(settings, lambda start_ns: send("measuring", start_ns=start_ns))
         write_rows(samples, result.ledger.rows(), Sample)
     except OSError as error:
-        tell("failed", error=str(error))
+        send("failed", error=str(error))
     else:
-        tell("done", **result.report)
+        send("done", **result.report.to_json())
 
 
 def make_loop(settings: BlockSettings, connections: Connections, realtime_offset_ns: int) -> Exchange:
@@ -83,33 +81,32 @@ def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda
     measured, arrivals = Ledger(settings.requests), make_arrivals(settings, settings.requests)
     gc.collect()
     gc.freeze()
-    collector = Collector(settings.collections) if settings.collections else None
+    trigger = GcTrigger(settings.gc) if settings.gc else None
     warming.begin(now_ns())
     loop.run(warmup, warming)
     start_ns = now_ns() + settings.whole_lead_ns
     measuring(start_ns)
-    if collector:
-        collector.start(start_ns)
+    if trigger:
+        trigger.start(start_ns)
     arrivals.begin(start_ns)
     loop.run(measured, arrivals)
     loop.drain(now_ns() + settings.drain_ns)
     loop.close()
-    report = {
-        "rows": measured.sent,
-        "answered": measured.outcomes.count(Outcome.ANSWERED),
-        "timeouts": measured.outcomes.count(Outcome.TIMEOUT),
-        "errors": measured.outcomes.count(Outcome.ERROR),
-        "hedges_sent": measured.hedges_sent,
-        "duplicates_delivered": measured.duplicates(),
-        "first_send_ns": measured.sent_ns[0] if measured.sent else None,
-        "last_send_ns": measured.sent_ns[-1] if measured.sent else None,
-        "send_lateness_us": measured.send_lateness_us() if isinstance(settings.arrivals, OpenArrivals) else None,
-        "collections": collector.collections() if collector else [],
-        "realtime_offset_ns": offset_ns,
-        # Anything but nearly nothing means that somebody set the clock, and kernel_rx_ns is off by as much.
-        "realtime_offset_drift_ns": realtime_offset_ns() - offset_ns,
-        "stray_copies": loop.stray_copies,
-        "timer_restarts": loop.timer_restarts,
-        "socket_errors": loop.socket_errors,
-    }
+    report = ClientReport(
+        rows=measured.sent,
+        answered=measured.outcomes.count(Outcome.ANSWERED),
+        timeouts=measured.outcomes.count(Outcome.TIMEOUT),
+        errors=measured.outcomes.count(Outcome.ERROR),
+        hedges_sent=measured.hedges_sent,
+        duplicates_delivered=measured.duplicates(),
+        first_send_ns=measured.sent_ns[0] if measured.sent else None,
+        last_send_ns=measured.sent_ns[-1] if measured.sent else None,
+        send_lateness_us=measured.send_lateness_us() if isinstance(settings.arrivals, OpenArrivals) else None,
+        collections=trigger.collections() if trigger else (),
+        realtime_offset_ns=offset_ns,
+        realtime_offset_drift_ns=realtime_offset_ns() - offset_ns,
+        stray_copies=loop.stray_copies,
+        timer_restarts=loop.timer_restarts,
+        socket_errors=loop.socket_errors,
+    )
     return BlockResult(measured, report)
