@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
-from orchestrator.analysis.statistics import Floats, Rounds, Weights
+from orchestrator.analysis.statistics import Bools, Floats, Ints, Rounds, Weights
 from orchestrator.claims.functions import FUNCTIONS, Statistic
 from orchestrator.plan.sample_size import samples_needed
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from orchestrator.runfolder.tables import Columns
-
-Ints = NDArray[np.int64]
 
 
 class Measures:
@@ -65,7 +62,7 @@ class Measures:
         self.hedged_latency = Rounds(latency[hedged], index[hedged], self.rounds)
         self._read_server(server, rounds)
 
-    def _times(self, values: Ints, chosen: NDArray[np.bool_], index: Ints) -> Rounds:
+    def _times(self, values: Ints, chosen: Bools, index: Ints) -> Rounds:
         return Rounds(values[chosen].astype(np.float64), index[chosen], self.rounds)
 
     def _read_hedges(self, hedges: Columns | None, rounds: Ints) -> None:

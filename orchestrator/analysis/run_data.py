@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
-from orchestrator.analysis.measures import Ints, Measures
-from orchestrator.analysis.statistics import resample
+from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.statistics import Ints, resample
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import (
     Columns,

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.control import controls, halves
-from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.noise_floor import HostNoise
-from orchestrator.analysis.paired import comparisons
+from orchestrator.analysis.comparisons import comparisons
+from orchestrator.analysis.judge.evidence import Evidence
+from orchestrator.analysis.judge.verdicts import judge_all, overall
+from orchestrator.analysis.noise import HostNoise, controls, halves
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain
-from orchestrator.analysis.verdicts import judge_all, overall
 from orchestrator.analysis.windows import affected
 from orchestrator.claims.functions import FUNCTIONS
 from orchestrator.runfolder.format_versions import read_json
@@ -54,7 +53,8 @@ def summarise(folder: RunFolder) -> Summary:
     """
     manifest = read_json(folder.manifest, "is this the folder of a finished run?")
     run = read_run(folder)
-    noise = HostNoise.of(manifest)
+    probe = manifest.get("noise")
+    noise = None if probe is None else HostNoise.of(probe["lateness_us"])
     evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
     judged = _judged(run, evidence)
     against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], run.resamples)

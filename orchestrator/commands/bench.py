@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,9 @@ from orchestrator.runfolder.folder import RunFolder
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
 from orchestrator.topology.netns import NetnsTopology
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.comparisons import Estimated, Overhead
 
 _CONDITIONS = {BARE.name: "nothing attached", "baseline": "tap", "kernel": "hedging armed"}
 
@@ -70,27 +74,25 @@ def _experiment(requests: int, blocks: int) -> Experiment:
     return Experiment.of(scenario)
 
 
-def _evaluate(folder: RunFolder, experiment: Experiment) -> list[dict[str, Any]]:
-    from orchestrator.analysis.overhead import overhead  # noqa: PLC0415 - numpy, after the measuring
+def _evaluate(folder: RunFolder, experiment: Experiment) -> list[Overhead]:
+    from orchestrator.analysis.comparisons import overheads  # noqa: PLC0415 - numpy, after the measuring
     from orchestrator.runfolder.tables import write_tables  # noqa: PLC0415
 
     write_tables(folder, make_plan(experiment, tuple(_CONDITIONS)))
-    return overhead(folder, tuple(_CONDITIONS), experiment.scenario.design.seed)
+    return overheads(folder, tuple(_CONDITIONS), experiment.scenario.design.seed)
 
 
-def _print(costs: list[dict[str, Any]], as_json: bool) -> None:
+def _print(costs: list[Overhead], as_json: bool) -> None:
     if as_json:
-        print_json({"overhead": costs})
+        print_json({"overhead": [asdict(cost) for cost in costs]})
         return
     typer.echo("Round trip in µs, with 95 % intervals; what is added to the median of the bare one")
     for cost in costs:
-        name = _CONDITIONS[cost["condition"]]
-        added = "" if cost["over_us"] is None else f"added {_spoken(cost['over_us'])}"
-        typer.echo(
-            f"  {name:<17} P50 {_spoken(cost['p50_us']):<26} P99 {_spoken(cost['p99_us']):<28} {added}".rstrip()
-        )
+        name, p50, p99 = _CONDITIONS[cost.condition], _format_estimate(cost.p50_us), _format_estimate(cost.p99_us)
+        added = "" if cost.over_us is None else f"added {_format_estimate(cost.over_us)}"
+        typer.echo(f"  {name:<17} P50 {p50:<26} P99 {p99:<28} {added}".rstrip())
 
 
-def _spoken(figure: list[float | None]) -> str:
+def _format_estimate(figure: Estimated) -> str:
     value, low, high = ("-" if number is None else f"{number:.1f}" for number in figure)
     return f"{value} ({low} to {high})"

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.analysis.control import halves
-from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.judge.evidence import Evidence
+from orchestrator.analysis.judge.verdicts import judge
+from orchestrator.analysis.noise import halves
 from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.summary import summarise
-from orchestrator.analysis.verdicts import judge
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server

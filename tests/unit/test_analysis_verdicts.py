@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.analysis.evidence import Evidence
+from orchestrator.analysis.judge.evidence import Evidence
+from orchestrator.analysis.judge.verdicts import Finding, judge, overall
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds, critical
-from orchestrator.analysis.verdicts import Finding, judge, overall
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.runfolder.tables import write_tables
 from support.run_folder_factory import Story, plan_of, raw_run, scenario_from

@@ -1,23 +1,29 @@
-"""The A/A control: the baseline against itself, which must show no effect, and how large one noise alone makes.
+"""The noise of a run: what its A/A control shows, and how late wake-ups of the host were before it.
 
-The baseline's requests are dealt into two halves, in every block anew. Every strategy meets the same stalls, faults
-and service times at the same requests, so the halves have to meet alike ones: two requests of one replica that both
-stall, or were due in the same fault one after the other, or drew neighbouring service times, are parted by the toss
-of a coin. What the halves then differ by is noise within blocks: a comparison with the baseline that has less to
-spare decides nothing, however narrow its own interval. What differs from block to block strikes both halves alike and
-is not in it; that is in the intervals of the claims themselves.
+The A/A control compares the baseline with itself, which must show no effect. The baseline's requests are dealt into
+two halves, in each block independently. Every strategy meets the same stalls, faults and service times at the same
+requests, so the halves have to meet alike ones: two requests of one replica that both stall, or were due in the same
+fault one after the other, or drew neighbouring service times, are parted by the toss of a coin. What the halves then
+differ by is noise within blocks: a comparison with the baseline that has less to spare decides nothing, however
+narrow its own interval. What differs from block to block affects both halves alike and is not in it; that is in the
+intervals of the claims themselves.
+
+The probe before the run says how late a plain wake-up is when nothing else runs. It sees what no comparison inside a
+run can: every latency ends with a wake-up, so each may be longer than it would be on a quiet host by what a wake-up
+is late at that quantile, and never shorter. (`judge.noise_floors` asks what that can do to a claim.) That P50
+overheads of 20 µs lie below the noise of most set-ups is the reason to ask at all.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hedgerow_node.draws import standard_normal
-from orchestrator.analysis.measures import Ints, Measures
-from orchestrator.analysis.paired import Paired, paired
+from orchestrator.analysis.comparisons import Paired, paired
+from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import holm
 from orchestrator.analysis.windows import affected
 from orchestrator.plan.faults import primary_of
@@ -25,16 +31,18 @@ from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
 from orchestrator.runfolder.summary import ControlFigure, ControlResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Mapping, Sequence
 
     from orchestrator.analysis.faults import FaultRecord
     from orchestrator.analysis.run_data import ArmData
-    from orchestrator.analysis.statistics import Floats, Weights
+    from orchestrator.analysis.statistics import Bools, Floats, Ints, Weights
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")
+_NS_PER_US = 1_000
+#: The largest share of requests that each figure of the probe answers for.
+_UP_TO = ((0.5, "p50"), (0.99, "p99"), (1.0, "max"))
+_NAMES = {"p50": "P50", "p99": "P99", "max": "the latest", "mean": "on average"}
 
 Halves = tuple[Measures, Measures]
 
@@ -50,7 +58,7 @@ def halves(arm: ArmData, rounds: Ints, seed: int) -> Halves | None:
     first = np.zeros(len(order), bool)
     first[order] = np.column_stack([coins, ~coins]).reshape(-1)[: len(order)]
 
-    def half(chosen: NDArray[np.bool_]) -> Measures:
+    def half(chosen: Bools) -> Measures:
         return Measures({name: values[chosen] for name, values in samples.items()}, None, None, rounds)
 
     return half(first), half(~first)
@@ -95,15 +103,15 @@ def _judged(control: ControlResult, adjusted: float) -> ControlResult:
 
 def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> ControlResult:
     """The entry of one arm as if there were no other."""
-    told = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
-    judged = {name: found.p_value for name, found in told.items() if found.p_value is not None}
+    figures = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
+    judged = {name: found.p_value for name, found in figures.items() if found.p_value is not None}
     adjusted = dict(zip(judged, holm(list(judged.values())), strict=True))
     return ControlResult(
         strategy=CONTROL,
         requests=(int(pair[0].requests.sum()), int(pair[1].requests.sum())),
         p_adjusted=min(adjusted.values(), default=None),
         no_effect=None,
-        figures={name: _figure(found, adjusted.get(name)) for name, found in told.items()},
+        figures={name: _figure(found, adjusted.get(name)) for name, found in figures.items()},
         reason="" if judged else _why_none(pair, resamples),
     )
 
@@ -123,3 +131,33 @@ def _figure(found: Paired, adjusted: float | None) -> ControlFigure:
         p_adjusted=None if adjusted is None else round(adjusted, 6),
         no_effect=None if adjusted is None else adjusted > 2 * TAIL,
     )
+
+
+@dataclass(frozen=True)
+class HostNoise:
+    """How late wake-ups were before the run, ns, by the figures' names in the manifest.
+
+    A probe knows its P50, its P99, its maximum and its mean. A quantile takes the next one above it, and a mean the
+    mean, or the P99 of probes without a mean: where in doubt the host is taken to be the noisier.
+    """
+
+    lateness_ns: Mapping[str, float]
+
+    @classmethod
+    def of(cls, lateness_us: Mapping[str, float]) -> HostNoise:
+        """From the probe's figures in the manifest, which are in µs."""
+        return cls({name: figure_us * _NS_PER_US for name, figure_us in lateness_us.items()})
+
+    def floor_ns(self, quantile: float | None) -> float:
+        """By how much a latency at `quantile` (0.99; None: the mean) may be too long, ns."""
+        return self.lateness_ns[self._figure(quantile)]
+
+    def format_floor(self, quantile: float | None) -> str:
+        """The same in words."""
+        name = self._figure(quantile)
+        return f"{self.lateness_ns[name] / _NS_PER_US:.0f} µs late ({_NAMES[name]})"
+
+    def _figure(self, quantile: float | None) -> str:
+        if quantile is None:
+            return "mean" if "mean" in self.lateness_ns else "p99"
+        return next(name for share, name in _UP_TO if quantile <= share)

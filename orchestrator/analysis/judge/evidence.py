@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from orchestrator.analysis.control import CONTROL, Halves
+from orchestrator.analysis.noise import CONTROL, Halves
 from orchestrator.analysis.statistics import Floats, Weights, plain
 from orchestrator.claims.grammar import Call, Expression, Negation, Number
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from orchestrator.analysis.measures import Measures
-    from orchestrator.analysis.noise_floor import HostNoise
+    from orchestrator.analysis.noise import HostNoise
 
 #: What a request without an answer is taken to have taken: the two ends of what it may be.
 Unanswered = Literal["forever", "timeout"]

@@ -1,8 +1,8 @@
 """The noise floors of a run: what a claim must have to spare before its verdict means anything.
 
-The first is the A/A control (`control`): a comparison with the baseline is made with either half of the baseline's
+The first is the A/A control: a comparison with the baseline is made with either half of the baseline's
 requests, and by how much the two disagree says what exchanging one baseline for another does to it. The second is the
-host's own noise before the run (`noise_floor`): it makes latencies longer and never shorter, so it can have made a
+host's own noise before the run: it makes latencies longer and never shorter, so it can have made a
 claim about them look as it does only by lengthening the side that came out longer.
 """
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.control import CONTROL
+from orchestrator.analysis.judge.trials import differences
+from orchestrator.analysis.noise import CONTROL
 from orchestrator.analysis.statistics import interval
-from orchestrator.analysis.trials import differences
 from orchestrator.claims.algebra import figures_of, substitute
 from orchestrator.claims.functions import Dimension, Statistic
 from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 
 if TYPE_CHECKING:
-    from orchestrator.analysis.evidence import Evidence
+    from orchestrator.analysis.judge.evidence import Evidence
 
 _NS_PER_MS = 1e6
 _AS_TIME = (Dimension.DURATION, 1)
@@ -65,8 +65,8 @@ def _control_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     if height < margin:
         return None
     reason = (
-        f"below the noise floor: baseline against baseline, the claim moves by up to {_told(height, claim)}, and it "
-        f"has {_told(margin, claim)} to spare"
+        "below the noise floor: baseline against baseline, the claim moves by up to "
+        f"{_format_margin(height, claim)}, and it has {_format_margin(margin, claim)} to spare"
     )
     return Floor(height, margin, True, reason)
 
@@ -90,8 +90,8 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
         return None
     worst = max(blamed, key=evidence.noise.floor_ns)
     reason = (
-        f"below the host's own noise: before the run, wake-ups were {evidence.noise.told(worst)}, which can move "
-        f"the claim by {_told(height, claim)}, and it has {_told(abs(once), claim)} to spare"
+        f"below the host's own noise: before the run, wake-ups were {evidence.noise.format_floor(worst)}, which can "
+        f"move the claim by {_format_margin(height, claim)}, and it has {_format_margin(abs(once), claim)} to spare"
     )
     return Floor(height, abs(once), False, reason)
 
@@ -100,7 +100,7 @@ def _time(time_ns: float) -> Number:
     return Number(time_ns, Dimension.DURATION, f"{time_ns:.0f}ns", 1)
 
 
-def _told(value: float, claim: Comparison) -> str:
+def _format_margin(value: float, claim: Comparison) -> str:
     return f"{value / _NS_PER_MS:.3g} ms" if claim.left.dimension is Dimension.DURATION else f"{value:.3g}"
 
 

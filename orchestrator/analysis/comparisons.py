@@ -1,26 +1,30 @@
-"""How far two strategies are apart: each resample holds the same rounds of both, so that the host's moods cancel.
+"""How far two strategies are apart, or two conditions of the hedger that `bench` measures.
 
-Two intervals that overlap say little about a difference; the interval of the difference itself says it.
+Two intervals that overlap say little about a difference; the interval of the difference itself says it. Each resample
+holds the same rounds of both sides, so that what varies on the host cancels.
 """
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.statistics import Floats, Interval, Weights, interval, p_value, plain, spread
+from orchestrator.analysis.measures import Measures
+from orchestrator.analysis.statistics import Floats, Interval, Weights, interval, p_value, plain, resample, spread
 from orchestrator.runfolder.summary import Comparison, Difference
+from orchestrator.runfolder.tables import read_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from orchestrator.analysis.measures import Measures
+    from orchestrator.runfolder.folder import RunFolder
 
 FIGURES = ("p50", "p99")
 _REFERENCES = ("baseline", "kernel")
-_NS_PER_MS = 1e6
+_NS_PER_MS, _NS_PER_US = 1e6, 1e3
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,12 @@ def paired(one: Measures, other: Measures, function: str, resamples: Weights | N
     ours, references = (_Range.of(measures, function, resamples, timeout_ns) for measures in (one, other))
     if np.isnan(ours.most).any() or not (references.least > 0).all():
         return found
-    ratios = _ends(ours.least / references.most, ours.most / references.least, mine, theirs, rounds, np.divide)
+    ratios = _ends(ours.least / references.most, ours.most / references.least, mine, theirs, rounds, operator.truediv)
     differences = ours.least - references.most, ours.most - references.least
     return replace(
         found,
         ratio_ends=ratios,
-        difference_ends_ns=_ends(*differences, mine, theirs, rounds, np.subtract),
+        difference_ends_ns=_ends(*differences, mine, theirs, rounds, operator.sub),
         p_value=_p_of_equal(*differences, found.difference_ns, rounds),
     )
 
@@ -93,7 +97,7 @@ def paired(one: Measures, other: Measures, function: str, resamples: Weights | N
 def comparisons(
     strategies: Sequence[str], measures: dict[str, Measures], resamples: Weights | None, timeout_ns: int
 ) -> Iterator[Comparison]:
-    """Everybody against the baseline, and then the others against the kernel, for the summary."""
+    """Every strategy against the baseline, and then the others against the kernel, for the summary."""
     done = set()
     for reference in (name for name in _REFERENCES if name in strategies):
         done.add(reference)
@@ -104,8 +108,55 @@ def comparisons(
                 yield Comparison(strategy=strategy, reference=reference, figure=function, **difference)
 
 
+#: A value, and the lower and upper end of its interval.
+Estimated = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What one condition of the hedger costs a request that needs no hedge: its round trips, µs.
+
+    Each figure has its value and the ends of its 95 % interval, None with too few blocks. `over_us` is how much more
+    its P50 is than the first condition's, None for that one itself.
+    """
+
+    condition: str
+    p50_us: Estimated
+    p99_us: Estimated
+    over_us: Estimated | None
+
+
+def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[Overhead]:
+    """What each of `conditions`, the strategies of the run in `folder`, costs."""
+    samples = read_samples(folder)[None]
+    numbers = np.unique(samples[conditions[0]]["block"])
+    measures = {name: Measures(samples[name], None, None, numbers) for name in conditions}
+    once, resamples = plain(len(numbers)), resample(len(numbers), seed)
+
+    def figure(condition: str, function: str, against: str | None = None) -> Estimated:
+        def values(weights: Weights) -> Floats:
+            found = measures[condition].evaluate(function, weights)
+            return found if against is None else found - measures[against].evaluate(function, weights)
+
+        value = float(values(once)[0])
+        ends = None if resamples is None else interval(values(resamples), value, len(numbers), time=True)
+        low, high = ends or (np.nan, np.nan)
+        return _micros(value), _micros(low), _micros(high)
+
+    first = conditions[0]
+    return [
+        Overhead(
+            name,
+            p50_us=figure(name, "p50"),
+            p99_us=figure(name, "p99"),
+            over_us=None if name == first else figure(name, "p50", against=first),
+        )
+        for name in conditions
+    ]
+
+
 def _ends(
-    least: Floats, most: Floats, mine: _Range, theirs: _Range, rounds: int, joined: Callable[[Any, Any], Any]
+    least: Floats, most: Floats, mine: _Range, theirs: _Range, rounds: int, joined: Callable[[Floats, Floats], Floats]
 ) -> Interval | None:
     """The lower end of the `least` that it may be and the upper end of the `most`; None where both are open."""
     lower = interval(least, float(joined(mine.least, theirs.most)[0]), rounds, time=True)
@@ -132,3 +183,7 @@ def _rounded(value: float | None, ns_per_unit: float = 1.0) -> float | None:
 def _rounded_ends(ends: Interval | None, ns_per_unit: float = 1.0) -> tuple[float | None, float | None] | None:
     """An open end is None."""
     return None if ends is None else (_rounded(ends[0], ns_per_unit), _rounded(ends[1], ns_per_unit))
+
+
+def _micros(value_ns: float) -> float | None:
+    return round(float(value_ns) / _NS_PER_US, 3) if np.isfinite(value_ns) else None

@@ -1,27 +1,27 @@
-"""The A/A control: two halves of the baseline that show no effect, and strategies compared by rounds."""
+"""Noise: two halves of the baseline that show no effect, and how late wake-ups were before the run."""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.analysis.control import Halves, controls, halves
-from orchestrator.analysis.paired import comparisons
+from orchestrator.analysis.noise import Halves, HostNoise, controls, halves
 from orchestrator.analysis.run_data import RunData, read_run
-from orchestrator.analysis.statistics import Rounds, plain
+from orchestrator.analysis.statistics import Rounds
+from support.figures import ends
 from support.run_folder_factory import Story, finished_run, scenario_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.runfolder.summary import Comparison, ControlResult, Interval
+    from orchestrator.runfolder.summary import ControlResult
 
 TIMEOUT_NS = 450 * NS_PER_MS
+LATENESS_US = {"p50": 60.0, "p99": 250.0, "max": 4000.0}
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,6 @@ def control_of(pair: Halves, run: RunData) -> ControlResult:
     (found,) = controls([(pair, TIMEOUT_NS)], run.resamples)
     assert found is not None
     return found
-
-
-def ends(interval: Interval | None) -> tuple[Any, Any]:
-    """Both ends of an interval that there is."""
-    assert interval is not None
-    return interval
 
 
 def test_every_request_is_in_one_half_and_blocks_are_split_evenly(run: RunData) -> None:
@@ -102,77 +96,6 @@ def test_a_half_that_is_too_small_for_a_quantile_gives_it_no_interval(tmp_path: 
     assert found.figures["p50"].ratio_ci95 is not None
 
 
-def test_strategies_are_compared_with_the_baseline_and_the_others_with_the_kernel(run: RunData) -> None:
-    measures = run.arms[0].measures
-    rows = list(comparisons(run.arms[0].scenario.strategies, measures, run.resamples, TIMEOUT_NS))
-    assert {(row.strategy, row.reference) for row in rows} == {
-        ("app-seed", "baseline"),
-        ("app-deadline", "baseline"),
-        ("kernel", "baseline"),
-        ("app-seed", "kernel"),
-        ("app-deadline", "kernel"),
-    }
-    (cut,) = [row for row in rows if (row.strategy, row.reference, row.figure) == ("kernel", "baseline", "p99")]
-    p99s = {name: measures[name].evaluate("p99", plain(run.rounds))[0] for name in ("kernel", "baseline")}
-    assert cut.ratio == pytest.approx(p99s["kernel"] / p99s["baseline"], abs=1e-6)
-    assert cut.difference_ms == pytest.approx((p99s["kernel"] - p99s["baseline"]) / 1e6, abs=1e-6)
-    assert ends(cut.ratio_ci95)[0] <= p99s["kernel"] / p99s["baseline"] <= ends(cut.ratio_ci95)[1] < 0.05
-    assert ends(cut.difference_ci95_ms)[1] < -380
-
-
-def figures_of(folder: Path, stories: Mapping[str, Story]) -> dict[str, Comparison]:
-    """How kernel and baseline compare in a run with `stories`, by figure."""
-    run = read_run(finished_run(folder, scenario_from("smoke", "workload.requests=1000"), stories))
-    rows = list(comparisons(("baseline", "kernel"), run.arms[0].measures, run.resamples, TIMEOUT_NS))
-    return {row.figure: row for row in rows}
-
-
-def lost(*ids: int, blocks: int = 5) -> Story:
-    """These ids of each of the first `blocks` blocks of 200 are not answered."""
-    return Story(unanswered=frozenset(block * 200 + id_ for block in range(blocks) for id_ in ids))
-
-
-def test_what_falls_among_unanswered_requests_keeps_its_row_and_the_end_that_is_known(tmp_path: Path) -> None:
-    found = figures_of(tmp_path, {"kernel": lost(40, 50, 60, 70)})
-    assert (found["p99"].ratio, found["p99"].difference_ms) == (None, None)
-    assert found["p99"].censored == ("strategy",)
-    # the time-out against the baseline's stalls
-    assert ends(found["p99"].ratio_ci95) == (
-        pytest.approx(450 / 402, rel=0.01),
-        None,
-    )  # the time-out against the baseline's stalls
-    assert ends(found["p99"].difference_ci95_ms) == (pytest.approx(450 - 402, rel=0.1), None)
-    assert found["p50"].ratio == pytest.approx(1, abs=0.05)
-    assert found["p50"].censored == ()
-
-
-def test_a_yardstick_among_unanswered_requests_bounds_the_ratio_from_above(tmp_path: Path) -> None:
-    found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70)})
-    assert (found["p99"].ratio, found["p99"].censored) == (None, ("with",))
-    assert ends(found["p99"].ratio_ci95) == (0, pytest.approx(12.7 / 450, rel=0.05))
-    assert ends(found["p99"].difference_ci95_ms) == (None, pytest.approx(12.7 - 450, rel=0.01))
-
-
-def test_where_only_some_resamples_of_the_yardstick_are_censored_one_end_is_open(tmp_path: Path) -> None:
-    """5 of 200 in one block of five: P99 is a number but in resamples that hold that block thrice."""
-    found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70, 80, blocks=1)})
-    row = found["p99"]
-    assert row.censored == ()
-    assert ends(row.ratio_ci95)[0] == 0
-    assert row.ratio is not None
-    assert row.difference_ms is not None
-    assert row.ratio < ends(row.ratio_ci95)[1] < 0.05
-    low, high = ends(row.difference_ci95_ms)
-    assert low is None
-    assert row.difference_ms < high < -350
-
-
-def test_two_figures_among_unanswered_requests_say_nothing_of_each_other(tmp_path: Path) -> None:
-    found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70), "kernel": lost(40, 50, 60, 70)})
-    assert found["p99"].censored == ("strategy", "with")
-    assert (found["p99"].ratio_ci95, found["p99"].difference_ci95_ms) == (None, None)
-
-
 def test_a_control_without_intervals_says_why(tmp_path: Path) -> None:
     few = read_run(finished_run(tmp_path / "few", scenario_from("smoke", "design.blocks=2")))
     assert control_of(halves_of(few), few).reason == "fewer than 5 blocks"
@@ -204,3 +127,21 @@ def test_an_effect_of_one_arm_among_many_may_be_chance(run: RunData) -> None:
     assert found[0].p_adjusted == pytest.approx(10 * alone.p_adjusted, abs=1e-5)
     assert (found[0].no_effect, found[1]) == (True, None)
     assert found[0].figures == alone.figures
+
+
+@pytest.mark.parametrize(
+    ("quantile", "floor_ns"),
+    [(0.25, 60e3), (0.5, 60e3), (0.75, 250e3), (0.99, 250e3), (0.999, 4e6), (1.0, 4e6), (None, 250e3)],
+)
+def test_a_quantile_is_measured_against_the_next_figure_above_it(quantile: float | None, floor_ns: float) -> None:
+    assert HostNoise.of(LATENESS_US).floor_ns(quantile) == floor_ns
+
+
+def test_a_mean_is_measured_against_the_mean_where_the_probe_has_one() -> None:
+    noise = HostNoise.of({**LATENESS_US, "mean": 75.0})
+    assert (noise.floor_ns(None), noise.format_floor(None)) == (75e3, "75 µs late (on average)")
+    assert noise.floor_ns(0.5) == 60e3
+
+
+def test_a_floor_in_words() -> None:
+    assert HostNoise.of(LATENESS_US).format_floor(0.99) == "250 µs late (P99)"

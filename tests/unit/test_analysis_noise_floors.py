@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from orchestrator.analysis.control import halves
-from orchestrator.analysis.evidence import Evidence
-from orchestrator.analysis.noise_floor import HostNoise
+from orchestrator.analysis.judge.evidence import Evidence
+from orchestrator.analysis.judge.verdicts import Finding, judge, judge_all
+from orchestrator.analysis.noise import HostNoise, halves
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds
-from orchestrator.analysis.verdicts import Finding, judge, judge_all
 from orchestrator.claims.grammar import parse_claim
 from support.run_folder_factory import Story, finished_run, scenario_from
 

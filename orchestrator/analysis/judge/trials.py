@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orchestrator.analysis.evidence import Evidence, Unanswered
+    from orchestrator.analysis.judge.evidence import Evidence, Unanswered
 
 Leaning = Literal["supported", "refuted"]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.floors import floor_of
+from orchestrator.analysis.judge.noise_floors import floor_of
+from orchestrator.analysis.judge.trials import Counted, Tested, Undecidable, is_counted, try_claim
 from orchestrator.analysis.statistics import Interval, critical, holm, interval
-from orchestrator.analysis.trials import Counted, Tested, Undecidable, is_counted, try_claim
 from orchestrator.claims.algebra import observable
 from orchestrator.claims.functions import Dimension
 from orchestrator.plan.sample_size import TAIL
@@ -23,7 +23,7 @@ from orchestrator.plan.sample_size import TAIL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.analysis.evidence import Evidence
+    from orchestrator.analysis.judge.evidence import Evidence
     from orchestrator.claims.grammar import Comparison
     from orchestrator.runfolder.summary import Verdict
 
