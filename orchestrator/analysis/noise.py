@@ -33,9 +33,9 @@ from orchestrator.runfolder.summary import ControlFigure, ControlResult
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from orchestrator.analysis.faults import FaultRecord
     from orchestrator.analysis.run_data import ArmData
     from orchestrator.analysis.statistics import Bools, Floats, Ints, Weights
+    from orchestrator.runfolder.journal import FaultRecord
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.analysis.faults import DiscardedBlock, FaultRecord, read_fault_log
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import Ints, resample
 from orchestrator.errors import RunError
+from orchestrator.runfolder.journal import BlockDiscarded, FaultRecord, read_fault_log
 from orchestrator.runfolder.tables import (
     Columns,
     no_copies,
@@ -57,7 +57,7 @@ class RunData:
     arms: tuple[ArmData, ...]
     round_numbers: Ints
     resamples: Weights | None
-    discarded: tuple[DiscardedBlock, ...]
+    discarded: tuple[BlockDiscarded, ...]
 
     @property
     def rounds(self) -> int:

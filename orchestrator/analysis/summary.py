@@ -33,7 +33,6 @@ from orchestrator.scenario.faults import targets_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.analysis import faults
     from orchestrator.analysis.measures import Measures
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.summary import ControlResult, Quantiles
@@ -74,7 +73,10 @@ def summarise(folder: RunFolder) -> Summary:
         ),
         claims_across_arms=tuple(judged.get(_ACROSS, [])),
         faults=tuple(fault for arm in run.arms for fault in _faults(arm)),
-        discarded=tuple(_discarded(block) for block in run.discarded),
+        discarded=tuple(
+            DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
+            for block in run.discarded
+        ),
     )
 
 
@@ -126,10 +128,6 @@ def _faults(arm: ArmData) -> Iterator[FaultSummary]:
                 proven=sum(record.proven for record in records),
                 requests={name: int(affected(arm, name, records).sum()) for name in arm.scenario.strategies},
             )
-
-
-def _discarded(block: faults.DiscardedBlock) -> DiscardedBlock:
-    return DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
 
 
 def _strategy(

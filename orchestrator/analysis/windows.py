@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from orchestrator.analysis.faults import FaultRecord
     from orchestrator.analysis.run_data import ArmData
+    from orchestrator.runfolder.journal import FaultRecord
 
 #: A window that leaves out less than this share of the block covers all of it.
 _NEARLY_ALL = 0.002

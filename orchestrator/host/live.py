@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import HedgerowError, LeftoversError, PrerequisiteError, from_exception
 from orchestrator.host import locks
 from orchestrator.host.audit import RUN_ID, remaining
-from orchestrator.host.journal import undos
 from orchestrator.host.undo import by_marks, carry_out_for
+from orchestrator.runfolder.journal import undos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.units import NS_PER_S
-from orchestrator.analysis.faults import FaultRecord, read_fault_log
 from orchestrator.report import figures, plots
 from orchestrator.report.inline_svg import inline
 from orchestrator.report.meanwhile import meanwhile
 from orchestrator.report.threats import Threat, threats
 from orchestrator.runfolder.format_versions import read_json
+from orchestrator.runfolder.journal import FaultRecord, read_fault_log
 from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:

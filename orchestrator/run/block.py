@@ -16,12 +16,13 @@ from orchestrator.run.faults.acts import Act, Proof, acts_of
 from orchestrator.run.faults.registry import handler
 from orchestrator.run.faults.scene import Scene, carefully
 from orchestrator.run.messages import client_settings, server_fields
+from orchestrator.runfolder.journal import NotUndone
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
-    from orchestrator.host.journal import Journal
     from orchestrator.plan.blocks import Block
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import Journal
     from orchestrator.scenario.models import Scenario
     from orchestrator.topology.base import Topology
 
@@ -98,7 +99,7 @@ class BlockRun:
             except BaseException:
                 # What failed before is what is told; the topology's going takes back what is still on.
                 for problem in self._undo():
-                    self._journal.note("not-undone", serial=self._attempt.serial, text=problem)
+                    self._journal.note(NotUndone(self._attempt.serial, problem))
                 raise
             problems = self._undo()
             if problems:

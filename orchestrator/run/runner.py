@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
 from orchestrator.host.observe.noise import probe, probe_length
 from orchestrator.plan.eta import run_eta_ns
@@ -18,6 +17,7 @@ from orchestrator.run.manifest import Manifest
 from orchestrator.run.series import Series
 from orchestrator.run.surroundings import surroundings
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
+from orchestrator.runfolder.journal import End, Journal
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 
@@ -86,7 +86,7 @@ class Run:
                 # what is left is found, and undone, by what is in the directory
                 (live.release if self.leftovers else live.close)()
             with ending.step():
-                journal.note("end", leftovers=self.leftovers)
+                journal.note(End(tuple(self.leftovers)))
                 journal.close()
             with ending.step():
                 self.folder.give_to_owner()

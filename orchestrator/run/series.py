@@ -13,18 +13,19 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
+from orchestrator.runfolder.journal import AttemptRecord, BlockBegun, BlockDiscarded, FaultRecord, FaultTooLate
 from orchestrator.scenario.checks import check_delay_line_capacity
 from orchestrator.topology.programs import hedger_assignment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from orchestrator.host.journal import Journal
     from orchestrator.plan.blocks import Block, Plan
     from orchestrator.run.faults.acts import Act, Proof
     from orchestrator.run.manifest import Manifest
     from orchestrator.run.progress import Watcher
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import Journal
     from orchestrator.scenario.experiment import Arm, Experiment
     from orchestrator.topology.base import Topology
 
@@ -97,7 +98,7 @@ class Series:
         for number in range(1, MAX_ATTEMPTS + 1):
             attempt = Attempt(block, arm.scenario, next(self._serials), number)
             self._watcher.begin(block)
-            self._journal.note("block", **_place(attempt), attempt=number)
+            self._journal.note(BlockBegun(**vars(_record_of(attempt)), attempt=number))
             report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
             self._note_faults(attempt, report)
             if not report.unproven:
@@ -115,41 +116,41 @@ class Series:
         for act, proof in report.acts:
             planned_ns, planned_until_ns = act.planned_ns(report.start_ns)
             self._journal.note(
-                "fault",
-                **_place(attempt),
-                key=act.key,
-                fault=act.fault.fault,
-                target=act.node,
-                planned_ns=planned_ns,
-                applied_ns=act.applied_ns,
-                planned_until_ns=planned_until_ns,
-                undone_ns=act.undone_ns,
-                start_ns=report.start_ns,
-                proven=proof.proven,
-                proof=proof.as_record(),
+                FaultRecord(
+                    **vars(_record_of(attempt)),
+                    key=act.key,
+                    fault=act.fault.fault,
+                    target=act.node,
+                    planned_ns=planned_ns,
+                    applied_ns=act.applied_ns,
+                    planned_until_ns=planned_until_ns,
+                    undone_ns=act.undone_ns,
+                    start_ns=report.start_ns,
+                    proven=proof.proven,
+                    proof=proof.as_record(),
+                )
             )
         for act in report.too_late:
             self._journal.note(
-                "fault-too-late", **_place(attempt), key=act.key, fault=act.fault.fault, target=act.node
+                FaultTooLate(**vars(_record_of(attempt)), key=act.key, fault=act.fault.fault, target=act.node)
             )
 
     def _discard(self, attempt: Attempt, report: BlockReport) -> None:
         reasons = [_unproven(act, proof) for act, proof in report.unproven]
-        self._journal.note("block-discarded", **_place(attempt), attempt=attempt.number, reasons=reasons)
+        self._journal.note(
+            BlockDiscarded(**vars(_record_of(attempt)), attempt=attempt.number, reasons=tuple(reasons))
+        )
         self._manifest.add_discarded(attempt, reasons)
         self._folder.set_aside(attempt.block, attempt.serial)
         self._watcher.say(f"{attempt.name}: attempt {attempt.number} of {MAX_ATTEMPTS} discarded: {_few(reasons)}")
 
 
-def _place(attempt: Attempt) -> dict[str, Any]:
+def _record_of(attempt: Attempt) -> AttemptRecord:
+    """What every record of an attempt says of it."""
     block = attempt.block
-    return {
-        "serial": attempt.serial,
-        "order": block.order,
-        "arm": block.arm,
-        "strategy": block.strategy,
-        "block": block.number,
-    }
+    return AttemptRecord(
+        serial=attempt.serial, order=block.order, arm=block.arm, strategy=block.strategy, block=block.number
+    )
 
 
 def _unproven(act: Act, proof: Proof) -> str:

@@ -7,7 +7,9 @@
         censored: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
 
 The annotations are the format. Understood are `str`, `bool`, `int`, `float` (an integer is one too), `object` (any
-JSON), `Literal`, `X | None`, `tuple[X, ...]` and `tuple[X, Y]` (arrays), `dict[str, X]` and dataclasses (objects).
+JSON), `Literal`, `X | None`, `tuple[X, ...]` and `tuple[X, Y]` (arrays), `dict[str, X]` and dataclasses (objects),
+and unions of dataclasses. What tells these apart is a class attribute `TAG`: a key, which comes first in the object,
+and its value.
 
 Files outlive the version that wrote them. So a field with a default may be missing, unknown keys are ignored, and
 numbers stay what they were: what was written as 1 is not written again as 1.0.
@@ -49,7 +51,8 @@ def written_if(condition: _WrittenIf) -> dict[str, object]:
 def encode(value: object) -> object:
     """`value`, a dataclass or anything that its fields may hold, as `json.dumps` takes it."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {_key(field): encode(getattr(value, field.name)) for field in fields(value) if _written(value, field)}
+        known = {_key(field): encode(getattr(value, field.name)) for field in fields(value) if _written(value, field)}
+        return {**dict([_tag(type(value))] if hasattr(value, "TAG") else []), **known}
     if isinstance(value, dict):
         return {name: encode(entry) for name, entry in value.items()}
     if isinstance(value, (tuple, list)):
@@ -76,6 +79,22 @@ def decode(kind: type[T], value: object, where: str = "") -> T:
         elif required:
             raise MismatchError(f"{where or 'the record'} has no {field_key}")
     return kind(**given)
+
+
+def decode_one_of(kinds: tuple[type, ...], value: object, where: str = "") -> object:
+    """As `decode`, of that one of `kinds` whose `TAG` is in the object."""
+    if not isinstance(value, dict):
+        raise _mismatch(where, value, "an object")
+    for kind in kinds:
+        name, tag = _tag(kind)
+        if value.get(name) == tag:
+            return decode(kind, value, where)
+    raise _mismatch(where, value, f"one of {', '.join(_tag(kind)[1] for kind in kinds)}")
+
+
+def _tag(kind: type) -> tuple[str, str]:
+    tag: tuple[str, str] = kind.TAG  # type: ignore[attr-defined]
+    return tag
 
 
 def _key(field: Field[Any]) -> str:
@@ -120,6 +139,8 @@ def _reader(annotation: object) -> _Reader:  # noqa: PLR0911 (one for each form 
     if origin in (Union, types.UnionType) and len(arguments) == 2 and types.NoneType in arguments:
         (inner,) = (argument for argument in arguments if argument is not types.NoneType)
         return partial(_read_optional, _reader(inner))
+    if origin in (Union, types.UnionType) and all(hasattr(kind, "TAG") for kind in arguments):
+        return partial(decode_one_of, arguments)
     if isinstance(annotation, type) and is_dataclass(annotation):
         return partial(decode, annotation)
     raise TypeError(f"{annotation!r} has no form in a file")

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hedgerow_node.control import ControlClient
-    from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import Journal
 
     #: Makes a backend's topology from its layout, the run's live directory, its journal and its folder.
     MakeTopology = Callable[["Layout", LiveRun, Journal, RunFolder], "Topology"]

@@ -28,7 +28,8 @@ from orchestrator.host.engine import (
     project_name,
 )
 from orchestrator.host.locks import ROOT as CONTROL_INSIDE
-from orchestrator.host.undo import carry_out, end_processes, release_containers, remove_project
+from orchestrator.host.undo import carry_out
+from orchestrator.runfolder.journal import EndProcesses, ReleaseContainers, RemoveProject
 from orchestrator.topology.base import Containers
 from orchestrator.topology.images import ROOT, describe
 from orchestrator.topology.nodes import Nodes
@@ -40,9 +41,9 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from hedgerow_node.control import ControlClient
-    from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import Journal
     from orchestrator.topology.base import Layout
 
 T = TypeVar("T")
@@ -106,16 +107,16 @@ class DockerTopology:
 
     def _release(self) -> None:
         if self._releases:
-            carry_out(release_containers(self._releases))
+            carry_out(ReleaseContainers(tuple(self._releases)))
             self._releases = []
 
     def _end_compose(self) -> None:
         if self._made:
-            carry_out(end_processes(self._live.run_id))
+            carry_out(EndProcesses(self._live.run_id))
 
     def _remove_project(self) -> None:
         if self._made:
-            carry_out(remove_project(self._live.run_id))
+            carry_out(RemoveProject(self._live.run_id))
             self._made = False
 
     def servers(self) -> list[tuple[str, int]]:
@@ -176,15 +177,15 @@ class DockerTopology:
         self._addresses = self._listening()
         if self._layout.freezes or self._layout.limits:
             self._releases = [container.id for node, container in self._containers.items() if node != HEDGER]
-            self._journal.change("pause containers or limit them", release_containers(self._releases))
+            self._journal.change("pause containers or limit them", ReleaseContainers(tuple(self._releases)))
         roles = {"server": self._containers[server_name(0)], **{n: self._containers[n] for n in (CLIENT, HEDGER)}}
         self._description = Containers(engine_facts(client), describe(client, roles))
 
     def _compose_up(self) -> None:
         """Compose runs in a session of its own and is waited for: half-made containers would escape the undo."""
         run_id = self._live.run_id
-        self._journal.change(f"make containers and network of {project_name(run_id)}", remove_project(run_id))
-        self._journal.change("start compose", end_processes(run_id))
+        self._journal.change(f"make containers and network of {project_name(run_id)}", RemoveProject(run_id))
+        self._journal.change("start compose", EndProcesses(run_id))
         self._made = True
         command = ["docker", "compose", "--project-name", project_name(run_id), "up", "--detach", "--no-build"]
         command += ["--pull", "never", "--quiet-pull", *SERVICES]

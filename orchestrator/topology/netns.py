@@ -19,7 +19,8 @@ from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.host import cgroups
 from orchestrator.host.audit import PROCESS_VARIABLE, namespace_name
 from orchestrator.host.namespaces import DIRECTORY, create, inside
-from orchestrator.host.undo import carry_out, delete_namespace, end_processes, release_controller, remove_cgroups
+from orchestrator.host.undo import carry_out
+from orchestrator.runfolder.journal import DeleteNamespace, EndProcesses, ReleaseCpuController, RemoveCgroups
 from orchestrator.topology import programs
 from orchestrator.topology.nodes import Nodes
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hedgerow_node.control import ControlClient
-    from orchestrator.host.journal import Journal
     from orchestrator.host.live import LiveRun
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import Journal
     from orchestrator.topology.base import Layout
 
 INTERFACE = "eth0"
@@ -64,7 +65,7 @@ class NetnsTopology:
     def up(self) -> None:
         """Namespaces, links and programs, in this order; RunError where a program does not come up."""
         self._connect_nodes()
-        self._journal.change("start the nodes' programs", end_processes(self._live.run_id))
+        self._journal.change("start the nodes' programs", EndProcesses(self._live.run_id))
         self._make_groups()
         client = self._namespace("client")
         for replica in self._replicas:
@@ -91,10 +92,10 @@ class NetnsTopology:
 
     def _remove_groups(self) -> None:
         if self._groups:
-            carry_out(remove_cgroups(self._live.run_id))
+            carry_out(RemoveCgroups(self._live.run_id))
             self._groups = {}
         if self._releases_controller:
-            carry_out(release_controller())
+            carry_out(ReleaseCpuController())
             self._releases_controller = False
 
     def _end_programs(self) -> None:
@@ -102,11 +103,11 @@ class NetnsTopology:
             for node in (HEDGER, *self._processes):
                 if node in self._processes:
                     self._end(self._processes.pop(node))
-            carry_out(end_processes(self._live.run_id))
+            carry_out(EndProcesses(self._live.run_id))
 
     def _remove_namespaces(self) -> None:
         while self._namespaces:
-            carry_out(delete_namespace(self._namespaces[-1]))
+            carry_out(DeleteNamespace(self._namespaces[-1]))
             self._namespaces.pop()
 
     def servers(self) -> list[tuple[str, int]]:
@@ -155,9 +156,9 @@ class NetnsTopology:
             return
         run_id = self._live.run_id
         if cgroups.needs_controller():  # also where only another run limits: whichever ends last gives it back
-            self._journal.change("hand the cpu controller down to control groups", release_controller())
+            self._journal.change("hand the cpu controller down to control groups", ReleaseCpuController())
             self._releases_controller = True
-        self._journal.change(f"make control groups {cgroups.group_name(run_id, '')}*", remove_cgroups(run_id))
+        self._journal.change(f"make control groups {cgroups.group_name(run_id, '')}*", RemoveCgroups(run_id))
         for node in (CLIENT, *map(server_name, self._replicas)):
             group = cgroups.prepare(cgroups.group_name(run_id, node), controllers)
             self._groups[node] = group
@@ -183,7 +184,7 @@ class NetnsTopology:
 
     def _make_namespace(self, role: str) -> str:
         name = self._namespace(role)
-        self._journal.change(f"make network namespace {name}", delete_namespace(name))
+        self._journal.change(f"make network namespace {name}", DeleteNamespace(name))
         self._namespaces.append(name)
         create(name)
         return name

@@ -14,7 +14,8 @@ from docker.errors import NotFound
 
 from docker import from_env
 from orchestrator.host.engine import things_of
-from orchestrator.host.undo import carry_out, release_containers
+from orchestrator.host.undo import carry_out
+from orchestrator.runfolder.journal import ReleaseContainers
 from support.engine_state import container, docker, inspect
 from support.fault_run import no_longer_than_this, run_with_faults, write_fault_scenario
 from support.quick_variant import SCENARIOS, run_quick_variant
@@ -155,7 +156,7 @@ def test_the_undo_of_faults_releases_containers_that_outlive_the_run(outliving: 
     docker("update", "--cpu-period=100000", "--cpu-quota=2000", outliving)
     docker("pause", outliving)
     for _ in range(2):
-        carry_out(release_containers([outliving, "0" * 64]))
+        carry_out(ReleaseContainers((outliving, "0" * 64)))
         described = inspect(outliving)
         assert described["State"]["Status"] == "running"
         assert described["HostConfig"]["CpuQuota"] in (0, -1)

@@ -13,7 +13,8 @@ import pytest
 from orchestrator.host import cgroups
 from orchestrator.host.audit import leftovers
 from orchestrator.host.cgroups import CPU, FREEZER, Group, Hierarchy, group_name, groups_of, hierarchies, prepare
-from orchestrator.host.undo import carry_out, release_controller, remove_cgroups
+from orchestrator.host.undo import carry_out
+from orchestrator.runfolder.journal import ReleaseCpuController, RemoveCgroups
 from support.scenario_files import wait_for
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def burner() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.wait()
-    carry_out(remove_cgroups(RUN_ID))
+    carry_out(RemoveCgroups(RUN_ID))
 
 
 def cpu_ticks(pid: int) -> int:
@@ -62,7 +63,7 @@ def test_what_is_frozen_stands_still_and_is_given_back(tree: Hierarchy, burner: 
     time.sleep(0.2)
     assert cpu_ticks(burner.pid) == before
     assert leftovers(RUN_ID) == [f"control group {path}" for path in groups_of(RUN_ID)] != []
-    carry_out(remove_cgroups(RUN_ID))
+    carry_out(RemoveCgroups(RUN_ID))
     assert groups_of(RUN_ID) == []
     wait_for(lambda: cpu_ticks(burner.pid) > before, "the burner burns again")
 
@@ -82,8 +83,8 @@ def test_what_is_limited_is_throttled_until_the_limit_is_lifted(burner: subproce
     before = cpu_ticks(burner.pid)
     wait_for(lambda: cpu_ticks(burner.pid) > before + 20, "the burner burns as it likes")
     assert group.throttled == throttled
-    carry_out(remove_cgroups(RUN_ID))
-    carry_out(release_controller())
+    carry_out(RemoveCgroups(RUN_ID))
+    carry_out(ReleaseCpuController())
     assert cgroups.handed_down(tree) == handed_down
 
 
@@ -92,5 +93,5 @@ def test_making_and_removing_a_group_may_be_repeated() -> None:
     group.make()
     group.make()
     for _ in range(2):
-        carry_out(remove_cgroups(RUN_ID))
+        carry_out(RemoveCgroups(RUN_ID))
         assert groups_of(RUN_ID) == []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
-from orchestrator.host.undo import carry_out, remove_cgroups
+from orchestrator.host.undo import carry_out
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.journal import Journal, RemoveCgroups, Undo
 from orchestrator.topology import netns
 from orchestrator.topology.base import Layout
 from orchestrator.topology.netns import NetnsTopology
@@ -29,9 +29,9 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(tmp_path: Path, monke
     live, journal = LiveRun(run_id), Journal(folder.journal)
     topology = NetnsTopology(Layout(port=9000, freezes=True), live, journal, folder)
     live.open(folder.journal)
-    groups = remove_cgroups(run_id)
+    groups = RemoveCgroups(run_id)
 
-    def refusing(undo: dict[str, Any]) -> None:
+    def refusing(undo: Undo) -> None:
         if undo == groups:
             raise RunError("the control groups are busy")
         carry_out(undo)

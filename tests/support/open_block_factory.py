@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.plan.faults import timeline
+from orchestrator.runfolder.journal import FaultRecord
 from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import OpenArrivals
 
@@ -40,7 +41,7 @@ class OpenBlock:
     samples: list[Sample] = field(default_factory=list)
     hedges: list[Hedge] = field(default_factory=list)
     copies: dict[int, list[ServedCopy]] = field(default_factory=dict)
-    faults: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[FaultRecord] = field(default_factory=list)
 
 
 class OpenBlockModel:
@@ -54,7 +55,7 @@ class OpenBlockModel:
         self.made.faults = list(self._faults())
         self._requests()
 
-    def _faults(self) -> Iterator[dict[str, Any]]:
+    def _faults(self) -> Iterator[FaultRecord]:
         block, start_ns = self._block, self._start_ns
         for occurrence in timeline(self._scenario):
             fault = self._scenario.faults[occurrence.fault]
@@ -65,23 +66,23 @@ class OpenBlockModel:
                 undone_ns = 80 * NS_PER_MS + planned_ns if until_ns == planned_ns else until_ns
                 if fault.fault in ("pause", "gc") and undone_ns is not None:
                     self._paused.setdefault(target, []).append((planned_ns, undone_ns + TARDY_NS))
-                yield {
-                    "serial": block.order + 1,
-                    "order": block.order,
-                    "arm": block.arm,
-                    "strategy": block.strategy,
-                    "block": block.number,
-                    "key": occurrence.key,
-                    "fault": fault.fault,
-                    "target": target,
-                    "planned_ns": planned_ns,
-                    "applied_ns": planned_ns + TARDY_NS,
-                    "planned_until_ns": until_ns,
-                    "undone_ns": None if undone_ns is None else undone_ns + TARDY_NS,
-                    "start_ns": start_ns,
-                    "proven": True,
-                    "proof": {"made": "up"},
-                }
+                yield FaultRecord(
+                    serial=block.order + 1,
+                    order=block.order,
+                    arm=block.arm,
+                    strategy=block.strategy,
+                    block=block.number,
+                    key=occurrence.key,
+                    fault=fault.fault,
+                    target=target,
+                    planned_ns=planned_ns,
+                    applied_ns=planned_ns + TARDY_NS,
+                    planned_until_ns=until_ns,
+                    undone_ns=None if undone_ns is None else undone_ns + TARDY_NS,
+                    start_ns=start_ns,
+                    proven=True,
+                    proof={"made": "up"},
+                )
 
     def _requests(self) -> None:
         arrivals, block = self._scenario.workload.arrivals, self._block

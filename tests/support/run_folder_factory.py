@@ -24,9 +24,9 @@ from hedgerow_node.records import (
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.summary import summarise
-from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Block, Plan, make_plan
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.journal import Journal
 from orchestrator.runfolder.tables import write_tables
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
@@ -102,7 +102,7 @@ def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str,
             for replica, copies in made.copies.items():
                 write_rows(folder.raw_copies(block, replica), copies, ServedCopy)
             for record in made.faults:
-                journal.note(**{"event": "fault", **record})
+                journal.note(record)
             continue
         records = _block_records(scenario, block, (stories or {}).get(block.strategy, Story()))
         write_rows(folder.raw_samples(block), records.samples, Sample)

@@ -212,7 +212,15 @@ def test_what_was_declared_and_never_happened_is_told_as_none(tmp_path: Path) ->
 
 def test_discarded_blocks_are_told(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
-    record = {"event": "block-discarded", "serial": 999, "arm": "client-paused", "strategy": "kernel", "block": 3}
+    record = {
+        "event": "block-discarded",
+        "serial": 999,
+        "order": 0,
+        "attempt": 1,
+        "arm": "client-paused",
+        "strategy": "kernel",
+        "block": 3,
+    }
     with folder.journal.open("a") as journal:
         journal.write(json.dumps({**record, "reasons": ["the client was never seen stopped"]}) + "\n")
     assert summarise(folder).to_json()["discarded"] == [

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
+from orchestrator.runfolder.journal import Record
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
 
@@ -74,12 +76,15 @@ def test_every_key_of_summaries_is_explained(folders: list[RunFolder]) -> None:
 
 
 def test_every_event_that_is_written_is_explained() -> None:
-    written = set()
-    for path in (ROOT / "orchestrator").rglob("*.py"):
-        written |= set(re.findall(r'ournal\.note\(\s*"([\w-]+)"|"event": "(\w+)"', path.read_text()))
-    events = {name for pair in written for name in pair if name}
+    events = {record.TAG[1] for record in get_args(Record)}
     assert {"begin", "change", "fault", "block-discarded", "end"} <= events
     assert_named(events, section("journal.jsonl"))
+
+
+def test_every_key_of_the_journal_is_explained() -> None:
+    named = set(re.findall(r"`(\w+)`", section("journal.jsonl")))
+    for record in get_args(Record):
+        assert {field.name for field in fields(record)} <= named
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

@@ -16,9 +16,9 @@ from orchestrator.host import locks
 from orchestrator.host import undo as undo_module
 from orchestrator.host.audit import leftovers
 from orchestrator.host.engine import EngineFacts, NoEngineError, engine_facts, things_of
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs
-from orchestrator.host.undo import by_marks, carry_out, release_containers, remove_project
+from orchestrator.host.undo import by_marks, carry_out
+from orchestrator.runfolder.journal import Journal, ReleaseContainers, RemoveProject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,9 +76,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     return made
 
 
-@pytest.mark.parametrize("undo", [remove_project(RUN_ID), release_containers(["one"])])
+@pytest.mark.parametrize("undo", [RemoveProject(RUN_ID), ReleaseContainers(("one",))])
 def test_without_an_engine_the_journals_undos_are_not_done(
-    undo: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    undo: RemoveProject | ReleaseContainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, None)
     with pytest.raises(NoEngineError, match="no Docker engine answers"):
@@ -90,7 +90,7 @@ def test_a_dead_run_with_containers_stays_until_an_engine_answers(
 ) -> None:
     monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
     journal = Journal(tmp_path / "journal.jsonl")
-    journal.change("make containers", remove_project(RUN_ID))
+    journal.change("make containers", RemoveProject(RUN_ID))
     run = LiveRun(RUN_ID)
     run.open(tmp_path / "journal.jsonl")
     run.release()
@@ -109,14 +109,14 @@ def test_a_host_without_an_engine_has_no_containers_of_runs_in_namespaces(monkey
 
 
 def test_a_project_is_removed(fake: FakeEngine) -> None:
-    carry_out(remove_project(RUN_ID))
+    carry_out(RemoveProject(RUN_ID))
     assert not fake.there
 
 
 def test_a_project_that_does_not_go_is_told(fake: FakeEngine) -> None:
     fake.removing = lambda: None
     with pytest.raises(LeftoversError, match="container one: not removed"):
-        carry_out(remove_project(RUN_ID))
+        carry_out(RemoveProject(RUN_ID))
 
 
 @pytest.mark.parametrize("error", [refusal(500), requests.ReadTimeout("too slow")], ids=["refused", "silent"])
@@ -126,7 +126,7 @@ def test_an_engine_that_is_unwell_for_a_moment_is_asked_again(fake: FakeEngine, 
             raise error
 
     fake.listing = once
-    carry_out(remove_project(RUN_ID))
+    carry_out(RemoveProject(RUN_ID))
     assert not fake.there
 
 
@@ -137,19 +137,19 @@ def test_an_engine_that_stays_unwell_is_told_as_what_it_is(fake: FakeEngine, err
 
     fake.listing = always
     with pytest.raises(LeftoversError, match="the Docker engine: "):
-        carry_out(remove_project(RUN_ID))
+        carry_out(RemoveProject(RUN_ID))
     with pytest.raises(LeftoversError, match="the Docker engine: "):
         things_of(RUN_ID)
     assert leftovers(RUN_ID) == []
     fake.listing, fake.removing = lambda: None, always
     with pytest.raises(LeftoversError, match="the Docker engine: "):
-        carry_out(remove_project(RUN_ID))
+        carry_out(RemoveProject(RUN_ID))
 
 
 def test_all_containers_are_released_though_one_cannot_be(fake: FakeEngine) -> None:
     fake.failing = "two"
     with pytest.raises(LeftoversError, match="the Docker engine: "):
-        carry_out(release_containers(["one", "two", "three"]))
+        carry_out(ReleaseContainers(("one", "two", "three")))
     assert sorted(fake.released) == ["one", "three"]
 
 

@@ -20,9 +20,8 @@ from orchestrator.errors import LeftoversError
 from orchestrator.host import live as live_module
 from orchestrator.host import locks
 from orchestrator.host.audit import processes_of
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun, clear_dead_runs, live_runs
-from orchestrator.host.undo import delete_namespace, end_processes
+from orchestrator.runfolder.journal import DeleteNamespace, EndProcesses, Journal, Undo
 
 RUN_ID, OTHER = "0123ab", "cd4567"
 
@@ -35,7 +34,7 @@ def live_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def dead(tmp_path: Path, run_id: str = RUN_ID, *changes: dict[str, Any]) -> LiveRun:
+def dead(tmp_path: Path, run_id: str = RUN_ID, *changes: Undo) -> LiveRun:
     """A run that died after it wrote `changes`."""
     path = tmp_path / run_id / "journal.jsonl"
     path.parent.mkdir()
@@ -121,13 +120,12 @@ def test_a_dead_run_is_undone_by_its_journal(
 import os, subprocess
 from pathlib import Path
 from orchestrator.host import locks
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
-from orchestrator.host.undo import end_processes
+from orchestrator.runfolder.journal import EndProcesses, Journal
 locks.ROOT = Path({str(live_root)!r})
 journal = Journal(Path({str(tmp_path / "journal.jsonl")!r}))
 LiveRun({RUN_ID!r}).open(Path({str(tmp_path / "journal.jsonl")!r}))
-journal.change("start a process", end_processes({RUN_ID!r}))
+journal.change("start a process", EndProcesses({RUN_ID!r}))
 nowhere = subprocess.DEVNULL
 started = subprocess.Popen(["sleep", "60"], env={{"HEDGEROW_RUN": {RUN_ID!r}}}, stdout=nowhere, stderr=nowhere)
 print(started.pid, flush=True)
@@ -203,18 +201,18 @@ def test_what_is_still_there_after_the_undo_keeps_the_directory(
 def test_an_undo_that_fails_keeps_no_other_from_being_done(
     live_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[dict[str, Any]] = []
+    done: list[Undo] = []
 
-    def doing(_: str, undo: dict[str, Any]) -> None:
+    def doing(_: str, undo: Undo) -> None:
         done.append(undo)
-        if undo["do"] == "end-processes":
+        if isinstance(undo, EndProcesses):
             raise LeftoversError("processes [12] do not end")
 
     monkeypatch.setattr(live_module, "carry_out_for", doing)
     monkeypatch.setattr(live_module, "by_marks", lambda _: None)
-    namespace = delete_namespace(f"hr-{RUN_ID}-client")
-    run = dead(tmp_path, RUN_ID, namespace, end_processes(RUN_ID))
+    namespace = DeleteNamespace(f"hr-{RUN_ID}-client")
+    run = dead(tmp_path, RUN_ID, namespace, EndProcesses(RUN_ID))
     assert run.seize()
     with pytest.raises(LeftoversError, match=r"processes \[12\] do not end"):
         run.undo()
-    assert done == [end_processes(RUN_ID), namespace]
+    assert done == [EndProcesses(RUN_ID), namespace]

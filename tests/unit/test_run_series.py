@@ -10,7 +10,6 @@ import pytest
 
 from hedgerow_node.control import ControlError
 from orchestrator.errors import ExitCode, RunError
-from orchestrator.host.journal import Journal
 from orchestrator.plan.blocks import Plan, make_plan
 from orchestrator.run import series as series_module
 from orchestrator.run.block import Attempt, BlockReport
@@ -19,6 +18,7 @@ from orchestrator.run.manifest import Manifest
 from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.journal import Journal
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
 from support.fake_topology import FakeTopology

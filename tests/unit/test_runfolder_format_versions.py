@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.analysis.summary import summarise
 from orchestrator.errors import RunError
-from orchestrator.host.journal import undos
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
+from orchestrator.runfolder.journal import undos
 from support.run_folder_factory import finished_run, make_tables, raw_run, scenario_from
 
 SMOKE = scenario_from("smoke")

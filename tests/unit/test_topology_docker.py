@@ -7,16 +7,15 @@ import signal
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.errors import LeftoversError, PrerequisiteError, RunError
-from orchestrator.host.journal import Journal
 from orchestrator.host.live import LiveRun
-from orchestrator.host.undo import end_processes, release_containers, remove_project
 from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.journal import EndProcesses, Journal, ReleaseContainers, RemoveProject, Undo
 from orchestrator.topology import docker as docker_module
 from orchestrator.topology.base import Layout
 from orchestrator.topology.docker import DockerTopology
@@ -82,17 +81,17 @@ def test_a_step_that_fails_keeps_no_other_from_being_taken(tmp_path: Path, monke
     topology._made, topology._releases = True, ["one"]
     kept: list[bool] = []
     monkeypatch.setattr(topology, "_keep_logs", lambda: kept.append(True))
-    undone: list[dict[str, Any]] = []
+    undone: list[Undo] = []
 
-    def refusing(undo: dict[str, Any]) -> None:
+    def refusing(undo: Undo) -> None:
         undone.append(undo)
-        if undo["do"] != "remove-project":
+        if not isinstance(undo, RemoveProject):
             raise LeftoversError("the engine is busy")
 
     monkeypatch.setattr(docker_module, "carry_out", refusing)
     with pytest.raises(LeftoversError, match="busy"):
         topology.down()
-    assert undone == [release_containers(["one"]), end_processes(RUN_ID), remove_project(RUN_ID)]
+    assert undone == [ReleaseContainers(("one",)), EndProcesses(RUN_ID), RemoveProject(RUN_ID)]
     assert kept == [True]
     journal.close()
 

@@ -1,0 +1,276 @@
+"""journal.jsonl: every change made to the host, written before it is made, and every fault.
+
+A line a record, JSON, appended and flushed at once: whatever kills the run, the next reader knows what there may be
+to undo. A change whose undo is written but which was never made undoes to nothing. The first record says which format
+the others have. The run writes the records below, the analysis reads them; docs/run-folder.md explains the keys.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, TextIO, TypeVar, cast, get_args
+
+from orchestrator.errors import RunError
+from orchestrator.runfolder.codec import JsonObject, MismatchError, decode, decode_one_of, encode_object
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class EndProcesses:
+    """The undo of starting processes for a run."""
+
+    TAG: ClassVar = ("do", "end-processes")
+    run: str
+
+
+@dataclass(frozen=True)
+class DeleteNamespace:
+    """The undo of making a network namespace."""
+
+    TAG: ClassVar = ("do", "delete-namespace")
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveProject:
+    """The undo of making containers, network and volumes for a run."""
+
+    TAG: ClassVar = ("do", "remove-project")
+    run: str
+
+
+@dataclass(frozen=True)
+class RemoveCgroups:
+    """The undo of making control groups for a run: they are thawed and their limits lifted.
+
+    Processes are ended after it, not before, since frozen ones do not end.
+    """
+
+    TAG: ClassVar = ("do", "remove-cgroups")
+    run: str
+
+
+@dataclass(frozen=True)
+class ReleaseCpuController:
+    """The undo of handing the cpu controller down from the root of the control groups."""
+
+    TAG: ClassVar = ("do", "release-cpu-controller")
+
+
+@dataclass(frozen=True)
+class ReleaseContainers:
+    """The undo of pausing containers and of limiting their CPU time; for those that outlive the run."""
+
+    TAG: ClassVar = ("do", "release-containers")
+    containers: tuple[str, ...]
+
+
+Undo = EndProcesses | DeleteNamespace | RemoveProject | RemoveCgroups | ReleaseCpuController | ReleaseContainers
+
+
+@dataclass(frozen=True)
+class UnknownUndo:
+    """An undo that this version does not know."""
+
+    content: object
+
+
+@dataclass(frozen=True)
+class Begin:
+    """Always the first record."""
+
+    TAG: ClassVar = ("event", "begin")
+    schema: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change is about to be made to the host, and how it is undone."""
+
+    TAG: ClassVar = ("event", "change")
+    text: str
+    undo: Undo
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRecord:
+    """Base of all records of an attempt at a block. `serial` counts attempts, `order` is the block's in the plan."""
+
+    serial: int
+    order: int
+    arm: str | None = None
+    strategy: str
+    block: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockBegun(AttemptRecord):
+    """An attempt at a block begins."""
+
+    TAG: ClassVar = ("event", "block")
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultRecord(AttemptRecord):
+    """One occurrence of a fault on one node in one attempt at a block; times are CLOCK_MONOTONIC ns.
+
+    `key` is "F.N": occurrence N of the F-th fault of the scenario. `start_ns` is the block's first measured send.
+    `planned_until_ns` and `undone_ns` are None where the fault lasted to the end of the block, `applied_ns` where it
+    never came.
+    """
+
+    TAG: ClassVar = ("event", "fault")
+    key: str
+    fault: str
+    target: str
+    planned_ns: int
+    applied_ns: int | None
+    planned_until_ns: int | None
+    undone_ns: int | None
+    start_ns: int
+    proven: bool
+    proof: dict[str, object]
+
+    @property
+    def declared(self) -> int:
+        """Which of the scenario's faults this is, from 0."""
+        return int(self.key.partition(".")[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultTooLate(AttemptRecord):
+    """The block was over before the fault was due."""
+
+    TAG: ClassVar = ("event", "fault-too-late")
+    key: str
+    fault: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockDiscarded(AttemptRecord):
+    """The attempt enters no figure, because a fault did not happen in it as planned."""
+
+    TAG: ClassVar = ("event", "block-discarded")
+    attempt: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class NotUndone:
+    """A fault could not be taken back by the run's own means."""
+
+    TAG: ClassVar = ("event", "not-undone")
+    serial: int
+    text: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The run is over; `leftovers` still had its id after cleaning up."""
+
+    TAG: ClassVar = ("event", "end")
+    leftovers: tuple[str, ...]
+
+
+Record = Begin | Change | BlockBegun | FaultRecord | FaultTooLate | BlockDiscarded | NotUndone | End
+R = TypeVar("R", bound=Record)
+
+
+class Journal:
+    """Appends records to `path`, each with the time of day and CLOCK_MONOTONIC."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("a", buffering=1, encoding="utf-8")
+        if not self._file.tell():
+            self.note(Begin(FORMAT_VERSIONS[path.name]))
+
+    def change(self, text: str, undo: Undo) -> None:
+        """Record that a change is about to be made, and how it is undone."""
+        self.note(Change(text, undo))
+
+    def note(self, record: Record) -> None:
+        """Append `record`."""
+        times = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "monotonic_ns": time.monotonic_ns()}
+        self._file.write(json.dumps({**times, **encode_object(record)}, separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def undos(path: Path) -> Iterator[Undo | UnknownUndo]:
+    """What is to be done to undo the changes in the journal at `path`, the last change first.
+
+    Raises RunError, before anything is undone, where a later version wrote it in a format of its own.
+    """
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break  # the run was killed while it wrote this line: the change was not made
+    if lines:
+        check_version(path, lines[0].get("schema"))
+    return (_undo(line.get("undo")) for line in reversed(lines) if line.get("event") == Change.TAG[1])
+
+
+@dataclass(frozen=True)
+class FaultLog:
+    """The faults of the blocks that count, and the blocks that do not."""
+
+    records: tuple[FaultRecord, ...] = ()
+    discarded: tuple[BlockDiscarded, ...] = ()
+
+
+def read_fault_log(path: Path) -> FaultLog:
+    """The faults in the journal at `path`; none where there is no such file.
+
+    RunError where a record is not what it should be, or where the journal's format came later than this version.
+    """
+    records = list(_records(path)) if path.exists() else []
+    discarded = tuple(_of_kind(path, records, BlockDiscarded))
+    serials = {block.serial for block in discarded}
+    faults = (fault for fault in _of_kind(path, records, FaultRecord) if fault.serial not in serials)
+    return FaultLog(tuple(faults), discarded)
+
+
+def _undo(content: object) -> Undo | UnknownUndo:
+    try:
+        return cast("Undo", decode_one_of(get_args(Undo), content))
+    except MismatchError:
+        return UnknownUndo(content)
+
+
+def _of_kind(path: Path, lines: list[tuple[int, JsonObject]], kind: type[R]) -> Iterator[R]:
+    """The records of one kind among `lines`, which have their numbers."""
+    name, event = kind.TAG
+    for number, line in lines:
+        if line.get(name) == event:
+            try:
+                yield decode(kind, line, event)
+            except MismatchError as error:
+                raise RunError(f"{path}:{number}: {error}", "was the run made by another version?") from error
+
+
+def _records(path: Path) -> Iterator[tuple[int, JsonObject]]:
+    """Each record with its line number; a last line that the run was killed in the middle of is none."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            if number < len(lines):
+                raise RunError(f"{path}:{number}: is not JSON: {error}", "was the file edited?") from error
+            return
+        if number == 1:
+            check_version(path, record.get("schema"))
+        yield number, record
