@@ -9,9 +9,13 @@ just starting or ending for a dead one.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
@@ -23,9 +27,10 @@ from orchestrator.runfolder.journal import undos
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 _LOCK, _JOURNAL = "lock", "journal.jsonl"
+_WAIT_POLL_S = 0.2
+_SAY_EVERY_S = 60.0
 
 
 class LiveRun:
@@ -126,6 +131,50 @@ class LiveRun:
             raise LeftoversError("; ".join(messages), problems[0].remedy)
 
 
+@dataclass(frozen=True)
+class Working:
+    """A run at work: its id, its process, and for how long it has been there."""
+
+    run_id: str
+    pid: int
+    for_ns: int
+
+
+def working_runs() -> list[Working]:
+    """The runs whose process is there, by their locks."""
+    found = []
+    for run in live_runs():
+        pid = run.owner()
+        with suppress(FileNotFoundError):  # the run, or its process, has ended in between
+            if pid is not None and Path(f"/proc/{pid}").stat():
+                since_ns = (run.path / _LOCK).stat().st_mtime_ns
+                found.append(Working(run.run_id, pid, max(0, time.time_ns() - since_ns)))
+    return found
+
+
+@contextmanager
+def measuring(exclusive: bool, waiting: Callable[[list[Working]], None]) -> Iterator[None]:
+    """While entered, no exclusive run measures beside this one; beside an `exclusive` one, no other run at all.
+
+    Until that is so, it waits, and calls `waiting` with the runs at work: at once, and then every minute. Raises
+    PrerequisiteError where /run/hedgerow cannot be written.
+    """
+    lock = locks.MeasuringLock(exclusive)
+    said_s = -math.inf
+    try:
+        while not lock.take():
+            if time.monotonic() - said_s >= _SAY_EVERY_S:
+                said_s = time.monotonic()
+                waiting(working_runs())
+            time.sleep(_WAIT_POLL_S)
+    except PermissionError as error:
+        raise PrerequisiteError(f"{locks.ROOT} cannot be written: {error.strerror}", "run as root (sudo)") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def live_runs() -> Iterator[LiveRun]:
     """The runs that have a directory, dead ones too."""
     if locks.ROOT.is_dir():
@@ -161,4 +210,5 @@ def clear_dead_runs() -> Cleared:
     for run in live_runs():
         if run.seize():
             cleared.undo(run)
+    locks.remove_measuring_lock()
     return cleared

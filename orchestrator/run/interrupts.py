@@ -7,7 +7,9 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import ExitCode, HedgerowError
+from hedgerow_node.units import NS_PER_S
+from orchestrator.errors import ExitCode, HedgerowError, RunError
+from orchestrator.plan.eta import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,9 +32,15 @@ class Interrupted(HedgerowError):  # noqa: N818 - an event, not a fault
 
 
 class Interrupts:
-    """While entered, turns the first of the signals into `Interrupted`, raised in the main thread."""
+    """While entered, turns the first of the signals into `Interrupted`, raised in the main thread.
 
-    def __init__(self) -> None:
+    With a `limit_ns`, RunError is raised there instead once that time has passed, unless the run is ending by then.
+    It uses SIGALRM, whose timer it sets as it was when it is left.
+    """
+
+    def __init__(self, limit_ns: int | None = None) -> None:
+        self._limit_ns = limit_ns
+        self._timer_before = (0.0, 0.0)
         self._before: dict[signal.Signals, _Handler] = {}
         self._shielded = False
         self._number: int | None = None
@@ -43,9 +51,14 @@ class Interrupts:
             if number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue
             self._before[number] = signal.signal(number, self._receive)
+        if self._limit_ns is not None:
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._end_in_time)
+            self._timer_before = signal.setitimer(signal.ITIMER_REAL, self._limit_ns / NS_PER_S)
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._limit_ns is not None:
+            signal.setitimer(signal.ITIMER_REAL, *self._timer_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -61,6 +74,14 @@ class Interrupts:
     def remembered(self) -> Interrupted | None:
         """The interrupt to raise if a signal came while shielded."""
         return None if self._number is None else Interrupted(self._number)
+
+    def _end_in_time(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._shielded and self._limit_ns is not None:
+            self._shielded = True
+            raise RunError(
+                f"the run is not done after {spoken(self._limit_ns)}, its --max-duration",
+                "what was measured so far is in the run folder; give it more time, or measure less (--smoke)",
+            )
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._shielded:

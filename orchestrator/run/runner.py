@@ -40,12 +40,22 @@ def layout_of(experiment: Experiment) -> Layout:
 
 
 class Run:
-    """One run of an experiment: `measure`, then look at `leftovers`. `smoke` keeps the noise probe short."""
+    """One run of an experiment: `measure`, then look at `leftovers`.
+
+    `smoke` keeps the noise probe short; after `limit_ns` of measuring, the run ends with RunError.
+    """
 
     def __init__(
-        self, experiment: Experiment, plan: Plan, folder: RunFolder, watcher: Watcher, smoke: bool = False
+        self,
+        experiment: Experiment,
+        plan: Plan,
+        folder: RunFolder,
+        watcher: Watcher,
+        smoke: bool = False,
+        limit_ns: int | None = None,
     ) -> None:
         self._experiment, self._plan, self._watcher, self._smoke = experiment, plan, watcher, smoke
+        self._limit_ns = limit_ns
         self.folder = folder
         name = RUN_NAME.fullmatch(folder.name)
         if name is None:
@@ -67,7 +77,7 @@ class Run:
         journal = Journal(self.folder.journal)
         live = LiveRun(self.run_id)
         ending = Ending(self._watcher)
-        with Interrupts() as interrupts:
+        with Interrupts(self._limit_ns) as interrupts:
             topology = make_topology(layout_of(self._experiment), live, journal, self.folder)
             with ending.step(), interrupts.shielded_after():
                 live.open(self.folder.journal)

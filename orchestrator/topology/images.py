@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -23,6 +24,8 @@ ROLES = ("server", "client", "hedger", "orchestrator")
 BASE_IMAGE = "debian:trixie-slim"
 _BASE_LABEL = "hedgerow.base"  #: borne by a base image that was made here, inherited by all built on it
 _PACKAGES = "/opt/hedgerow/packages"
+#: A step that a builder begins: of BuildKit's plain progress, or of the builder before it.
+_BUILD_STEP = re.compile(r"(?:#\d+ )?(?P<text>\[(?!internal)[^\]]*\d+/\d+\] .*|Step \d+/\d+ : .*)")
 
 
 def image_name(role: str) -> str:
@@ -39,14 +42,14 @@ def missing_images(client: DockerClient, roles: tuple[str, ...] = ROLES) -> list
 def build(client: DockerClient, offline: bool, say: Callable[[str], None]) -> None:
     """Builds all images; the base image is pulled, or made here where that fails or `offline` asks for it.
 
-    Raises PrerequisiteError with the tool's last words where a step fails.
+    `say` is called with a line for each step; PrerequisiteError, with the tool's last line, where one fails.
     """
     base = [tag for image in client.images.list() for tag in image.tags if tag == BASE_IMAGE]
     if not base and (offline or not _pulled(say)):
         say(f"making {BASE_IMAGE} with mmdebstrap from this host's Debian mirror")
-        _step([str(ROOT / "images" / "offline-base"), BASE_IMAGE])
+        _step([str(ROOT / "images" / "offline-base"), BASE_IMAGE], say)
     say(f"building {', '.join(image_name(role) for role in ROLES)}")
-    _step(["docker", "compose", "build", *ROLES])
+    _step(["docker", "compose", "build", *ROLES], say)
 
 
 def describe(client: DockerClient, containers: dict[str, Container]) -> dict[str, NodeImage]:
@@ -78,15 +81,26 @@ def _pulled(say: Callable[[str], None]) -> bool:
     return done.returncode == 0
 
 
-def _step(command: list[str]) -> None:
+def _step(command: list[str], say: Callable[[str], None]) -> None:
+    """Runs one tool, with a line for each step that it begins; PrerequisiteError where it fails."""
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
     except FileNotFoundError as error:
         raise PrerequisiteError(f"{command[0]} is missing", "orchestrator doctor says what is missing") from error
-    if done.returncode != 0:
+    last, said = "", set()
+    with process:
+        for line in process.stdout or ():
+            last = line.strip() or last
+            step = _BUILD_STEP.match(line)
+            if step is not None and step["text"] not in said:  # a builder repeats them when it goes on with one
+                said.add(step["text"])
+                say(f"  {step['text']}")
+    if process.returncode != 0:
         raise PrerequisiteError(
-            f"{' '.join(command)} failed: {_last_line(done.stderr or done.stdout)}",
-            "run it by hand to see all it says; without a registry: orchestrator images build --offline",
+            f"{' '.join(command)} failed: {last or 'no output'}",
+            "run it by hand for all of its output; without a registry: orchestrator images build --offline",
         )
 
 
