@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
@@ -23,7 +23,7 @@ _LISTED = 8
 _WIDEST = 100
 
 
-def as_json(experiment: Experiment, plan: Plan) -> dict[str, Any]:
+def as_json(experiment: Experiment, plan: Plan) -> dict[str, object]:
     """All of the plan as plain data; times in seconds where the key says so, else in ns."""
     etas_ns = block_etas_ns(experiment, plan)
     return {
@@ -99,7 +99,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = one_line(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
@@ -163,7 +163,7 @@ def _counts(arm: Arm, plan: Plan, occurrence: Occurrence) -> list[int]:
     return [len(eligible_ids(arm.scenario, block, occurrence)) for block in blocks]
 
 
-def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, Any]:
+def _occurrence(arm: Arm, plan: Plan, occurrence: Occurrence) -> dict[str, object]:
     fault = arm.scenario.faults[occurrence.fault]
     return {
         "arm": arm.name,
