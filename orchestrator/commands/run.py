@@ -29,7 +29,7 @@ from orchestrator.commands.pipeline import evaluate, exit_with, print_result
 from orchestrator.errors import HedgerowError, PrerequisiteError, UsageError
 from orchestrator.host.live import Working, measuring
 from orchestrator.plan.blocks import Plan, make_plan
-from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
+from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.run.ending import leftovers_told
 from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
@@ -118,7 +118,7 @@ def _limit_ns(max_duration: str | None, eta_ns: int) -> int | None:
         raise UsageError(f"--max-duration {max_duration}: {error}", "write e.g. --max-duration 10m") from error
     if eta_ns > limit_ns:
         raise UsageError(
-            f"the run would take about {spoken(eta_ns)}, more than --max-duration {max_duration}",
+            f"the run would take about {format_rough_duration(eta_ns)}, more than --max-duration {max_duration}",
             "give it more time, or measure less: --smoke, --set workload.requests=…, --set design.blocks=…",
         )
     return limit_ns
@@ -141,7 +141,9 @@ def _choose(experiment: Experiment, backend: str, build: bool, file: Path) -> Ch
 
 def say_waiting(exclusive: bool, runs: Sequence[Working]) -> None:
     """Says on stderr which runs this one, which may be `exclusive`, waits for."""
-    at_work = [f"run {run.run_id} (process {run.pid}, at work for {spoken(run.for_ns)})" for run in runs]
+    at_work = [
+        f"run {run.run_id} (process {run.pid}, at work for {format_rough_duration(run.for_ns)})" for run in runs
+    ]
     reason = "--exclusive" if exclusive else "it is --exclusive"
     typer.echo(f"waiting for {', '.join(at_work) or 'another run, which is just beginning'}: {reason}", err=True)
 
@@ -164,7 +166,7 @@ def _measure(
         ) from error
     outputs.subject, outputs.last_line = folder.name, str(folder.path)
     watch = watcher(block_etas_ns(experiment, plan))
-    eta = spoken(run_eta_ns(experiment, plan))
+    eta = format_rough_duration(run_eta_ns(experiment, plan))
     watch.say(f"{folder.name}: backend {chosen.name} ({chosen.reason}), about {eta}")
     started_s = time.monotonic()
     measured = Run(experiment, plan, folder, watch, smoke, limit_ns)

@@ -1,7 +1,7 @@
-"""The blocks of a run: short stretches of one strategy, interleaved so that the host's moods hit all alike.
+"""The blocks of a run: short stretches of one strategy, interleaved so that host variability affects all alike.
 
 Rounds are the unit of comparison: block n of every strategy carries the same ids and runs within the same round, the
-strategies shuffled anew in each (randomised multiple interleaved trials). Where a scenario has arms, those are
+strategies shuffled again in each (randomised multiple interleaved trials). Where a scenario has arms, those are
 shuffled too, and all strategies of an arm run before the next arm's, since another arm may mean other settings of the
 kernel's hedger.
 """

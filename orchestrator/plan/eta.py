@@ -1,8 +1,7 @@
-"""How long a run will take, from what its scenario says: so that nobody starts a two-hour run by accident.
+"""How long a run will take, estimated from its scenario, so that a two-hour run is not started by accident.
 
-An estimate, not a promise: it knows service times, stalls, hedges, thinking and draining exactly, and the cost of a
-request's way there and back, of a block's change of sockets and of standing a topology up as measured on a small
-virtual machine.
+Service times, stalls, hedges, thinking and draining are computed. The cost of a request's round trip, of a change of
+block and of setting a topology up are as measured on a small virtual machine.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def _stall_ns(scenario: Scenario, strategy: str) -> int:
     return min(scenario.hedging.delay_ns, waited_ns) if rescued else waited_ns
 
 
-def spoken(duration_ns: int) -> str:
+def format_rough_duration(duration_ns: int) -> str:
     """`duration_ns` as people say it: "28 s", "3 min 5 s", "1 h 2 min"."""
     seconds = round(duration_ns / NS_PER_S)
     if seconds < 60:

@@ -1,4 +1,4 @@
-"""A plan for people and for programs: arms, blocks, the timeline of faults, durations, and what the claims lack."""
+"""A plan as text and as JSON: arms, blocks, the timeline of faults, durations, and which claims can be judged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hedgerow_node.units import NS_PER_S
-from orchestrator.plan.eta import block_etas_ns, run_eta_ns, spoken
+from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.plan.faults import Occurrence, eligible_ids, timeline
 from orchestrator.plan.sample_size import Judgement, judgeable
 from orchestrator.scenario.checks import needs_netem
@@ -61,15 +61,15 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
     design = experiment.scenario.design
     order = f"random order (seed {design.seed})" if design.order == "randomised" else "fixed order"
     if experiment.has_arms:
-        yield f"{experiment.name}: {_counted(len(experiment.arms), 'arm')} in {_counted(design.blocks, 'round')}"
+        yield f"{experiment.name}: {_count(len(experiment.arms), 'arm')} in {_count(design.blocks, 'round')}"
     else:
         yield _size(experiment.name, experiment.arms[0])
-    yield f"{_counted(len(plan), 'block')} in {order}, about {spoken(run_eta_ns(experiment, plan))}"
+    yield f"{_count(len(plan), 'block')} in {order}, about {format_rough_duration(run_eta_ns(experiment, plan))}"
     if experiment.has_arms:
         yield from ("", "arms")
         for arm in experiment.arms:
             yield f"  {_size(str(arm.name), arm)}"
-            yield from (f"    {key} = {_shown(value)}" for key, value in arm.set.items() if key != "claims")
+            yield from (f"    {key} = {_format_value(value)}" for key, value in arm.set.items() if key != "claims")
     yield ""
     yield from _rounds(experiment, plan)
     for arm in experiment.arms:
@@ -82,24 +82,24 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
         yield from _claims(judgements)
     warnings = list(_warnings(experiment))
     if warnings:
-        yield from ("", "needs netem: more than HTB lanes carry, so that a host without netem refuses to run it")
+        yield from ("", "needs netem: HTB lanes cannot carry this rate, so a host without netem will refuse the run")
         yield from warnings
 
 
 def _size(name: str, arm: Arm) -> str:
     workload, strategies = arm.scenario.workload, arm.scenario.strategies
     return (
-        f"{name}: {_counted(len(strategies), 'strategy')}, {_counted(workload.requests, 'request')} each "
-        f"in {_counted(arm.scenario.design.blocks, 'block')} after {workload.warmup} warm-up requests a block"
+        f"{name}: {_count(len(strategies), 'strategy')}, {_count(workload.requests, 'request')} each "
+        f"in {_count(arm.scenario.design.blocks, 'block')}, {workload.warmup} warm-up requests before each"
     )
 
 
-def _counted(number: int, noun: str) -> str:
+def _count(number: int, noun: str) -> str:
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     text = one_line(value)
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
@@ -121,8 +121,8 @@ def _rounds(experiment: Experiment, plan: Plan) -> Iterator[str]:
 
 def _faults(arm: Arm, plan: Plan) -> Iterator[str]:
     of_arm = "" if arm.name is None else f" of {arm.name}"
-    yield f"faults in every block{of_arm}, by time after its first measured request"
-    yield "  fault  at          for         target      what           requests struck in a block, in all"
+    yield f"faults in every block{of_arm}, times from its first measured request"
+    yield "  fault  at          lasts       target      what           eligible requests in a block, in all"
     occurrences = timeline(arm.scenario)
     by_fault: dict[int, list[Occurrence]] = {}
     for occurrence in occurrences:
@@ -145,20 +145,20 @@ def _listed(group: list[Occurrence]) -> list[Occurrence]:
 
 def _line(arm: Arm, plan: Plan, occurrence: Occurrence) -> str:
     fault = arm.scenario.faults[occurrence.fault]
-    lasts = "block's end"
+    lasts = "to the end"
     if occurrence.until_ns is not None:
-        lasts = _seconds(occurrence.until_ns - occurrence.offset_ns) if fault.duration_ns else "at once"
-    concerned = "-"
+        lasts = _seconds(occurrence.until_ns - occurrence.offset_ns) if fault.duration_ns else "an instant"
+    eligible = "-"
     if occurrence.until_ns != occurrence.offset_ns:
         counts = _counts(arm, plan, occurrence)
         few, most = min(counts), max(counts)
-        concerned = f"{few if few == most else f'{few}-{most}'}, {sum(counts)}"
+        eligible = f"{few if few == most else f'{few}-{most}'}, {sum(counts)}"
     at = _seconds(occurrence.offset_ns)
-    return f"{occurrence.key:<5}  {at:<10}  {lasts:<11} {fault.target:<10}  {fault.fault:<13}  {concerned}"
+    return f"{occurrence.key:<5}  {at:<10}  {lasts:<11} {fault.target:<10}  {fault.fault:<13}  {eligible}"
 
 
 def _counts(arm: Arm, plan: Plan, occurrence: Occurrence) -> list[int]:
-    """How many requests the occurrence concerns in each block of a strategy."""
+    """How many requests are eligible for the occurrence in each block of a strategy."""
     blocks = plan.of(arm.scenario.strategies[0], arm.name)
     return [len(eligible_ids(arm.scenario, block, occurrence)) for block in blocks]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.units import NS_PER_S
 from orchestrator.errors import ExitCode, HedgerowError, RunError
-from orchestrator.plan.eta import spoken
+from orchestrator.plan.eta import format_rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ class Interrupts:
         if not self._shielded and self._limit_ns is not None:
             self._shielded = True
             raise RunError(
-                f"the run is not done after {spoken(self._limit_ns)}, its --max-duration",
+                f"the run is not done after {format_rough_duration(self._limit_ns)}, its --max-duration",
                 "what was measured so far is in the run folder; give it more time, or measure less (--smoke)",
             )
 

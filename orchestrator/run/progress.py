@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from orchestrator.plan.eta import spoken
+from orchestrator.plan.eta import format_rough_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +49,12 @@ class _Remaining:
     def block_done(self) -> None:
         self._done += 1
 
-    def spoken(self) -> str:
+    def text(self) -> str:
         planned_ns = sum(self._etas_ns[: self._done])
         scale = 1.0
         if planned_ns and self._started_ns is not None:
             scale = (time.monotonic_ns() - self._started_ns) / planned_ns
-        return spoken(round(scale * sum(self._etas_ns[self._done :])))
+        return format_rough_duration(round(scale * sum(self._etas_ns[self._done :])))
 
 
 class PlainLines:
@@ -74,7 +74,7 @@ class PlainLines:
 
     def end(self, text: str) -> None:
         self._remaining.block_done()
-        self.say(f"{self._title}: {text}; {self._remaining.spoken()} left")
+        self.say(f"{self._title}: {text}; {self._remaining.text()} left")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -86,7 +86,7 @@ class _Left(ProgressColumn):
         self._remaining = remaining
 
     def render(self, task: Task) -> Text:
-        return Text("" if task.finished else f"{self._remaining.spoken()} left", style="progress.remaining")
+        return Text("" if task.finished else f"{self._remaining.text()} left", style="progress.remaining")
 
 
 class Bar:

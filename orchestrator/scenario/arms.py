@@ -188,7 +188,7 @@ def _expand_matrix(document: Document, variants: Variants) -> None:
     labels = _labels(list(swept))
     names: set[str] = set()
     for chosen in itertools.product(*(enumerate(values) for values in swept.values())):
-        name = ",".join(f"{label}={_spelt(value)}" for label, (_, value) in zip(labels, chosen, strict=True))
+        name = ",".join(f"{label}={_format_value(value)}" for label, (_, value) in zip(labels, chosen, strict=True))
         last = ("matrix", list(swept)[-1], chosen[-1][0])
         if name in names:
             variants.findings.append(Finding(last, f"makes a second arm {name}", "write every value once"))
@@ -244,5 +244,5 @@ def _labels(keys: list[str]) -> list[str]:
     return [".".join(part[-length:]) for part in parts]
 
 
-def _spelt(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -47,12 +47,12 @@ def check_arms(base: Scenario, scenarios: Sequence[Scenario], arms: Mapping[str,
 
 
 def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
-    """Refuse a run whose highest request rate the chosen `delay_line` ("netem", "htb"), or the fault `delay`, which
-    has one of its own of that kind, cannot carry.
+    """Refuse a run whose highest request rate is too much for the chosen `delay_line` ("netem", "htb").
+
+    The fault `delay` has a delay line of its own, of the same kind, which is checked too.
 
     `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means, which
-    `plan` warns of (`needs_netem`).
-    Raises ScenarioError (exit code 2) with the numbers and the remedy.
+    `plan` warns of (`needs_netem`). Raises ScenarioError (exit code 2) with the numbers and the remedy.
     """
     if delay_line == "htb":
         findings = list(_lanes(scenario))
@@ -66,10 +66,10 @@ def needs_netem(scenario: Scenario) -> list[Finding]:
 
 
 def highest_rate_per_s(scenario: Scenario) -> float:
-    """The highest request rate that the workload can reach: in open arrivals, what they are meant to.
+    """The highest request rate that the workload can reach: in open arrivals, their mean rate.
 
-    Closed ones reach users / (think + median service time); a bounded number of workers bounds them too: workers /
-    median service time.
+    Closed ones reach users / (think + median service time); where workers are limited, at most workers / median
+    service time.
     """
     arrivals, service = scenario.workload.arrivals, scenario.service
     if isinstance(arrivals, OpenArrivals):
@@ -92,13 +92,13 @@ def _capacity(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _delayed_capacity(scenario: Scenario) -> Iterator[Finding]:
-    """Hedges, too, may be held back: what primaries alone exceed is hopeless, the rest is counted in the run."""
+    """Whether primaries alone exceed what the fault can hold back; hedges may too, which a run counts."""
     for index, fault in enumerate(scenario.faults):
         if not isinstance(fault, Delay) or fault.model != "ebpf":
             continue
         targets, replicas = targets_of(fault, scenario.topology.replicas), scenario.topology.replicas
-        asked = len(targets) / replicas if scenario.workload.spread == "round-robin" else "server-0" in targets
-        rate = highest_rate_per_s(scenario) * asked * fault.percent / 100 * (2 if fault.direction == "both" else 1)
+        share = len(targets) / replicas if scenario.workload.spread == "round-robin" else "server-0" in targets
+        rate = highest_rate_per_s(scenario) * share * fault.percent / 100 * (2 if fault.direction == "both" else 1)
         capacity = capacity_per_s(fault.delay_ns)
         if rate > capacity:
             yield Finding(
@@ -127,7 +127,7 @@ def _strategies(scenario: Scenario) -> Iterator[Finding]:
     if scenario.hedging.target == "other" and scenario.topology.replicas < 2:
         yield Finding(
             ("hedging", "target"),
-            "there is no other replica than the one asked",
+            "there is only one replica, no other to hedge to",
             "set topology.replicas to 2 or more, or use same",
         )
 
@@ -148,7 +148,7 @@ def _times(scenario: Scenario) -> Iterator[Finding]:
         yield Finding(
             ("hedging", "delay"),
             f"{format_duration(delay_ns)} is not shorter than workload.timeout {format_duration(timeout_ns)}, "
-            "no hedge could be answered",
+            "so no hedge could be answered",
             "use a shorter delay or a longer time-out",
         )
     stall, median_ns = scenario.service.stall, scenario.service.service_time.median_ns
@@ -176,14 +176,14 @@ def _payload(scenario: Scenario) -> Iterator[Finding]:
         yield Finding(
             ("workload", "payload"),
             f"{payload} bytes do not hold the response id, which ends at byte {mark}, "
-            f"and the {COPY_MARK_BYTES} bytes that tell copy and replica",
+            f"and the {COPY_MARK_BYTES} bytes that identify copy and replica",
             f"use at least {mark + COPY_MARK_BYTES}",
         )
     copy_id = scenario.hedging.copy_id
     if copy_id is not None and copy_id.offset != mark:
         yield Finding(
             ("hedging", "copy_id", "offset"),
-            f"is {copy_id.offset}, but the server tells the copy right after the response id",
+            f"is {copy_id.offset}, but the server writes the copy id right after the response id",
             f"use {mark}",
         )
 

@@ -33,7 +33,7 @@ _SERVICE_TIME: KeyPath = ("service", "service_time")
 class Document:
     """A file's data, and where each part of it came from ("FILE:LINE", or the `--set` option).
 
-    `written` tells the path that a part has in the file where that is another one, as in an arm's overrides.
+    `written` has the path of a part in the file where that is another one, as for an arm's overrides.
     """
 
     file: str
@@ -62,7 +62,7 @@ class Document:
 
 
 class NoPlaceError(Exception):
-    """There is no place in a document for a value; the finding's path is how far the way to it goes."""
+    """A document has no place for a value; the finding's path is the part of the way to it that exists."""
 
     def __init__(self, path: KeyPath, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -70,7 +70,7 @@ class NoPlaceError(Exception):
 
 
 def read_document(file: Path) -> Document:
-    """The document in `file`; ScenarioError where it cannot be read or is no single mapping without repeated keys."""
+    """The document in `file`; ScenarioError where it cannot be read or is not one mapping without repeated keys."""
     name = str(file)
     try:
         content = file.read_bytes()
@@ -99,7 +99,7 @@ def read_document(file: Path) -> Document:
 def override(document: Document, assignments: Sequence[str]) -> list[KeyPath]:
     """Apply `--set` options ("workload.requests=500") to `document`, whose values may replace or add keys.
 
-    The paths that were written, in order; ScenarioError with every option that makes no sense.
+    The paths that were written, in order; ScenarioError with every option that cannot be applied.
     """
     findings: list[Finding] = []
     paths: list[KeyPath] = []
@@ -161,7 +161,7 @@ def put(document: Document, keys: Sequence[str], value: Plain, place: str, writt
             elif key not in parent and keys[position + 1].isdecimal():
                 raise NoPlaceError(path, f"has no item {keys[position + 1]}", "it is empty")
             else:
-                # a short form such as service_time: 2ms is no place to add keys to, and is caught on the next turn
+                # a short form such as service_time: 2ms has no keys, which the next turn finds
                 parent = parent.setdefault(key, {})
         else:
             raise NoPlaceError(path, "is a single value, it has no keys", "write the whole mapping instead")

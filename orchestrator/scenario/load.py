@@ -145,7 +145,7 @@ def _is_for_smoke(assignment: str) -> bool:
 
 
 def _of_arms(found: Iterable[tuple[str | None, Finding]], parsed: _Parsed) -> list[Finding]:
-    """Each of the findings `found` in arms once, saying in which where neither its key tells nor all have it."""
+    """Each of the findings `found` in arms once, naming these arms unless its key does or all of them have it."""
     names: dict[Finding, list[str | None]] = {}
     for name, finding in found:
         names.setdefault(finding, []).append(name)

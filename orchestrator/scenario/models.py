@@ -83,7 +83,7 @@ class ServiceTime(Section):
     """How long the server works on a request: a duration, or a distribution seeded by request id."""
 
     distribution: Literal["constant", "lognormal"] = Field(
-        default="constant", description="constant: always the median; lognormal: drawn anew for each copy of each id."
+        default="constant", description="constant: always the median; lognormal: drawn for each copy of each id."
     )
     median_ns: Annotated[Duration, AfterValidator(between_ns(1, MINUTE_NS))] = Field(
         alias="median", description="Median time that the server takes for a request."
@@ -176,7 +176,7 @@ class OpenArrivals(Section):
 
 
 def _mode(value: object) -> str:
-    """Which of the two is meant: closed where nothing says so, and where what is written is no mapping at all."""
+    """Which of the two models to use: closed where the mode is left out, or where there is no mapping at all."""
     return str(value.get("mode", "closed") if isinstance(value, dict) else getattr(value, "mode", "closed"))
 
 
@@ -198,7 +198,7 @@ class Workload(Section):
         default_factory=ClosedArrivals, description="When requests are sent; closed arrivals if left out."
     )
     spread: Literal["first", "round-robin"] = Field(
-        default="first", description="The replica that a request is asked of: always the first, or id % replicas."
+        default="first", description="The replica that a request is sent to: always the first, or id % replicas."
     )
     payload: Annotated[Whole, Field(ge=1, le=MAX_PAYLOAD)] = Field(
         default=64, description="Bytes of a request's and of a response's UDP payload."
@@ -221,7 +221,7 @@ class IdField(Section):
 
 
 class RequestId(Section):
-    """How a request and its response are told to belong together."""
+    """How a response is matched to its request."""
 
     request: IdField = Field(default_factory=IdField, description="The id in a request.")
     response: IdField = Field(
@@ -231,7 +231,7 @@ class RequestId(Section):
 
 
 class CopyId(Section):
-    """Where a response tells which copy it answers (first byte) and which replica answers (second byte)."""
+    """Where a response says which copy it answers (first byte) and which replica answers (second byte)."""
 
     offset: Annotated[Whole, Field(ge=0, lt=MAX_PAYLOAD)] = Field(
         description="First byte, counted from 0.", examples=[4]
@@ -257,11 +257,11 @@ class Hedging(Section):
     max_hedges: Literal[1] = Field(default=1, description="Hedges of one request.")
     budget: Budget = Field(default_factory=Budget, description="Bound on hedges sent by the kernel.")
     target: Literal["same", "other"] = Field(
-        default="same", description="Which replica the hedge goes to: the one that was asked, or another."
+        default="same", description="Which replica the hedge goes to: that of the request, or another."
     )
     request_id: RequestId = Field(default_factory=RequestId, description="Where requests and responses carry the id.")
     copy_id: CopyId | None = Field(
-        default=None, description="Where responses tell which copy they answer; if left out, winners are unknown."
+        default=None, description="Where responses say which copy they answer; if left out, winners are unknown."
     )
     engine: Literal["clone", "auto"] = Field(default="auto", description="How the kernel holds a hedge back.")
     delay_line: Literal["netem", "htb", "auto"] = Field(

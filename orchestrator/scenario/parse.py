@@ -125,7 +125,7 @@ def _locate(loc: Sequence[str | int]) -> _Location:
 
 
 def _alternatives(annotation: object) -> Iterator[object]:
-    """The types that may stand where `annotation` is, without what pydantic is told about them."""
+    """The types that may stand where `annotation` is, without their metadata."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from _alternatives(get_args(annotation)[0])
@@ -168,7 +168,7 @@ def _tag(details: ErrorDetails, location: _Location) -> Finding:
     path = (*location.path, key)
     if details["type"] == "union_tag_invalid":
         tag = details["ctx"]["tag"]
-        return Finding(path, f"{_shown(tag)} is not known", _nearest(tag, tags))
+        return Finding(path, f"{_format_value(tag)} is not known", _nearest(tag, tags))
     return Finding(path, "is missing", f"add one of {', '.join(tags)}")
 
 
@@ -184,7 +184,7 @@ def _explain_key(details: ErrorDetails, location: _Location, path: KeyPath) -> t
         message, _, remedy = str(context["error"]).partition("; ")
         return message, remedy
     if kind == "tuple_type" and isinstance(value, str) and not _models(_element(location.annotation)):
-        return f"{_shown(value)} is not a list", f"write [{value}]"
+        return f"{_format_value(value)} is not a list", f"write [{value}]"
     return _explain_value(details)
 
 
@@ -199,7 +199,7 @@ def _explain_value(details: ErrorDetails) -> tuple[str, str]:
     if kind in ("too_short", "too_long"):
         return "is an empty list" if kind == "too_short" else "has too many items", "list at least one"
     if kind in _KINDS:
-        return f"{_shown(value)} is not {_KINDS[kind]}", f"write {_KINDS[kind]}"
+        return f"{_format_value(value)} is not {_KINDS[kind]}", f"write {_KINDS[kind]}"
     return details["msg"], ""
 
 
@@ -238,8 +238,8 @@ def _where_known(key: str, location: _Location) -> str:
 def _choice(value: object, expected: str) -> tuple[str, str]:
     choices = [choice.strip(" '") for choice in expected.replace(" or ", ", ").split(",")]
     if len(choices) == 1:
-        return f"{_shown(value)} is not known", f"write {choices[0]}"
-    return f"{_shown(value)} is not known", _nearest(str(value), choices)
+        return f"{_format_value(value)} is not known", f"write {choices[0]}"
+    return f"{_format_value(value)} is not known", _nearest(str(value), choices)
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
@@ -251,7 +251,7 @@ def _suggestion(word: str) -> str:
     return f"did you mean {word}?"
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):

@@ -120,19 +120,19 @@ def test_plan_shows_arms_rounds_faults_and_claims(arms: str, capsys: pytest.Capt
     assert lines[1].startswith("60 blocks in random order (seed 1), about ")
     assert lines[3:8] == [
         "arms",
-        "  one: 3 strategies, 1000 requests each in 10 blocks after 50 warm-up requests a block",
+        "  one: 3 strategies, 1000 requests each in 10 blocks, 50 warm-up requests before each",
         "    faults = [{fault: pause, target: server-0, at: 100ms, duration: 50ms, every: 300ms}]",
-        "  all: 3 strategies, 1000 requests each in 10 blocks after 50 warm-up requests a block",
+        "  all: 3 strategies, 1000 requests each in 10 blocks, 50 warm-up requests before each",
         "    faults = [{fault: restart, target: servers, at: 1ms, every: 10ms}]",
     ]
     assert [line.split()[:3] for line in lines[11:13]] == [["0", "0-99", "all"], ["0", "0-99", "one"]]
-    start = lines.index("faults in every block of one, by time after its first measured request")
+    start = lines.index("faults in every block of one, times from its first measured request")
     assert [line.split() for line in lines[start + 2 : start + 5]] == [
         ["0.0", "0.1", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
         ["0.1", "0.4", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
         ["0.2", "0.7", "s", "0.05", "s", "server-0", "pause", "5,", "50"],
     ]
-    assert "  0.0    0.001 s     at once     servers     restart        -" in lines
+    assert "  0.0    0.001 s     an instant  servers     restart        -" in lines
     assert "  0.8 to 0.99: 92 more, the last at 0.991 s" in lines
     assert lines[-3:] == [
         "  one: each  too small: p999(kernel) needs 3688 requests, there are 1000",
@@ -186,7 +186,7 @@ def test_plan_warns_of_what_only_netem_carries(arms: str, capsys: pytest.Capture
     assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [
-        "needs netem: more than HTB lanes carry, so that a host without netem refuses to run it",
+        "needs netem: HTB lanes cannot carry this rate, so a host without netem will refuse the run",
         "  one: 256 HTB lanes hold 12800 requests per second for 10ms, the workload can reach 20000 per second; "
         "use a lower rate, a shorter hedge delay, or a host with netem",
         "  all: 256 HTB lanes hold 6400 requests per second for 20ms, the workload can reach 20000 per second; "
@@ -206,8 +206,8 @@ def test_plan_of_the_smoke_variant(arms: str, capsys: pytest.CaptureFixture[str]
     assert run(["plan", arms, "--smoke"]) == 0
     output = capsys.readouterr().out
     assert "4 blocks in random order (seed 1)" in output
-    assert "one: 2 strategies, 50 requests each in 1 block " in output
-    assert "block's end server-0    kill " in output
+    assert "one: 2 strategies, 50 requests each in 1 block, " in output
+    assert "to the end  server-0    kill " in output
     assert "claims" not in output
 
 

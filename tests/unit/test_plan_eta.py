@@ -12,8 +12,8 @@ from orchestrator.plan.eta import (
     REQUEST_OVERHEAD_NS,
     RUN_OVERHEAD_NS,
     block_etas_ns,
+    format_rough_duration,
     run_eta_ns,
-    spoken,
     stalled_requests,
 )
 from orchestrator.scenario.experiment import Experiment
@@ -82,5 +82,5 @@ def test_a_run_is_its_blocks_and_standing_up() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59.6, "1 min 0 s"), (185, "3 min 5 s"), (3_720, "1 h 2 min")]
 )
-def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> None:
-    assert spoken(round(seconds * NS_PER_S)) == words
+def test_durations_are_formatted_for_people(seconds: float, words: str) -> None:
+    assert format_rough_duration(round(seconds * NS_PER_S)) == words

@@ -51,7 +51,7 @@ def test_an_arm_is_the_base_with_its_overrides_laid_over_it() -> None:
     assert all(scenario.name == "example" for scenario in (plain, near, far))
 
 
-def test_what_an_arm_sets_is_told_by_dotted_key() -> None:
+def test_what_an_arm_sets_is_listed_by_dotted_key() -> None:
     experiment = experiment_of(ARMS)
     assert experiment.arm("plain").set == {}
     assert experiment.arm("near").set == {"hedging.delay": "5ms", "workload.arrivals.rate": "50/s"}
@@ -231,7 +231,7 @@ def problems_of(text: str, *overrides: str, smoke: bool = False) -> list[str]:
         ("matrix={hedging.delay: [1]}", "matrix.hedging.delay[0]: 1 has no unit; write e.g. 1ms"),
     ],
 )
-def test_a_matrix_that_makes_no_sense_is_refused(option: str, message: str) -> None:
+def test_an_invalid_matrix_is_refused(option: str, message: str) -> None:
     assert message in "\n".join(problems_of(MATRIX, option))
 
 
@@ -252,11 +252,11 @@ def test_set_does_not_reach_into_a_list_that_an_arm_has_of_its_own() -> None:
     ],
 )
 def test_what_set_brings_is_named_by_the_option(option: str, problem: str) -> None:
-    (told,) = problems_of(BASE, option, smoke=True)
-    assert told.startswith(f"--set {option}: {problem}")
+    (found,) = problems_of(BASE, option, smoke=True)
+    assert found.startswith(f"--set {option}: {problem}")
 
 
-def test_a_smoke_variant_that_makes_no_sense_is_refused() -> None:
+def test_an_invalid_smoke_variant_is_refused() -> None:
     assert problems_of(f"{BASE}smoke: 3\n", smoke=True) == [
         "10: smoke: is not a mapping of overrides; write e.g. smoke: {workload: {requests: 500}}"
     ]
@@ -270,7 +270,7 @@ def test_a_smoke_variant_that_makes_no_sense_is_refused() -> None:
     ]
 
 
-def test_scenarios_of_arms_are_checked_each_and_each_problem_is_told_once() -> None:
+def test_each_arm_is_checked_and_each_problem_reported_once() -> None:
     text = f"""{BASE}
 arms:
   few: {{topology: {{replicas: 1}}, workload: {{requests: 5}}}}
@@ -280,7 +280,7 @@ faults: [{{fault: restart, target: server-1, at: 800ms}}, {{fault: slow, target:
 """
     assert problems_of(text) == [
         "2: design.blocks: in arm few: 10 blocks cannot share 5 requests; use fewer blocks or more requests",
-        "14: arms.late.hedging.delay: 5s is not shorter than workload.timeout 1s, no hedge could be answered; "
+        "14: arms.late.hedging.delay: 5s is not shorter than workload.timeout 1s, so no hedge could be answered; "
         "use a shorter delay or a longer time-out",
         "15: faults[0].target: in arm few: there is no server-1, topology.replicas is 1; "
         "write server-0, or more replicas",

@@ -120,7 +120,7 @@ def test_overrides_replace_and_add_keys(smallest: Path) -> None:
         ("hedging.engine=wheel", "hedging.engine: wheel is not available in this version; use clone or auto"),
     ],
 )
-def test_an_override_that_makes_no_sense_is_named(smallest: Path, option: str, message: str) -> None:
+def test_an_invalid_override_is_named(smallest: Path, option: str, message: str) -> None:
     with pytest.raises(ScenarioError) as refusal:
         loaded(smallest, [option])
     assert message in str(refusal.value)

@@ -34,7 +34,7 @@ def test_what_a_file_leaves_out_is_no_duration() -> None:
     assert (pause["every"]["default"], pause["duration"]["default"], pause["at"]["default"]) == (None, None, "0s")
 
 
-def test_faults_are_told_apart_by_their_name() -> None:
+def test_faults_are_distinguished_by_their_name() -> None:
     schema = scenario_json_schema()
     mapping = schema["properties"]["faults"]["items"]["discriminator"]["mapping"]
     kinds = {name: schema["$defs"][reference.rpartition("/")[2]] for name, reference in mapping.items()}
