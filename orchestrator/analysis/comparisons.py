@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.statistics import Floats, Interval, Weights, interval, p_value, plain, resample, spread
+from orchestrator.analysis.statistics import (
+    Floats,
+    Interval,
+    Weights,
+    interval,
+    p_value,
+    plain,
+    resample,
+    rounded,
+    rounded_ends,
+    spread,
+)
 from orchestrator.runfolder.summary import Comparison, Difference
 from orchestrator.runfolder.tables import read_samples
 
@@ -47,10 +58,12 @@ class Paired:
     def rounded(self) -> Difference:
         """For the summary."""
         return Difference(
-            ratio=_rounded(self.ratio),
-            ratio_ci95=_rounded_ends(self.ratio_ends),
-            difference_ms=_rounded(self.difference_ns, _NS_PER_MS),
-            difference_ci95_ms=_rounded_ends(self.difference_ends_ns, _NS_PER_MS),
+            ratio=rounded(self.ratio),
+            ratio_ci95=None if self.ratio_ends is None else rounded_ends(self.ratio_ends),
+            difference_ms=rounded(self.difference_ns, _NS_PER_MS),
+            difference_ci95_ms=(
+                None if self.difference_ends_ns is None else rounded_ends(self.difference_ends_ns, _NS_PER_MS)
+            ),
             censored=self.censored,
         )
 
@@ -141,7 +154,7 @@ def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[O
         value = float(values(once)[0])
         ends = None if resamples is None else interval(values(resamples), value, len(numbers), time=True)
         low, high = ends or (np.nan, np.nan)
-        return _micros(value), _micros(low), _micros(high)
+        return rounded(value, _NS_PER_US, 3), rounded(low, _NS_PER_US, 3), rounded(high, _NS_PER_US, 3)
 
     first = conditions[0]
     return [
@@ -174,16 +187,3 @@ def _p_of_equal(resampled: Floats, most: Floats, value: float | None, rounds: in
     error = spread(resampled, rounds)
     distance = abs(value) / error if error else np.inf
     return p_value(np.sign(resampled) != np.sign(value), rounds, distance, time=True)
-
-
-def _rounded(value: float | None, ns_per_unit: float = 1.0) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(value / ns_per_unit, 6)
-
-
-def _rounded_ends(ends: Interval | None, ns_per_unit: float = 1.0) -> tuple[float | None, float | None] | None:
-    """An open end is None."""
-    return None if ends is None else (_rounded(ends[0], ns_per_unit), _rounded(ends[1], ns_per_unit))
-
-
-def _micros(value_ns: float) -> float | None:
-    return round(float(value_ns) / _NS_PER_US, 3) if np.isfinite(value_ns) else None

@@ -232,6 +232,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def rounded(value: float | None, per_unit: float = 1.0, digits: int = 6) -> float | None:
+    """`value` in a unit of `per_unit`, as it is reported; None where there is none, or it is not finite."""
+    return None if value is None or not np.isfinite(value) else round(float(value) / per_unit, digits)
+
+
+def rounded_ends(ends: Interval, per_unit: float = 1.0) -> tuple[float | None, float | None]:
+    """The same of both ends; an open one is None."""
+    return rounded(ends[0], per_unit), rounded(ends[1], per_unit)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A figure of one strategy: NaN where it has no value, +inf where it lies beyond the time-out.
@@ -242,6 +252,11 @@ class Estimate:
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def ends(self) -> Interval | None:
+        """Both ends of the interval; None where there is none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     def scaled(self, ns_per_unit: float) -> Estimate:
         """The same in other units."""

@@ -15,9 +15,19 @@ from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge_all, overall
 from orchestrator.analysis.noise import HostNoise, controls, halves
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
-from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain
+from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain, rounded, rounded_ends
 from orchestrator.analysis.windows import affected
-from orchestrator.claims.functions import FUNCTIONS
+from orchestrator.claims.functions import (
+    BUFFERED,
+    FUNCTIONS,
+    LATENCY,
+    LATENESS,
+    PER_UNIT,
+    SEND_LATENESS,
+    Function,
+    Measure,
+    functions_of,
+)
 from orchestrator.runfolder.format_versions import read_json
 from orchestrator.runfolder.summary import (
     ArmSummary,
@@ -35,12 +45,9 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.measures import Measures
     from orchestrator.runfolder.folder import RunFolder
-    from orchestrator.runfolder.summary import ControlResult, Quantiles
+    from orchestrator.runfolder.summary import ControlResult, Intervals, Quantiles
     from orchestrator.scenario.models import Scenario, Strategy
 
-_LATENCIES = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
-_LATENESSES = {"p50": "lateness_p50", "p99": "lateness_p99", "max": "lateness_max"}
-_NS_PER_MS, _NS_PER_US = 1e6, 1e3
 _ACROSS = "*"  #: no arm can be called that
 
 
@@ -133,9 +140,6 @@ def _faults(arm: ArmData) -> Iterator[FaultSummary]:
 def _strategy(
     scenario: Scenario, strategy: Strategy, measures: Measures, resamples: Weights | None
 ) -> StrategySummary:
-    once = plain(measures.rounds)
-    latencies = {name: measures.evaluate(name, once)[0] for name in _LATENCIES}
-    latenesses = {name: measures.evaluate(function, once)[0] for name, function in _LATENESSES.items()}
     published = scenario.published.get(strategy)
     return StrategySummary(
         requests=int(measures.requests.sum()),
@@ -146,61 +150,60 @@ def _strategy(
         hedges=int(measures.hedges.sum()),
         hedges_won=int(measures.hedges_won.sum()),
         hedges_won_unknown=int(measures.hedges_won_unknown.sum()),
-        hedge_rate=_rounded(measures.evaluate("rate", once)[0]),
-        win_rate=_rounded(measures.evaluate("win_rate", once)[0]),
-        extra_load=_rounded(measures.evaluate("extra_load", once)[0]),
-        wasted=_rounded(measures.evaluate("wasted", once)[0]),
+        hedge_rate=_figure(measures, FUNCTIONS["rate"]),
+        win_rate=_figure(measures, FUNCTIONS["win_rate"]),
+        extra_load=_figure(measures, FUNCTIONS["extra_load"]),
+        wasted=_figure(measures, FUNCTIONS["wasted"]),
         stalled=int(measures.stalled.sum()) if measures.copies is not None else None,
         stalled_hedged=int(measures.stalled_hedged.sum()) if measures.copies is not None else None,
-        latency_ms={name: _rounded(value, _NS_PER_MS) for name, value in latencies.items()},
-        hedged_mean_ms=_rounded(measures.evaluate("hedged_mean", once)[0], _NS_PER_MS),
-        ci95_ms={name: _interval(measures, name, resamples, _NS_PER_MS) for name in _LATENCIES if name != "max"},
+        latency_ms=_figures(measures, LATENCY),
+        hedged_mean_ms=_figure(measures, FUNCTIONS["hedged_mean"]),
+        ci95_ms=_intervals(measures, LATENCY, resamples),
         order_ci95_ms=dict(_order_intervals(measures)),
-        lateness_us={name: _rounded(value, _NS_PER_US) for name, value in latenesses.items()},
-        lateness_ci95_us={
-            name: _interval(measures, function, resamples, _NS_PER_US)
-            for name, function in _LATENESSES.items()
-            if name != "max"
-        },
+        lateness_us=_figures(measures, LATENESS),
+        lateness_ci95_us=_intervals(measures, LATENESS, resamples),
         send_lateness_us=_send_lateness(measures),
-        buffered_ms={
-            name: _rounded(measures.evaluate(f"buffered_{name}", once)[0], _NS_PER_MS) for name in ("p50", "p99")
-        },
-        censored=tuple(name for name, value in latencies.items() if np.isinf(value)),
+        buffered_ms=_figures(measures, BUFFERED),
+        censored=tuple(each.label for each in functions_of(LATENCY) if np.isinf(_value(measures, each))),
         published_ms=None if published is None else published.model_dump(exclude_none=True),
     )
+
+
+def _value(measures: Measures, function: Function) -> float:
+    """`function` over all rounds, in ns where it is a time."""
+    return float(measures.evaluate(function.name, plain(measures.rounds))[0])
+
+
+def _figure(measures: Measures, function: Function) -> float | None:
+    """`function` over all rounds, in its unit."""
+    return rounded(_value(measures, function), PER_UNIT[function.measure.unit])
+
+
+def _figures(measures: Measures, measure: Measure) -> Quantiles:
+    """Every function that claims may name of `measure`."""
+    return {function.label: _figure(measures, function) for function in functions_of(measure)}
+
+
+def _intervals(measures: Measures, measure: Measure, resamples: Weights | None) -> Intervals:
+    """Their 95 % intervals by blocks, but for maxima, which have none; None for a small sample."""
+    estimated = [function for function in functions_of(measure) if not function.counted]
+    ends = {function.label: estimate(measures, function.name, resamples).ends for function in estimated}
+    per_unit = PER_UNIT[measure.unit]
+    return {label: None if pair is None else rounded_ends(pair, per_unit) for label, pair in ends.items()}
 
 
 def _send_lateness(measures: Measures) -> Quantiles | None:
     """How late requests were sent; None where there was no schedule to be late against."""
     if not len(measures.send_lateness):
         return None
-    once = plain(measures.rounds)
-    quantiles = {name: measures.evaluate(f"send_lateness_{name}", once)[0] for name in ("p50", "p99")}
-    figures = {**quantiles, "max": measures.send_lateness.maximum(once)[0]}
-    return {name: _rounded(value, _NS_PER_US) for name, value in figures.items()}
-
-
-def _interval(measures: Measures, function: str, resamples: Weights | None, ns_per_unit: float) -> Interval | None:
-    """The 95 % interval of `function` by blocks; None for a small sample."""
-    found = estimate(measures, function, resamples)
-    return None if found.low is None or found.high is None else _ends((found.low, found.high), ns_per_unit)
+    latest = float(measures.send_lateness.maximum(plain(measures.rounds))[0])
+    return {**_figures(measures, SEND_LATENESS), "max": rounded(latest, PER_UNIT[SEND_LATENESS.unit])}
 
 
 def _order_intervals(measures: Measures) -> Iterator[tuple[str, Interval | None]]:
     """The exact 95 % interval of each latency quantile, ms, were requests independent; None for a small sample."""
-    for name in _LATENCIES:
-        quantile = FUNCTIONS[name].quantile
-        if quantile is not None:
-            found = order_interval(measures.latency.merged, quantile)
+    for function in functions_of(LATENCY):
+        if function.quantile is not None:
+            found = order_interval(measures.latency.merged, function.quantile)
             beyond = found is None or np.isinf(found[0])
-            yield name, None if found is None or beyond else _ends(found, _NS_PER_MS)
-
-
-def _ends(ends: tuple[float, float], ns_per_unit: float) -> Interval:
-    """An end beyond the time-out is None."""
-    return _rounded(ends[0], ns_per_unit), _rounded(ends[1], ns_per_unit)
-
-
-def _rounded(value: float, ns_per_unit: float = 1.0) -> float | None:
-    return round(float(value) / ns_per_unit, 6) if np.isfinite(value) else None
+            yield function.label, None if found is None or beyond else rounded_ends(found, PER_UNIT[LATENCY.unit])

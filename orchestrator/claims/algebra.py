@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.claims.functions import Dimension
+from orchestrator.claims.functions import Dimension, Unit
 from orchestrator.claims.grammar import Call, Comparison, Expression, Negation, Number, Operation, calls
 
 #: A factor above zero and what it multiplies.
@@ -22,11 +22,8 @@ _ROUNDING = 1e-12
 _Form = dict[str, Term]
 
 
-def observable(claim: Comparison) -> tuple[Expression, str]:
-    """What the claim observes, and its unit ("ms", "us", "ratio", "share", "count").
-
-    Of figures on both sides it is their ratio, or their difference.
-    """
+def observable(claim: Comparison) -> tuple[Expression, Unit]:
+    """What the claim observes, and its unit: of figures on both sides it is their ratio, or their difference."""
     left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
     if left_calls and right_calls:
         other = _without_factor(claim.right)
@@ -75,7 +72,7 @@ def _is_sum(expression: Expression) -> bool:
     return isinstance(expression, Operation) and expression.operator in ("+", "-")
 
 
-def _unit(expression: Expression) -> str:
+def _unit(expression: Expression) -> Unit:
     units = {call.definition.measure.unit for call in calls(expression)}
     if expression.dimension is Dimension.DURATION:
         return "us" if units == {"us"} else "ms"

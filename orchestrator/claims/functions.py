@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+#: What figures are reported in; a ratio is what is left of two figures.
+Unit = Literal["ms", "us", "share", "count", "ratio"]
+#: What a value (ns, or plain) is divided by to be in a unit.
+PER_UNIT: dict[Unit, float] = {"ms": 1e6, "us": 1e3, "share": 1.0, "count": 1.0, "ratio": 1.0}
+
 
 class Dimension(Enum):
     """What kind of quantity an expression is. A bare number takes the place of a ratio or a count, not of a time."""
@@ -50,7 +55,7 @@ class Measure:
 
     key: str
     dimension: Dimension
-    unit: Literal["ms", "us", "share", "count"]
+    unit: Unit
     of: Literal["requests", "hedges"] = "requests"
     needs: tuple[Need, ...] = ()
     is_latency: bool = False

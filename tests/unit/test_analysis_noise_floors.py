@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.analysis.judge.evidence import Evidence
-from orchestrator.analysis.judge.verdicts import Finding, judge, judge_all
+from orchestrator.analysis.judge.verdicts import Decision, judge, judge_all
 from orchestrator.analysis.noise import HostNoise, halves
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds
@@ -50,7 +50,7 @@ def slowed(half: Measures, factor: float) -> Measures:
     return slow
 
 
-def found(claim: str, evidence: Evidence) -> Finding:
+def found(claim: str, evidence: Evidence) -> Decision:
     return judge(parse_claim(claim), evidence)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.judge.evidence import Evidence
-from orchestrator.analysis.judge.verdicts import Finding, judge, overall
+from orchestrator.analysis.judge.verdicts import Decision, judge, overall
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.claims.grammar import parse_claim
@@ -36,7 +36,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     return evidence_of(tmp_path_factory.mktemp("quiet"), {})
 
 
-def found(claim: str, evidence: Evidence) -> Finding:
+def found(claim: str, evidence: Evidence) -> Decision:
     return judge(parse_claim(claim), evidence)
 
 

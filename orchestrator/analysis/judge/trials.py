@@ -14,32 +14,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.statistics import Floats, Weights, p_value, plain, spread
+from orchestrator.analysis.statistics import Bools, Floats, Weights, p_value, plain, spread
 from orchestrator.claims.algebra import Sum, figures_of, normal_form, substitute
 from orchestrator.claims.functions import Dimension
 from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from orchestrator.analysis.judge.evidence import Evidence, Unanswered
 
 Leaning = Literal["supported", "refuted"]
 
-_HOLDS: dict[str, Callable[[Any], Any]] = {
-    "<": lambda difference: difference < 0,
-    "<=": lambda difference: difference <= 0,
-    ">": lambda difference: difference > 0,
-    ">=": lambda difference: difference >= 0,
-    "==": lambda difference: difference == 0,
+_COMPARISONS: dict[str, np.ufunc] = {
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "==": np.equal,
 }
 _ROUNDING = 1e-12
 _STEP = 1e-6  #: by which a share is moved to see what that does to the claim
@@ -121,7 +117,7 @@ def _count(claim: Comparison, evidence: Evidence) -> Counted | Undecidable:
         apart = _apart(evidence.once(claim.left, unanswered), evidence.once(claim.right, unanswered))
         if np.isnan(apart):
             return Undecidable(_undefined(claim, evidence) or "the claim divides by zero")
-        holds.append(bool(_HOLDS[claim.operator](apart)))
+        holds.append(bool(_holds(claim.operator, apart)))
     if holds[0] != holds[1]:
         return Undecidable(_undefined(claim, evidence))
     return Counted("supported" if holds[0] else "refuted")
@@ -173,13 +169,19 @@ def _apart(left: Floats | float, right: Floats | float) -> Floats:
     return np.where(np.isfinite(apart) & (np.abs(apart) <= _ROUNDING * scale), 0.0, apart)
 
 
-def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, NDArray[np.bool_]]:
+def _leaning(operator: str, resampled: Floats, once: float) -> tuple[Leaning, Bools]:
     """Which way the sample leans, and which resamples lean the other way."""
-    holds = bool(_HOLDS[operator](once))
-    against: NDArray[np.bool_] = _HOLDS[operator](resampled) != holds
+    holds = bool(_holds(operator, once))
+    against = _holds(operator, resampled) != holds
     if operator == "==" and not holds:
         against = np.sign(resampled) != np.sign(once)
     return "supported" if holds else "refuted", against
+
+
+def _holds(operator: str, apart: Floats | float) -> Bools:
+    """Whether a claim with `operator` holds where its sides are `apart`."""
+    holds: Bools = _COMPARISONS[operator](apart, 0)
+    return holds
 
 
 def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:

@@ -11,13 +11,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from orchestrator.analysis.judge.noise_floors import floor_of
 from orchestrator.analysis.judge.trials import Counted, Tested, Undecidable, is_counted, try_claim
-from orchestrator.analysis.statistics import Interval, critical, holm, interval
+from orchestrator.analysis.statistics import Interval, critical, holm, interval, rounded, rounded_ends
 from orchestrator.claims.algebra import observable
-from orchestrator.claims.functions import Dimension
+from orchestrator.claims.functions import PER_UNIT, Dimension, Unit
 from orchestrator.plan.sample_size import TAIL
 
 if TYPE_CHECKING:
@@ -33,11 +31,10 @@ _ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
 #: Nobody runs more requests than this to decide a claim.
 _MOST_REQUESTS = 10_000_000
-_NS_PER = {"ms": 1e6, "us": 1e3, "ratio": 1.0, "share": 1.0, "count": 1.0}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Decision:
     """The verdict on one claim.
 
     `observed` and `ci95` are the ratio of both sides where the claim compares two figures (`p99(a) <= 0.04 * p99(b)`:
@@ -51,7 +48,7 @@ class Finding:
     verdict: Verdict
     observed: float | None
     ci95: tuple[float | None, float | None] | None
-    unit: str
+    unit: Unit
     reason: str = ""
     p_value: float | None = None
     p_adjusted: float | None = None
@@ -59,26 +56,26 @@ class Finding:
     p_assumes: str = ""
 
 
-def judge(claim: Comparison, evidence: Evidence) -> Finding:
+def judge(claim: Comparison, evidence: Evidence) -> Decision:
     """The verdict that `evidence` gives on `claim` where it is the only one."""
     return judge_all([(claim, evidence)])[0]
 
 
-def judge_all(claims: Sequence[tuple[Comparison, Evidence]]) -> list[Finding]:
+def judge_all(claims: Sequence[tuple[Comparison, Evidence]]) -> list[Decision]:
     """The verdicts on all claims of a run, each with the evidence of the arm that it is about."""
     trials = [try_claim(claim, evidence) for claim, evidence in claims]
     adjusted = holm([trial.p_value for trial in trials if isinstance(trial, Tested)])
-    among, findings = iter(adjusted), []
+    among, decisions = iter(adjusted), []
     for (claim, evidence), trial in zip(claims, trials, strict=True):
         seen = _seen(claim, evidence)
         match trial:
             case Undecidable(reason, requests_needed):
-                findings.append(replace(seen, reason=reason, requests_needed=requests_needed))
+                decisions.append(replace(seen, reason=reason, requests_needed=requests_needed))
             case Counted(leaning):
-                findings.append(replace(seen, verdict=leaning))
+                decisions.append(replace(seen, verdict=leaning))
             case Tested():
-                findings.append(_decided(seen, claim, evidence, trial, next(among), len(adjusted)))
-    return findings
+                decisions.append(_decided(seen, claim, evidence, trial, next(among), len(adjusted)))
+    return decisions
 
 
 def overall(verdicts: list[Verdict]) -> Verdict | None:
@@ -89,7 +86,7 @@ def overall(verdicts: list[Verdict]) -> Verdict | None:
     return None
 
 
-def _seen(claim: Comparison, evidence: Evidence) -> Finding:
+def _seen(claim: Comparison, evidence: Evidence) -> Decision:
     """What was observed, nothing decided yet."""
     subject, unit = observable(claim)
     observed = evidence.once(subject)
@@ -97,26 +94,21 @@ def _seen(claim: Comparison, evidence: Evidence) -> Finding:
     if evidence.resamples is not None and not is_counted(claim):
         time = any(call.dimension is Dimension.DURATION for call in claim.calls())
         ends = interval(evidence.evaluate(subject, evidence.resamples), observed, evidence.rounds, time=time)
-    return Finding("inconclusive", _in_unit(observed, unit), _ends_in_unit(ends, unit), unit)
+    return Decision("inconclusive", rounded(observed, PER_UNIT[unit]), _ends_in_unit(ends, unit), unit)
 
 
-def _in_unit(value: float, unit: str) -> float | None:
-    """`value` (ns, or plain) in `unit`; None where it is not a number."""
-    return round(float(value) / _NS_PER[unit], 6) if np.isfinite(value) else None
-
-
-def _ends_in_unit(ends: Interval | None, unit: str) -> tuple[float | None, float | None] | None:
+def _ends_in_unit(ends: Interval | None, unit: Unit) -> tuple[float | None, float | None] | None:
     """The interval in `unit`, an end beyond the time-out being None; None where there is none at all."""
     if ends is None:
         return None
-    low, high = _in_unit(ends[0], unit), _in_unit(ends[1], unit)
+    low, high = rounded_ends(ends, PER_UNIT[unit])
     return None if low is None and high is None else (low, high)
 
 
 def _decided(
-    seen: Finding, claim: Comparison, evidence: Evidence, trial: Tested, adjusted: float, tested: int
-) -> Finding:
-    """The finding on a claim that leans one way, `adjusted` being its p-value among all claims `tested`."""
+    seen: Decision, claim: Comparison, evidence: Evidence, trial: Tested, adjusted: float, tested: int
+) -> Decision:
+    """The decision on a claim that leans one way, `adjusted` being its p-value among all claims `tested`."""
     assumes = INDEPENDENCE if trial.assumes_independence else ""
     seen = replace(seen, p_value=_four_digits(trial.p_value), p_adjusted=_four_digits(adjusted), p_assumes=assumes)
     if adjusted > LEVEL:
