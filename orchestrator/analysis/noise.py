@@ -23,9 +23,9 @@ import numpy as np
 
 from hedgerow_node.draws import standard_normal
 from orchestrator.analysis.comparisons import Paired, paired
+from orchestrator.analysis.faults import affected
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import holm
-from orchestrator.analysis.windows import affected
 from orchestrator.plan.faults import primary_of
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
 from orchestrator.runfolder.summary import ControlFigure, ControlResult

@@ -1,4 +1,4 @@
-"""A run as the analysis and the plots see it: by arm, with measures by strategy and the faults that struck.
+"""A run as the analysis and the plots see it: by arm, with measures by strategy and the faults that occurred.
 
 Arms share their rounds: round n of every arm ran in the same stretch of time, and one set of resamples serves them
 all, so that a comparison across arms is paired by round as one within an arm is.
@@ -71,7 +71,7 @@ class RunData:
 
 
 def read_run(folder: RunFolder) -> RunData:
-    """All that `folder` tells; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
+    """Everything in `folder`; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
     experiment = load_recorded(folder.scenario)
     samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
     blocks = [columns["block"] for strategies in samples.values() for columns in strategies.values()]

@@ -23,7 +23,7 @@ def evaluate(folder: RunFolder, report: bool) -> Summary:
 
     Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
     """
-    from orchestrator.analysis.summary import summarise  # noqa: PLC0415
+    from orchestrator.analysis.summarise import summarise  # noqa: PLC0415
     from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
 
     if folder.raw.exists():

@@ -23,7 +23,7 @@ from hedgerow_node.records import (
     write_rows,
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.plan.blocks import Block, Plan, make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.journal import Journal

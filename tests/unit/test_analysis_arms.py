@@ -15,7 +15,7 @@ from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge
 from orchestrator.analysis.noise import halves
 from orchestrator.analysis.run_data import RunData, read_run
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server

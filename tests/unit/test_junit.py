@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.report import figures
 from orchestrator.report.junit import as_junit

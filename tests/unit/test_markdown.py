@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
 from support.arms_scenarios import ARMS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.report.terminal import as_text, render
 from support.arms_scenarios import ARMS, GRID, SWEEP
 from support.run_folder_factory import experiment_from, finished_run

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Rounds
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plots import PLOTS, draw, file_endings
 from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.report import figures
 from orchestrator.report.terminal import as_text, print_summary, render
 from support.run_folder_factory import Story, finished_run, scenario_from

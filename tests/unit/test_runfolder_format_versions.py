@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json

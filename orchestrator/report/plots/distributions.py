@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from hedgerow_node.strategies import strategy_named
+from orchestrator.analysis.faults import hedged_or_held_back
 from orchestrator.analysis.measures import latencies_ns
 from orchestrator.analysis.statistics import Weights, interval, plain
-from orchestrator.analysis.windows import hedged_or_held_back
 from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import (
     HEIGHT,

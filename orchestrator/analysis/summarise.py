@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.comparisons import comparisons
+from orchestrator.analysis.faults import affected
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge_all, overall
 from orchestrator.analysis.noise import HostNoise, controls, halves
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain, rounded, rounded_ends
-from orchestrator.analysis.windows import affected
 from orchestrator.claims.functions import (
     BUFFERED,
     FUNCTIONS,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
+from orchestrator.analysis.faults import affected, windows
 from orchestrator.analysis.run_data import ArmData, read_run
-from orchestrator.analysis.windows import affected, windows
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import affected_ids, timeline
 from support.arms_scenarios import ARMS

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.analysis.summary import summarise
+from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
 from support.run_folder_factory import Story, finished_run, scenario_from
