@@ -63,7 +63,7 @@ def main() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        # told already; at its end Python would try once more, and exit with a code of its own
+        # reported already; Python would try once more at its end, and exit with a code of its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> int:
     """Run the command that `arguments` give and return its exit code; errors are printed, not raised."""
     as_json = "--json" in arguments
     try:
-        # Typer prints what is wrong with a command line, and exits, unless told to leave that to us
+        # Typer prints what is wrong with a command line and exits, unless it is not in standalone mode
         ended = app(args=arguments, prog_name="orchestrator", standalone_mode=not as_json)
     except HedgerowError as error:
         _print_error(error, as_json)

@@ -18,7 +18,7 @@ from orchestrator.errors import PrerequisiteError
 from orchestrator.host.live import measuring
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
-from orchestrator.run.ending import leftovers_told
+from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
@@ -51,7 +51,7 @@ def bench(
             measured.measure(NetnsTopology, "netns")
         finally:
             watch.close()
-        with leftovers_told(measured.leftovers):
+        with raising_leftovers(measured.leftovers):
             costs = _evaluate(folder, experiment)
             if not (measured.leftovers and as_json):  # then the error alone is what stdout holds
                 _print(costs, as_json)

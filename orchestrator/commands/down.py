@@ -40,7 +40,7 @@ def down(
             typer.echo("nothing to clean up")
     if cleared.failed:
         remedies = dict.fromkeys(error.remedy for error in cleared.failed.values() if error.remedy)
-        raise LeftoversError("\n".join(cleared.told()), "; ".join(remedies))
+        raise LeftoversError("\n".join(cleared.failures()), "; ".join(remedies))
     if as_json:
         print_json({"cleared": cleared.runs, "working": working})
 

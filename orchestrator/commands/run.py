@@ -30,7 +30,7 @@ from orchestrator.errors import HedgerowError, PrerequisiteError, UsageError
 from orchestrator.host.live import Working, measuring
 from orchestrator.plan.blocks import Plan, make_plan
 from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
-from orchestrator.run.ending import leftovers_told
+from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
@@ -94,7 +94,7 @@ def run(
         chosen = _choose(experiment, backend, build, file)
         with measuring(exclusive, partial(say_waiting, exclusive)):
             measured = _measure(experiment, plan, chosen, smoke, results, limit_ns, outputs)
-            with leftovers_told(measured.leftovers):
+            with raising_leftovers(measured.leftovers):
                 silent = as_json and bool(measured.leftovers)  # then the error alone is what stdout holds
                 if not collect_only:
                     summary = outputs.summary = evaluate(measured.folder, report=not no_report)
@@ -195,8 +195,8 @@ def _print_closing(folder: RunFolder, summary: Summary | None) -> None:
     The report's path is the host's, where HEDGEROW_HOST_RESULTS says what the results folder is called there.
     """
     host = os.environ.get("HEDGEROW_HOST_RESULTS")
-    shown = folder.path if host is None else f"{host.rstrip('/')}/{folder.name}"
-    report = f"{shown}/{folder.report.name}" if folder.report.exists() else str(shown)
+    path = folder.path if host is None else f"{host.rstrip('/')}/{folder.name}"
+    report = f"{path}/{folder.report.name}" if folder.report.exists() else str(path)
     verdict = "not judged" if summary is None else summary.verdict or "none, as the scenario makes no claims"
     for line in (f"verdict: {verdict}", f"report:  {report}", _STOP):
         typer.echo(line, err=True)

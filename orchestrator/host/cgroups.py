@@ -2,7 +2,7 @@
 
 Kernels offer them in two versions. Where the first version's hierarchies are mounted they are taken: on such hosts
 systemd keeps its own accounts of sessions in the second version's tree, which stays undisturbed. In the first version
-a frozen process does not even die of SIGKILL until it is thawed, so whoever ends processes thaws their groups first.
+a frozen process does not even die of SIGKILL until it is thawed, so groups are thawed before processes are ended.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ def needs_controller() -> bool:
 
 @contextmanager
 def _controller_held(tree: Hierarchy) -> Iterator[None]:
-    """While a group is made: its parent has the cpu controller, and no other run takes that back meanwhile."""
+    """While a group is made: its parent has the cpu controller, which no other run takes back until it is made."""
     if tree.version == 1:
         yield
         return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PROJECT_LABEL = "com.docker.compose.project"
 SOCKET = Path("/var/run/docker.sock")
 _TIMEOUT_S = 30
-#: The engine refuses with 404 what is gone meanwhile, with 409 what is just being removed.
+#: The engine refuses with 404 what is gone by now, with 409 what is being removed.
 _GONE = (404, 409)
 _REMEDY = "start it, or see dockerd's log; then orchestrator down"
 QUOTA_PERIOD_US = 100_000  #: in which a CPU quota is counted, the kernel's own default

@@ -2,8 +2,8 @@
 
 The lock is held by the run's process and freed by the kernel however that ends: a directory whose lock is free
 belongs to a run that died, or that could not give everything back, and what its journal says can be undone.
-Directories are made, seized and removed under the lock of /run/hedgerow itself, so that nobody takes a run that is
-just starting or ending for a dead one.
+Directories are made, seized and removed under the lock of /run/hedgerow itself, so that a run that is starting
+or ending is not taken for a dead one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class LiveRun:
         try:
             with locks.locked():
                 self.path.mkdir()
-                # whoever looks whether somebody has the lock has it for a moment: waited for
+                # another process that checks this lock holds it briefly: wait for that
                 self._take_lock(fcntl.LOCK_EX)
         except PermissionError as error:
             raise PrerequisiteError(f"{self.path} cannot be made: {error.strerror}", "run as root (sudo)") from error
@@ -106,7 +106,9 @@ class LiveRun:
         """
         try:
             recorded = list(undos(self.journal)) if self.journal.exists() else []
-            self._take_every_step([*(partial(carry_out_for, self.run_id, undo) for undo in recorded), self._by_marks])
+            self._run_all_then_raise(
+                [*(partial(carry_out_for, self.run_id, undo) for undo in recorded), self._by_marks]
+            )
             self.close()
         finally:
             self.release()
@@ -118,8 +120,8 @@ class LiveRun:
             raise LeftoversError(f"still there: {', '.join(left)}", "see docs/architecture.md, Cleaning up")
 
     @staticmethod
-    def _take_every_step(steps: Sequence[Callable[[], None]]) -> None:
-        """In order, each of them whatever becomes of those before it; then what went wrong is raised."""
+    def _run_all_then_raise(steps: Sequence[Callable[[], None]]) -> None:
+        """Runs all steps in order; then, if any failed, raises one LeftoversError with all messages."""
         problems: list[HedgerowError] = []
         for step in steps:
             try:
@@ -185,7 +187,7 @@ def live_runs() -> Iterator[LiveRun]:
 
 @dataclass
 class Cleared:
-    """What became of runs that were to be undone: the ids of those that are, and why others are not."""
+    """The result of undoing runs: the ids of those that are undone, and why others are not."""
 
     runs: list[str] = field(default_factory=list)
     failed: dict[str, HedgerowError] = field(default_factory=dict)
@@ -199,13 +201,13 @@ class Cleared:
         else:
             self.runs.append(run.run_id)
 
-    def told(self) -> list[str]:
-        """Why the others are not, a line each."""
+    def failures(self) -> list[str]:
+        """Why the others were not undone, a line each."""
         return [f"run {run_id} cannot be undone: {error.message}" for run_id, error in self.failed.items()]
 
 
 def clear_dead_runs() -> Cleared:
-    """Undoes every run that died; one that cannot be undone keeps no other from it."""
+    """Undoes every run that died; one that cannot be undone does not stop the others."""
     cleared = Cleared()
     for run in live_runs():
         if run.seize():

@@ -39,7 +39,7 @@ def delete(name: str) -> None:
 
 @contextmanager
 def inside(name: str) -> Iterator[None]:
-    """Puts the calling thread into the namespace: sockets opened meanwhile stay in it for good."""
+    """Puts the calling thread into the namespace: sockets opened inside stay in it."""
     libc = ctypes.CDLL(None, use_errno=True)
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

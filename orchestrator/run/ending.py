@@ -1,7 +1,7 @@
-"""How a run ends: all that goes wrong on the way out is kept, and the worst of it is what the command ends with.
+"""How a run ends: every error on the way out is kept, and the command ends with the worst of them.
 
-An interrupt goes before what was left behind on the host, and that before any other failure; none hides the others,
-whose words it bears.
+An interrupt is worse than what was left behind on the host, and that is worse than any other failure; the error that
+is raised has the messages of the others.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def left_behind(leftovers: Sequence[str], before: Sequence[HedgerowError] = ()) -> LeftoversError:
-    """The error that tells of leftovers, and of what else went wrong `before`."""
+    """The error for leftovers, with the messages of the errors `before`."""
     words = f"left behind on the host: {', '.join(leftovers)}"
     return LeftoversError("; ".join([*_messages(before), words]), "orchestrator down")
 
 
 @contextmanager
-def leftovers_told(leftovers: Sequence[str]) -> Iterator[None]:
-    """What is done with a run's records: left, or failed, it ends with LeftoversError if there are any."""
+def raising_leftovers(leftovers: Sequence[str]) -> Iterator[None]:
+    """Raises LeftoversError on leaving if there are leftovers, also where what is done inside has failed."""
     try:
         yield
     except Exception as raised:
@@ -39,7 +39,7 @@ def leftovers_told(leftovers: Sequence[str]) -> Iterator[None]:
 
 
 class Ending:
-    """Takes the steps of a run and is told what is left; `watcher` hears of what could be lost otherwise."""
+    """Runs the steps of a run and collects their errors; messages that could be lost otherwise go to `watcher`."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -49,7 +49,7 @@ class Ending:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """A step, after which the next one is taken whatever becomes of it."""
+        """A step; the next one is taken even if it fails."""
         try:
             yield
         except Exception as cause:
@@ -57,20 +57,20 @@ class Ending:
 
     @property
     def status(self) -> str:
-        """For the manifest."""
+        """How the run ended, for the manifest: "complete", "interrupted" or "failed: …"."""
         if not self._causes:
             return "complete"
         first = self._causes[0]
         return "interrupted" if isinstance(first, Interrupted) else f"failed: {from_exception(first).message}"
 
     def audited(self, leftovers: Sequence[str]) -> None:
-        """These bear the run's id. Where there are none, what could not be taken down counts."""
+        """Sets `leftovers` to what bears the run's id or, if nothing does, to what could not be taken down."""
         untaken = _messages([cause for cause in self._causes if isinstance(cause, LeftoversError)])
         self.leftovers = list(leftovers) or untaken
         for message in untaken if leftovers else ():
-            self._tell(message)
+            self._say(message)
         if self.leftovers:
-            self._tell(f"{left_behind(self.leftovers).message}; orchestrator down tries again")
+            self._say(f"{left_behind(self.leftovers).message}; orchestrator down tries again")
 
     def conclude(self, remembered: Interrupted | None) -> None:
         """Raises what the command is to end with; `remembered` is the interrupt that came late, if one did.
@@ -82,30 +82,30 @@ class Ending:
         interrupted = next((error for error in errors if isinstance(error, Interrupted)), remembered)
         left = [left_behind(self.leftovers)] if self.leftovers else []
         if interrupted is not None:
-            self._tell_tracebacks()
+            self._say_tracebacks()
             interrupted.message = "; ".join(_messages([interrupted, *others, *left]))
             interrupted.remedy = left[0].remedy if left else interrupted.remedy
             raise interrupted
         if left and others:
-            self._tell_tracebacks()
+            self._say_tracebacks()
             raise left_behind(self.leftovers, others)
         if others:
             raise self._first(others)
 
-    def _tell_tracebacks(self) -> None:
-        """Of what nobody foresaw, where another error is raised in its place."""
+    def _say_tracebacks(self) -> None:
+        """Of unexpected exceptions, where another error is raised instead."""
         for cause in self._causes:
             if not isinstance(cause, HedgerowError):
-                self._tell("".join(traceback.format_exception(cause)).rstrip())
+                self._say("".join(traceback.format_exception(cause)).rstrip())
 
-    def _tell(self, text: str) -> None:
-        with suppress(OSError):  # a terminal that is gone keeps nothing from being given back
+    def _say(self, text: str) -> None:
+        with suppress(OSError):  # a closed terminal must not stop the cleaning up
             self._watcher.say(text)
 
     def _first(self, others: Sequence[HedgerowError]) -> Exception:
-        """As it was raised, so that its traceback is told; the others only in words."""
+        """As it was raised, so that its traceback is printed; of the others only the messages are."""
         for error in others[1:]:
-            self._tell(error.message)
+            self._say(error.message)
         return next(cause for cause in self._causes if not isinstance(cause, (Interrupted, LeftoversError)))
 
 

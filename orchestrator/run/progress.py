@@ -1,4 +1,4 @@
-"""What a run tells while it is under way: a bar on a terminal, plain lines elsewhere; on stderr, never on stdout."""
+"""The progress of a run: a bar on a terminal, plain lines elsewhere; on stderr, never on stdout."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Is told what a run does."""
+    """Shows what a run does."""
 
     def say(self, text: str) -> None:
-        """Something worth knowing."""
+        """A message about the run."""
 
     def begin(self, block: Block) -> None:
         """A block starts."""
 
     def end(self, text: str) -> None:
-        """That block is done; `text` says what it gave."""
+        """That block is done; `text` summarises it."""
 
     def close(self) -> None:
         """The run is over."""
 
 
 class _Remaining:
-    """The expected rest of the run: the plan's estimate, scaled by how the blocks so far kept to it."""
+    """The expected rest of the run: the plan's estimate, scaled by how long the blocks so far took."""
 
     def __init__(self, etas_ns: Sequence[int]) -> None:
         self._etas_ns = etas_ns
@@ -58,7 +58,7 @@ class _Remaining:
 
 
 class PlainLines:
-    """A line a block."""
+    """One line per block."""
 
     def __init__(self, etas_ns: Sequence[int]) -> None:
         self._total = len(etas_ns)
@@ -123,7 +123,7 @@ class Bar:
 
 
 def _name(block: Block) -> str:
-    """What is measured in a block."""
+    """The arm and strategy of a block."""
     return block.strategy if block.arm is None else f"{block.arm} {block.strategy}"
 
 

@@ -67,8 +67,8 @@ class Run:
     def measure(self, make_topology: MakeTopology, backend: str) -> None:
         """Runs all blocks; raw records, journal, manifest and log are in the run folder afterwards.
 
-        Raises Interrupted, LeftoversError, RunError, PrerequisiteError, or what nobody foresaw; the host is given
-        back in each case, and what could not be is told, is in the error's words, and is for `orchestrator down`.
+        Raises Interrupted, LeftoversError, RunError, PrerequisiteError, or an unexpected exception; the host is
+        given back in each case. What could not be given back is in the error's message, and for `orchestrator down`.
         """
         self._clear_dead_runs()
         self.folder.scenario.write_text(self._experiment.dump(), encoding="utf-8")
@@ -106,7 +106,7 @@ class Run:
         cleared = clear_dead_runs()
         if cleared.runs:
             self._watcher.say(f"cleaned up after runs that died: {', '.join(cleared.runs)}")
-        for line in cleared.told():
+        for line in cleared.failures():
             self._watcher.say(f"warning: {line}; orchestrator down tries again")
 
     def _probe_noise(self, manifest: Manifest) -> None:
@@ -118,7 +118,7 @@ class Run:
     def _stand_up(self, topology: Topology, manifest: Manifest) -> None:
         started_s = time.monotonic()
         topology.up()
-        self._tell_time("up", started_s, manifest)
+        self._report_time("up", started_s, manifest)
         containers = topology.describe()
         if containers is not None:
             manifest.set(**asdict(containers))
@@ -126,9 +126,9 @@ class Run:
     def _take_down(self, topology: Topology, manifest: Manifest) -> None:
         started_s = time.monotonic()
         topology.down()
-        self._tell_time("down", started_s, manifest)
+        self._report_time("down", started_s, manifest)
 
-    def _tell_time(self, what: str, started_s: float, manifest: Manifest) -> None:
+    def _report_time(self, what: str, started_s: float, manifest: Manifest) -> None:
         taken_s = round(time.monotonic() - started_s, 3)
         self._watcher.say(f"topology {what} in {taken_s:.1f} s")
         manifest.set(**{f"topology_{what}_s": taken_s})

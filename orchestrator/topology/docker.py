@@ -89,7 +89,7 @@ class DockerTopology:
             self._take_over(client)
         except engine_errors() as error:
             raise RunError(
-                f"the Docker engine: {error}", "see that nobody else removes the run's containers"
+                f"the Docker engine: {error}", "check whether something else removes the run's containers"
             ) from error
 
     def down(self) -> None:

@@ -80,7 +80,7 @@ class Nodes:
         self._controls = {}
 
     def _how(self, node: str) -> str:
-        """How it ended: its connection goes a moment before itself."""
+        """How it ended: its connection closes a moment before it ends."""
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         while (ending := self._ending(node)) is None and time.monotonic() < deadline_s:
             time.sleep(_POLL_S)

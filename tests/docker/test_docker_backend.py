@@ -170,6 +170,14 @@ def test_auto_takes_docker_where_it_is_ready_and_says_why(tmp_path: Path) -> Non
     assert "backend docker (an engine answers and the images are there)" in run.errors
 
 
+def test_build_makes_the_images_that_are_missing_and_runs_in_containers(tmp_path: Path) -> None:
+    """The tag alone is taken away: building it again costs nothing."""
+    assert docker("rmi", "hedgerow-hedger").returncode == 0
+    run = finish(start_run(write_scenario(tmp_path), tmp_path, "--json", "--no-report", "--build", backend="auto"))
+    assert run.summary["backend"] == "docker"
+    assert "building hedgerow-server, " in run.errors.splitlines()[0]
+
+
 def test_without_an_engine_auto_takes_netns_and_docker_is_refused(tmp_path: Path) -> None:
     nowhere = f"unix://{tmp_path}/no.sock"
     run = finish(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.engine_state import CHECKOUT, container, docker, inspect
+from support.engine_state import CHECKOUT, PATIENCE_S, container, docker, inspect
 from support.scenario_files import wait_for
 
 if TYPE_CHECKING:
@@ -76,9 +79,41 @@ def test_health_checks_ask_the_programs(results: Path) -> None:
     done = docker(*command, HEDGEROW_CHECK_INTERVAL="1s", HEDGEROW_RESULTS=str(results))
     assert done.returncode == 0, done.stderr
     for service in ("server", "client", "hedger"):
-        health = inspect(container(PROJECT, service))["State"]["Health"]
-        assert health["Status"] == "healthy"
-        assert f'"role":"{service}"' in health["Log"][0]["Output"]
+        node = container(PROJECT, service)
+
+        def answered(node: str = node, service: str = service) -> bool:
+            """Some check: the first ones may come before the program has its socket."""
+            health = inspect(node)["State"]["Health"]
+            answers = [check["Output"] for check in health["Log"] if check["ExitCode"] == 0]
+            return health["Status"] == "healthy" and any(f'"role":"{service}"' in answer for answer in answers)
+
+        wait_for(answered, f"a health check that {service} answers")
+
+
+def test_up_without_options_ends_with_verdict_report_and_how_to_stop(results: Path) -> None:
+    """And it goes on: nothing tells Compose that the orchestrator's end is the end."""
+    process = subprocess.Popen(
+        ["docker", "compose", "--project-name", PROJECT, "up"],
+        cwd=CHECKOUT,
+        env={**os.environ, "SCENARIO": "smoke", "HEDGEROW_RESULTS": str(results)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        said.append(line.partition(" | ")[2].strip() or line.strip())
+        if "docker compose down -v" in line:
+            break
+    (folder,) = results.iterdir()
+    verdict = json.loads((folder / "summary.json").read_text())["verdict"]
+    assert said[-3:-1] == [f"verdict: {verdict}", f"report:  {folder}/report.html"]
+    assert said[-1].startswith("stop:    docker compose down -v")
+    assert (folder / "report.html").exists()
+    assert inspect(container(PROJECT, "client"))["State"]["Running"]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_the_scenarios_are_the_checkouts_and_only_read() -> None:

@@ -167,7 +167,7 @@ def stubborn(live_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_dead_run_that_cannot_be_undone_keeps_no_other_from_it(stubborn: LiveRun) -> None:
     cleared = clear_dead_runs()
     assert cleared.runs == [OTHER]
-    assert cleared.told() == [f"run {RUN_ID} cannot be undone: {REFUSED}"]
+    assert cleared.failures() == [f"run {RUN_ID} cannot be undone: {REFUSED}"]
     assert [run.run_id for run in live_runs()] == [RUN_ID]
     assert LiveRun(RUN_ID).seize()
 
@@ -191,7 +191,7 @@ def test_what_is_still_there_after_the_undo_keeps_the_directory(
     monkeypatch.setattr(live_module, "by_marks", lambda _: None)
     monkeypatch.setattr(live_module, "remaining", lambda _: ["process 12"])
     run = dead(tmp_path)
-    assert clear_dead_runs().told() == [f"run {RUN_ID} cannot be undone: still there: process 12"]
+    assert clear_dead_runs().failures() == [f"run {RUN_ID} cannot be undone: still there: process 12"]
     assert run.path.exists()
     monkeypatch.setattr(live_module, "remaining", lambda _: [])
     assert clear_dead_runs().runs == [RUN_ID]

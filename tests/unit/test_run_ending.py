@@ -18,7 +18,7 @@ from orchestrator.host.live import LiveRun, live_runs
 from orchestrator.host.observe.noise import Lateness, NoiseProbe
 from orchestrator.plan.blocks import make_plan
 from orchestrator.run import runner
-from orchestrator.run.ending import leftovers_told
+from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.interrupts import Interrupted
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
@@ -227,9 +227,9 @@ def test_a_manifest_is_whole_at_any_moment(stage: Stage, monkeypatch: pytest.Mon
 
 def test_leftovers_go_before_what_fails_after_measuring() -> None:
     words = "no such table; left behind on the host: process 12"
-    with pytest.raises(LeftoversError, match=words), leftovers_told(["process 12"]):
+    with pytest.raises(LeftoversError, match=words), raising_leftovers(["process 12"]):
         raise RunError("no such table")
-    with pytest.raises(RunError, match="no such table"), leftovers_told([]):
+    with pytest.raises(RunError, match="no such table"), raising_leftovers([]):
         raise RunError("no such table")
-    with pytest.raises(LeftoversError), leftovers_told(["process 12"]):
+    with pytest.raises(LeftoversError), raising_leftovers(["process 12"]):
         """Nothing fails."""

@@ -285,6 +285,6 @@ def throttle_counts(tree: Tree) -> dict[str, int] | None:
 
 def throttled_periods(tree: Tree) -> int | None:
     """How often our control groups had used up their quota and had to wait; None where nothing counts it."""
-    told = [tree.text(f"{group}/cpu.stat") or "" for group in own_groups(tree)]
-    counts = [int(count) for text in told for count in re.findall(r"^nr_throttled (\d+)$", text, re.MULTILINE)]
+    texts = [tree.text(f"{group}/cpu.stat") or "" for group in own_groups(tree)]
+    counts = [int(count) for text in texts for count in re.findall(r"^nr_throttled (\d+)$", text, re.MULTILINE)]
     return sum(counts) if counts else None

@@ -271,7 +271,7 @@ def _chosen(text: str | None, brackets: str) -> str | None:
 
 
 def _scheduler(tree: Tree) -> dict[str, int] | None:
-    """The scheduler's slices and latencies, ns; in debugfs, so not told everywhere."""
+    """The scheduler's slices and latencies, ns; in debugfs, which many hosts do not have."""
     values = {path.rpartition("/")[2]: tree.number(path) for path in sorted(tree.paths(f"{_SCHEDULER}/*_ns"))}
     return {name: value for name, value in values.items() if value is not None} or None
 

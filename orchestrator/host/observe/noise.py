@@ -65,7 +65,7 @@ class Lateness:
 class NoiseProbe:
     """What a probe found: `length` says why it took `duration_s`, `late_1ms` is the share later than 1 ms.
 
-    `steal_ms` is what the hypervisor took meanwhile from all CPUs together; None where the host does not tell.
+    `steal_ms` is what the hypervisor took during the probe from all CPUs together; None where the host does not tell.
     """
 
     duration_s: float
@@ -144,8 +144,8 @@ def _on_all(cpus: list[int], count: int) -> list[array[int]]:
 def _forked(cpu: int, count: int, stack: ExitStack) -> Worker:
     """A process on `cpu` that ends with `stack`.
 
-    Signals are held back meanwhile: Python runs functions of its own as it forks, and would swallow what their
-    handlers raise there; and between the fork and the stack's knowing of it nothing would end the process.
+    Signals are held back during the fork: Python runs functions of its own there, and would swallow what handlers
+    raise; and until the stack knows of the process, nothing would end it.
     """
     with _signals_held_back():
         worker = fork_worker(lambda channel: _measure(channel, cpu, count))
