@@ -10,6 +10,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.hedger import HedgerStatus
 from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
@@ -20,6 +21,7 @@ from orchestrator.topology.programs import hedger_assignment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hedgerow_node.protocol.hedger import Assignment
     from orchestrator.plan.blocks import Block, Plan
     from orchestrator.run.faults.acts import Act, Proof
     from orchestrator.run.manifest import Manifest
@@ -47,7 +49,7 @@ class Series:
         self._experiment, self._topology, self._folder = experiment, topology, folder
         self._manifest, self._journal, self._watcher = manifest, journal, watcher
         self._serials = itertools.count()
-        self._assignment: dict[str, Any] | None = None
+        self._assignment: Assignment | None = None
         self._engine, self._delay_line = "", ""
         self._known_arms: set[str | None] = set()
         self._statistics: list[dict[str, Any]] = []
@@ -77,9 +79,9 @@ class Series:
             check_delay_line_capacity(arm.scenario, self._delay_line)
             self._manifest.add_arm(arm.name, self._engine, self._delay_line)
 
-    def _configure(self, assignment: dict[str, Any]) -> None:
-        state = self._ask_hedger("configure", **assignment)
-        found = (state["engine"], state["delay_line"])
+    def _configure(self, assignment: Assignment) -> None:
+        status = HedgerStatus.from_json(self._ask_hedger("configure", **assignment.to_json()))
+        found = (status.engine or "", status.delay_line or "")
         if found != (self._engine, self._delay_line):
             self._engine, self._delay_line = found
             self._watcher.say(f"engine {self._engine}, delay line {self._delay_line}")

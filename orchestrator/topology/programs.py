@@ -1,11 +1,13 @@
-"""The programs that run on the nodes: where they are, how each is told what this scenario asks of it."""
+"""The programs that run on the nodes: where they are, and how the hedger is configured for a scenario."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hedgerow_node.protocol.hedger import Assignment
 from hedgerow_node.units import NS_PER_S
+from hedgerow_node.wire import IdPlace, RequestIdPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,22 +20,25 @@ CLIENT = IMAGES / "client" / "client.py"
 HEDGER = IMAGES / "hedger" / "hedger.py"
 
 #: A loser may wait in a server's queue for as long as a block lasts, and must still be known when it comes. Ids are
-#: used once in a run, so nothing speaks for less.
+#: used once in a run, so there is no reason for less.
 _EXPIRY_NS = 3_600 * NS_PER_S
 
 
-def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], run_id: str) -> dict[str, Any]:
-    """The fields of the message `configure` to the hedger, which then is at work, switched off; blocks switch it."""
+def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], run_id: str) -> Assignment:
+    """What the hedger is configured with; it then is switched off, and each block switches it."""
     hedging = scenario.hedging
-    return {
-        "services": [[list(server) for server in servers]],
-        "target": hedging.target,
-        "request_id": hedging.request_id.model_dump(),
-        "copy_id": None if hedging.copy_id is None else {"offset": hedging.copy_id.offset, "length": 1},
-        "delay_ns": hedging.delay_ns,
-        "expiry_ns": _EXPIRY_NS,
-        "delay_line": hedging.delay_line,
-        "budget_ratio": hedging.budget.percent / 100,
-        "budget_burst": hedging.budget.burst,
-        "run_id": run_id,
-    }
+    request, response = (
+        IdPlace(id_.offset, id_.length) for id_ in (hedging.request_id.request, hedging.request_id.response)
+    )
+    return Assignment(
+        services=(tuple(servers),),
+        target=hedging.target,
+        request_id=RequestIdPlaces(request, response),
+        copy_id=None if hedging.copy_id is None else IdPlace(hedging.copy_id.offset, 1),
+        delay_ns=hedging.delay_ns,
+        expiry_ns=_EXPIRY_NS,
+        delay_line=hedging.delay_line,
+        budget_ratio=hedging.budget.percent / 100,
+        budget_burst=hedging.budget.burst,
+        run_id=run_id,
+    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import random
+from typing import Literal
 
 import pytest
 
 from hedgerow_hedger.delay_link import LANE_HANDLE
 from hedgerow_hedger.faults.maps import FaultMaps
-from hedgerow_hedger.faults.rules import FaultRule, FaultRules
-from hedgerow_hedger.programs import Direction, Fault, Identity, Mode
+from hedgerow_hedger.programs import Identity, Mode
 from hedgerow_node.chance import rule_salt, struck
 from hedgerow_node.lanes import LANES
+from hedgerow_node.protocol.hedger import FaultRule, FaultRules
 from hedgerow_node.records import Winner
 from hedgerow_node.wire import IdPlace
 from support.datagrams import ID, request, response
@@ -36,6 +37,9 @@ MARK_STRUCK_REQUEST, MARK_STRUCK_RESPONSE = 0x4ED40000, 0x4ED50000
 Ends = tuple[tuple[str, int], tuple[str, int]]
 MAX_WORD = (1 << 64) - 1
 DELAY_NS = 60_000_000_000
+Kind = Literal["loss", "duplicate", "corrupt", "delay"]
+Side = Literal["requests", "responses"]
+SIDES: tuple[Side, ...] = ("requests", "responses")
 
 
 class FaultBench:
@@ -70,14 +74,14 @@ def faults(bench: KernelBench) -> FaultBench:
 
 
 def rule(
-    fault: Fault = Fault.LOSS,
-    direction: Direction = Direction.REQUESTS,
+    kind: Kind = "loss",
+    direction: Side = "requests",
     replica: int = 0,
     ids: tuple[int, int] = (0, MAX_WORD),
     percent: float = 100,
     key: str = "0.0",
 ) -> FaultRule:
-    return FaultRule(key, fault, direction, replica, *ids, percent, DELAY_NS if fault is Fault.DELAY else None)
+    return FaultRule(key, kind, direction, replica, *ids, percent, DELAY_NS if kind == "delay" else None)
 
 
 def frames(request_id: int, replica: int = 0, size: int = 16) -> tuple[bytes, bytes]:
@@ -90,17 +94,17 @@ def frames(request_id: int, replica: int = 0, size: int = 16) -> tuple[bytes, by
 def test_the_kernel_strikes_exactly_the_copies_that_python_says(faults: FaultBench, draw: int) -> None:
     dice = random.Random(draw)
     seed, percent, key = dice.getrandbits(64), dice.choice([0.5, 10, 50, 99.5]), f"{draw}.{dice.randrange(9)}"
-    sides = [rule(replica=n, percent=percent, key=key, direction=side) for n in range(3) for side in Direction]
+    sides = [rule(replica=n, percent=percent, key=key, direction=side) for n in range(3) for side in SIDES]
     faults.put(*sides, seed=seed)
-    salts = {side: rule_salt(key, side.name.lower()) for side in Direction}
+    salts = {side: rule_salt(key, side) for side in SIDES}
     hits = 0
     for request_id in {dice.getrandbits(dice.choice([8, 32, 64])) for _ in range(15)}:
         replica = dice.randrange(3)
         left, arrived = frames(request_id, replica)
         for copy in range(1, 4):
-            lost = {side: struck(seed, request_id, copy, replica, salts[side], percent) for side in Direction}
-            assert faults.leave(left) == (STOLEN if lost[Direction.REQUESTS] else PASSED)
-            assert faults.arrive(arrived) == (STOLEN if lost[Direction.RESPONSES] else PASSED)
+            lost = {side: struck(seed, request_id, copy, replica, salts[side], percent) for side in SIDES}
+            assert faults.leave(left) == (STOLEN if lost["requests"] else PASSED)
+            assert faults.arrive(arrived) == (STOLEN if lost["responses"] else PASSED)
             hits += sum(lost.values())
     assert faults.maps.hits(FaultRules(seed, tuple(sides))) == {key: hits}
 
@@ -128,7 +132,7 @@ def test_sixty_four_rules_of_which_the_last_strikes(faults: FaultBench) -> None:
 
 
 def test_what_is_no_request_of_ours_is_left_alone(faults: FaultBench) -> None:
-    faults.put(rule(), rule(direction=Direction.RESPONSES))
+    faults.put(rule(), rule(direction="responses"))
     assert faults.arrive(frames(1)[1]) == PASSED, "never asked for"
     assert faults.leave(Datagram(CLIENT4, ("10.9.0.77", 53), bytes(16)).frame()) == PASSED
     assert faults.leave(Datagram(CLIENT4, REPLICAS4[0], bytes(4)).frame()) == PASSED
@@ -167,15 +171,15 @@ def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> int:
 @pytest.mark.parametrize(
     ("fault", "early", "late"),
     [
-        (Fault.LOSS, Winner.PRIMARY, Winner.HEDGE),
-        (Fault.DELAY, Winner.UNKNOWN, Winner.UNKNOWN),
-        (Fault.DUPLICATE, Winner.UNKNOWN, Winner.UNKNOWN),
+        ("loss", Winner.PRIMARY, Winner.HEDGE),
+        ("delay", Winner.UNKNOWN, Winner.UNKNOWN),
+        ("duplicate", Winner.UNKNOWN, Winner.UNKNOWN),
     ],
 )
 def test_the_order_of_arrival_tells_no_winner_where_a_fault_may_have_changed_it(
-    faults: FaultBench, fault: Fault, early: Winner, late: Winner
+    faults: FaultBench, fault: Kind, early: Winner, late: Winner
 ) -> None:
-    faults.put(rule(fault, percent=0.001 if fault is Fault.LOSS else 100))
+    faults.put(rule(fault, percent=0.001 if fault == "loss" else 100))
     faults.bench.switch(Mode.HEDGE, Identity.FLOW, block=2)
     assert winner_of(faults, 20, 1, 2) == early
     assert winner_of(faults, 21, 2, 1) == late
@@ -197,7 +201,7 @@ def test_the_order_of_arrival_tells_no_winner_where_netem_holds_a_replicas_reque
 def test_a_duplicate_bears_its_own_mark_again_and_is_neither_counted_nor_struck(
     faults: FaultBench, mark: int
 ) -> None:
-    faults.put(rule(Fault.DUPLICATE))
+    faults.put(rule("duplicate"))
     table = faults.bench.programs.table("number_map")
     number = LANES + next(iter(table.values())).next
     frame = frames(7)[0]
@@ -212,7 +216,7 @@ def test_a_duplicate_bears_its_own_mark_again_and_is_neither_counted_nor_struck(
 
 
 def test_what_is_delayed_is_held_and_comes_back_to_where_it_was_going(faults: FaultBench) -> None:
-    faults.put(rule(Fault.DELAY), rule(Fault.DELAY, Direction.RESPONSES))
+    faults.put(rule("delay"), rule("delay", "responses"))
     left, arrived = frames(8)
     assert faults.leave(left) == STOLEN
     assert faults.arrive(arrived) == STOLEN
@@ -226,7 +230,7 @@ def test_what_is_delayed_is_held_and_comes_back_to_where_it_was_going(faults: Fa
 
 
 def test_more_at_once_than_there_are_lanes_pass_and_are_counted(faults: FaultBench) -> None:
-    written = faults.put(rule(Fault.DELAY))
+    written = faults.put(rule("delay"))
     actions = [faults.leave(frames(n)[0]) for n in range(LANES + 5)]
     assert actions == [STOLEN] * LANES + [PASSED] * 5
     assert (faults.maps.hits(written), faults.maps.failed()) == ({"0.0": LANES}, 5)

@@ -66,9 +66,11 @@ class FaultyHedger:
             run_id="abc123",
         )
         # Programs are loaded when they are first needed: now, so that no test is blamed for leaving some.
-        rule = {"key": "0.0", "replica": 0, "first_id": 0, "last_id": 0, "percent": 0, "delay_ns": 1_000_000}
-        kinds = {"delay": "requests", "corrupt": "responses"}
-        rules = [rule | {"kind": kind, "direction": direction} for kind, direction in kinds.items()]
+        rule = {"key": "0.0", "replica": 0, "first_id": 0, "last_id": 0, "percent": 0}
+        rules = [
+            rule | {"kind": "delay", "direction": "requests", "delay_ns": 1_000_000},
+            rule | {"kind": "corrupt", "direction": "responses"},
+        ]
         self.control.call("faults", seed=SEED, rules=rules)
         self.control.call("faults", seed=SEED, rules=[])
 

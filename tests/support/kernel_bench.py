@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from hedgerow_hedger import delay_link
 from hedgerow_hedger.iproute import batch
-from hedgerow_hedger.log import HedgeLog
 from hedgerow_hedger.programs import DelayLineKind, Identity, KernelPrograms, Mode, Service, Settings, Target
+from hedgerow_hedger.statistics import HedgeLog
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
 

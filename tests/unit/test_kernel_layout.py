@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_hedger.histogram import bucket_bounds_ns, quantile_ns
 from hedgerow_hedger.programs import (
     BPF_SOURCES,
     TOKEN,
@@ -22,6 +21,7 @@ from hedgerow_hedger.programs import (
     counter_names,
     inline_sources,
 )
+from hedgerow_hedger.statistics import bucket_bounds_ns, quantile_ns
 from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_RULES, MAX_SERVICES
 from hedgerow_node.records import Winner
 

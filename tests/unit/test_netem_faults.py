@@ -1,16 +1,15 @@
-"""The hedger's netem classes: what is made when, and which packets are told to go where; tc is only written down."""
+"""The hedger's netem classes: what is made when, and which packets are directed where; tc is only recorded."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hedgerow_hedger.faults import netem as netem_faults
 from hedgerow_hedger.faults.netem import HANDLE, NetemError, NetemFaults
-from hedgerow_hedger.faults.rules import NetemKind, NetemRule
-from hedgerow_hedger.iproute import IprouteError
+from hedgerow_hedger.iproute import IprouteError, Qdisc
+from hedgerow_node.protocol.hedger import NetemClass, NetemKind, NetemRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +21,11 @@ MS = 1_000_000
 class FakeKernel:
     """An interface whose root qdisc and classes tc changes, the map that names them, and the order of it all."""
 
-    def __init__(self, suffers_duplicates: bool = True) -> None:
-        self.suffers_duplicates = suffers_duplicates
+    def __init__(self, allows_duplicates: bool = True) -> None:
+        self.allows_duplicates = allows_duplicates
         self.rooted = False
-        self.classes: dict[str, dict[str, Any]] = {}
+        self.classes: dict[str, str] = {}  #: options, by parent
+        self.counters: dict[str, dict[str, int]] = {}  #: of each class
         self.directed: dict[int, int] = {}  #: number of the class, by replica
         self.done: list[str] = []
 
@@ -37,23 +37,23 @@ class FakeKernel:
                 case "add", "root":
                     self.rooted = True
                 case "delete", "root":
-                    self.rooted, self.classes = False, {}
+                    self.rooted, self.classes, self.counters = False, {}, {}
                 case "delete", "parent":
                     assert self.number(words[5]) not in self.directed.values(), "packets still go there"
-                    del self.classes[words[5]]
+                    del self.classes[words[5]], self.counters[words[5]]
                 case "replace", "parent":
                     self._add(words[5], command.partition(" netem ")[2].partition(" limit ")[0])
 
     def _add(self, parent: str, options: str) -> None:
-        others = [made["options"] for made in self.classes.values()]
-        if not self.suffers_duplicates and others and any("duplicate" in said for said in [options, *others]):
+        others = [*self.classes.values()]
+        if not self.allows_duplicates and others and any("duplicate" in each for each in [options, *others]):
             raise IprouteError("netem: cannot mix duplicating netems with other netems in tree")
-        self.classes[parent] = {"options": options, "packets": 0, "drops": 0, "qlen": 0}
+        self.classes[parent] = options
+        self.counters[parent] = {"packets": 0, "drops": 0, "qlen": 0}
 
-    def output(self, *_command: str) -> str:
-        root = [{"kind": "prio", "dev": "eth0", "root": True, "handle": ROOT}] if self.rooted else []
-        rest = [{"kind": "netem", "dev": "eth0", "parent": parent, **made} for parent, made in self.classes.items()]
-        return json.dumps(root + rest)
+    def qdiscs(self) -> list[Qdisc]:
+        root = [Qdisc("eth0", "prio", ROOT, "", True, {})] if self.rooted else []
+        return root + [Qdisc("eth0", "netem", "", parent, False, made) for parent, made in self.counters.items()]
 
     def write_netem_classes(self, classes: Mapping[int, int]) -> None:
         self.directed = {replica: class_ & 0xFFFF for replica, class_ in classes.items()}
@@ -65,14 +65,13 @@ class FakeKernel:
         return int(parent.partition(":")[2], 16)
 
     def options_of(self, replica: int) -> str:
-        """What becomes of requests to it."""
-        options: str = self.classes[f"{ROOT}{self.directed[replica]:x}"]["options"]
-        return options
+        """Of the class of its requests."""
+        return self.classes[f"{ROOT}{self.directed[replica]:x}"]
 
     def count(self, options: str, **counted: int) -> None:
         """The class has these counters now."""
-        (made,) = [made for made in self.classes.values() if made["options"] == options]
-        made.update(counted)
+        (parent,) = [parent for parent, made in self.classes.items() if made == options]
+        self.counters[parent] |= counted
 
 
 class FakeAttachments:
@@ -86,7 +85,7 @@ class FakePrograms:
 
 def set_up(monkeypatch: pytest.MonkeyPatch, kernel: FakeKernel) -> NetemFaults:
     monkeypatch.setattr(netem_faults, "batch", kernel.batch)
-    monkeypatch.setattr(netem_faults, "output", kernel.output)
+    monkeypatch.setattr(netem_faults, "qdiscs", kernel.qdiscs)
     monkeypatch.setattr(netem_faults, "FaultMaps", lambda _: kernel)
     return NetemFaults(FakePrograms(), FakeAttachments(), "eth0", 2)  # type: ignore[arg-type]
 
@@ -101,8 +100,10 @@ def faults(monkeypatch: pytest.MonkeyPatch, kernel: FakeKernel) -> NetemFaults:
     return set_up(monkeypatch, kernel)
 
 
-def rule(kind: NetemKind = NetemKind.LOSS, replica: int = 0, percent: float = 100.0, delay_ns: int = 0) -> NetemRule:
-    return NetemRule("0.0", kind, replica, percent, delay_ns, 0)
+def rule(
+    kind: NetemKind = NetemKind.LOSS, replica: int = 0, percent: float = 100.0, delay_ns: int | None = None
+) -> NetemRule:
+    return NetemRule("0.0", kind, replica, percent, delay_ns)
 
 
 LOSS, PARTITION = rule(percent=5), rule(NetemKind.PARTITION, 1)
@@ -129,7 +130,7 @@ def test_what_was_not_prepared_is_made_when_it_is_asked_for_and_gone_afterwards(
     faults.put([LOSS])
     assert kernel.done == ["add", "replace", "map"]
     faults.put([PARTITION])
-    assert [made["options"] for made in kernel.classes.values()] == ["loss 100%"]
+    assert [*kernel.classes.values()] == ["loss 100%"]
     faults.put([])
     assert not kernel.rooted
 
@@ -138,8 +139,7 @@ def test_a_class_that_holds_packets_back_goes_when_it_has_sent_them(faults: Nete
     faults.prepare([[DELAY]])
     faults.put([DELAY])
     kernel.count("delay 1000.000us", packets=3, qlen=2)
-    _, (was,) = faults.put([])
-    assert (was["packets"], was["drops"], was["qlen"], was["replicas"]) == (5, 0, 2, [0])
+    assert faults.put([]).was == (NetemClass("delay 1000.000us", (0,), packets=5, drops=0, qlen=2),)
     faults.prepare([])
     assert kernel.rooted
     kernel.count("delay 1000.000us", packets=5, qlen=0)
@@ -156,12 +156,12 @@ def test_packets_held_back_at_the_end_of_one_time_are_not_counted_in_the_next(
     faults.put([])
     kernel.count("delay 1000.000us", packets=4, qlen=0)
     faults.put([DELAY])
-    _, (was,) = faults.put([])
-    assert (was["packets"], was["drops"]) == (0, 0)
+    (was,) = faults.put([]).was
+    assert (was.packets, was.drops) == (0, 0)
 
 
 def test_one_that_duplicates_is_never_made_beside_others_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = FakeKernel(suffers_duplicates=False)
+    kernel = FakeKernel(allows_duplicates=False)
     faults = set_up(monkeypatch, kernel)
     faults.prepare([[LOSS], [DUPLICATE]])
     assert kernel.classes == {}
@@ -176,11 +176,11 @@ def test_one_that_duplicates_is_never_made_beside_others_beforehand(monkeypatch:
 
 
 def test_a_prepared_class_gives_way_to_one_that_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernel = FakeKernel(suffers_duplicates=False)
+    kernel = FakeKernel(allows_duplicates=False)
     faults = set_up(monkeypatch, kernel)
     faults.prepare([[LOSS]])
     faults.put([DUPLICATE])
-    assert [made["options"] for made in kernel.classes.values()] == ["duplicate 10.0000000%"]
+    assert [*kernel.classes.values()] == ["duplicate 10.0000000%"]
 
 
 def test_more_than_there_is_room_for_is_made_when_it_is_asked_for(faults: NetemFaults, kernel: FakeKernel) -> None:
@@ -215,9 +215,10 @@ def test_rules_that_contradict_each_other_change_nothing(faults: NetemFaults, ke
     assert kernel.options_of(0) == "loss 5.0000000%"
 
 
-def test_a_qdisc_that_somebody_else_took_away_is_missed(faults: NetemFaults, kernel: FakeKernel) -> None:
+def test_a_qdisc_that_another_program_has_removed_is_missed(faults: NetemFaults, kernel: FakeKernel) -> None:
     faults.put([LOSS])
     kernel.classes.clear()
-    with pytest.raises(NetemError, match="somebody has taken away the qdisc of netem's class 2"):
+    kernel.counters.clear()
+    with pytest.raises(NetemError, match="another program has removed the qdisc of netem's class 2"):
         faults.put([])
     assert not kernel.rooted

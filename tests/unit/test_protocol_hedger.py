@@ -25,6 +25,7 @@ from hedgerow_node.protocol.hedger import (
     NetemRules,
     Quantiles,
     SetMode,
+    check_replicas,
 )
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 
@@ -125,4 +126,32 @@ def test_too_many_rules_are_refused() -> None:
 def test_a_wrong_rule_for_netem_is_refused_by_name(change: JsonObject, said: str) -> None:
     with pytest.raises((ControlError, ValueError)) as refused:
         NetemRules.from_json({"rules": [NETEM_RULE | change]})
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("rule", [LOSS, NetemRule("0.0", NetemKind.LOSS, 2, 1.0)])
+def test_a_rule_for_a_replica_that_the_service_has_not_is_refused(rule: FaultRule | NetemRule) -> None:
+    check_replicas([rule], replicas=3)
+    with pytest.raises(ControlError, match=r"field 'rules\.1\.replica' is 2, expected at least 0 and at most 1"):
+        check_replicas([replace(rule, replica=1), rule], replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"delay_ns": 5}, "field 'delay_ns' is 5, expected at least 100000"),
+        ({"expiry_ns": 5}, "field 'expiry_ns' is 5, expected at least 10000001"),
+        ({"services": []}, "from 1 to 16 services"),
+        ({"services": [[]]}, "of 1 to 16 replicas each"),
+        ({"services": [[["192.0.2.1"]]]}, "field 'services.0.0' is ['192.0.2.1'], expected a list of 2"),
+        ({"copy_id": {"offset": 4, "length": 2}}, "field 'copy_id.length' is 2"),
+        ({"target": "nearest"}, "field 'target' is 'nearest', expected one of same, other"),
+        ({"run_id": "../../"}, "a run id is six digits or lower-case letters"),
+        ({"delay_line": "fq"}, "field 'delay_line' is 'fq', expected one of auto, netem, htb"),
+        ({"budget_burst": 0}, "field 'budget_burst' is 0, expected at least 1"),
+    ],
+)
+def test_a_wrong_assignment_is_refused_by_name(change: JsonObject, said: str) -> None:
+    with pytest.raises((ControlError, ValueError)) as refused:
+        Assignment.from_json(ASSIGNMENT.to_json() | change)
     assert said in str(refused.value)

@@ -1,7 +1,8 @@
 """Attaches the programs to TC hooks with pyroute2, and takes away what it attached and nothing else.
 
-Our filters are known by their names and their preference, so that the leftovers of a killed hedger can be told from
-other tools' filters. A clsact qdisc goes only if a hedger of ours made it and nobody else has a filter there by now.
+Our filters are known by their names and their preference, so that the leftovers of a killed hedger can be
+distinguished from other tools' filters. A clsact qdisc is removed only if a hedger of ours made it and no other tool
+has a filter there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import errno
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pyroute2 import IPRoute
+
+    from hedgerow_hedger.edges import NetlinkMessage
 
 EGRESS = 0xFFFFFFF3
 INGRESS = 0xFFFFFFF2
@@ -40,8 +43,11 @@ def _refusal_in_words(name: str) -> Iterator[None]:
 
 
 class InterfaceLock:
-    """Held while a hedger works on an interface. An abstract socket: it belongs to the network namespace, as the
-    interface does, and goes with the process however that ends."""
+    """Held while a hedger works on an interface.
+
+    An abstract socket: it belongs to the network namespace, as the interface does, and is released when the process
+    ends, however that happens.
+    """
 
     def __init__(self, ifindex: int, interface: str) -> None:
         """AttachError where another hedger holds it."""
@@ -55,7 +61,7 @@ class InterfaceLock:
             raise AttachError(f"another hedger is at work on {interface}; stop it first") from error
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Lets another hedger have the interface."""
         self._socket.close()
 
 
@@ -94,7 +100,7 @@ class Attachments:
             self._add_filter(ifindex, parent, name, program_fd, PREFERENCE)
 
     def _add_filter(
-        self, ifindex: int, parent: int, name: str, program_fd: int, preference: int, **options: Any
+        self, ifindex: int, parent: int, name: str, program_fd: int, preference: int, **options: int
     ) -> None:
         self._ip.tc(
             "add-filter",
@@ -137,7 +143,7 @@ class Attachments:
         return True
 
     def remove_clsact(self, ifindex: int) -> None:
-        """Removes the clsact qdisc unless somebody has a filter there; harmless where there is none."""
+        """Removes the clsact qdisc unless there are filters of other tools; harmless where there is none."""
         try:
             if self.has_clsact(ifindex) and not any(self._filters(ifindex, hook) for hook in (EGRESS, INGRESS)):
                 self._ip.tc("del", "clsact", ifindex)
@@ -145,7 +151,7 @@ class Attachments:
             if error.code not in _GONE:
                 raise
 
-    def _filters(self, ifindex: int, hook: int) -> list[Any]:
+    def _filters(self, ifindex: int, hook: int) -> list[NetlinkMessage]:
         try:
             return list(self._ip.get_filters(index=ifindex, parent=hook))
         except NetlinkError as error:

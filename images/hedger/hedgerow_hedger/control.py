@@ -6,50 +6,73 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_hedger.assignment import read_assignment
-from hedgerow_hedger.faults.rules import read_fault_rules, read_netem_phases, read_netem_rules
-from hedgerow_hedger.hedger import CANNOT, Assignment, Hedger
+from hedgerow_hedger.hedger import CANNOT, Hedger
 from hedgerow_hedger.interface_state import interface_state
 from hedgerow_hedger.iproute import IprouteError, interface_towards
-from hedgerow_hedger.programs import Identity, KernelPrograms, Mode
-from hedgerow_node.control import ControlError, Message
-from hedgerow_node.fields import Fields
+from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Identity, KernelPrograms, Mode
+from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.hedger import (
+    Assignment,
+    CollectedHedges,
+    CollectHedges,
+    FaultRules,
+    HedgerPing,
+    HedgerStatus,
+    InterfaceQuery,
+    NetemPhases,
+    NetemRules,
+    SetMode,
+    check_replicas,
+)
 from hedgerow_node.sources import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hedgerow_node.protocol import JsonObject
     from hedgerow_node.supervisor import Supervisor
 
-_MODES = {mode.name.lower(): mode for mode in Mode}
-_IDENTITIES = {identity.name.lower(): identity for identity in Identity}
 
-
-class Post:
-    """Where one hedger at a time is at work, or none yet; `say` and `keep_hedges` as in `Hedger`."""
+class HedgerSlot:
+    """Has one hedger at a time, or none; `say` and `keep_hedges` as in `Hedger`."""
 
     def __init__(self, say: Callable[[str], None], keep_hedges: bool) -> None:
         self._say, self._keep_hedges = say, keep_hedges
         self._hedger: Hedger | None = None
-        self._programs: tuple[int, KernelPrograms] | None = None  #: and for how many entries of the scoreboard
+        self._programs: tuple[int, KernelPrograms] | None = None  #: with the number of entries of the scoreboard
 
     @property
     def hedger(self) -> Hedger:
-        """The hedger at work; ControlError where there is none."""
+        """The present hedger; ControlError where there is none."""
         if self._hedger is None:
             raise ControlError("no hedger is at work; configure comes first")
         return self._hedger
 
-    def fill(self, assignment: Assignment) -> Hedger:
-        """Puts a hedger to work in place of the one before; raises what `Hedger` does, and then there is none."""
+    def configure(
+        self, assignment: Assignment, interface: str, scoreboard_entries: int = SCOREBOARD_ENTRIES
+    ) -> Hedger:
+        """Replaces the present hedger by one on `interface`; raises what `Hedger` does, and then there is none."""
         self._end()
-        self._hedger = Hedger(assignment, self._programs_for, self._say, self._keep_hedges)
+        self._hedger = Hedger(
+            interface, assignment, lambda: self._programs_for(scoreboard_entries), self._say, self._keep_hedges
+        )
         return self._hedger
 
-    def clear(self) -> None:
-        """Ends the hedger at work, if there is one; everything it made is taken away."""
+    def release(self) -> None:
+        """Ends the present hedger, if there is one; everything it made is removed."""
         self._end()
         self._close_programs()
+
+    def poll(self) -> None:
+        """Lets the present hedger take over what the kernel has reported."""
+        if self._hedger is not None:
+            self._hedger.poll()
+
+    def status(self) -> HedgerStatus:
+        """Where and how it hedges."""
+        if self._hedger is None:
+            return HedgerStatus()
+        return HedgerStatus(self._hedger.interface, "clone", self._hedger.delay_line)
 
     def _end(self) -> None:
         hedger, self._hedger = self._hedger, None
@@ -58,7 +81,7 @@ class Post:
             hedger.close()
 
     def _programs_for(self, scoreboard_entries: int) -> KernelPrograms:
-        """Those of the hedger before, where they will do: compiling takes more than a second."""
+        """Those of the hedger before, where they fit: compiling takes more than a second."""
         if self._programs is not None and self._programs[0] != scoreboard_entries:
             self._close_programs()
         if self._programs is None:
@@ -70,114 +93,88 @@ class Post:
         if programs is not None:
             programs[1].close()
 
-    def poll(self) -> None:
-        """Lets the hedger at work take over what the kernel has reported."""
-        if self._hedger is not None:
-            self._hedger.poll()
-
-    def describe(self) -> Message:
-        """Where and how it hedges; nulls where it does not."""
-        if self._hedger is None:
-            return {"interface": None, "engine": None, "delay_line": None}
-        return {"interface": self._hedger.interface, "engine": "clone", "delay_line": self._hedger.delay_line}
-
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What the hedger cannot do, as the answer to whoever asked."""
+    """What the hedger cannot do becomes the answer to the request."""
     try:
         yield
     except CANNOT as error:
         raise ControlError(str(error)) from error
 
 
-def add_operations(supervisor: Supervisor, post: Post) -> None:
-    """Lets `supervisor` answer:
+def add_operations(supervisor: Supervisor, slot: HedgerSlot) -> None:
+    """Lets `supervisor` answer requests, whose fields `hedgerow_node.protocol.hedger` describes.
 
-    - `ping` → `{"role", "interface", "engine", "delay_line", "sources"}`
-    - `configure` (see `assignment.py`): puts a hedger to work in mode off, in place of the one before; answers
-      interface, engine and delay line. The first time it compiles, which takes more than a second
-    - `release`: ends it
-    - `mode` `{"mode": "off"|"tap"|"hedge", "identity": "flow"|"block", "block": int}`
-    - `attach`, `detach`: puts splitter and responder in place or takes them away, the delay line staying
-    - `stats` → counters, kernel latency, lateness since the last call
-    - `collect` `{"hedges": path}` → writes the hedges since the last one, answers their number and the counters
-    - `delay-line` → `{"statistics": text}`
-    - `faults` `{"seed", "rules": [{"key", "kind", "direction", "replica", "first_id", "last_id", "percent",
-      "delay_ns"}]}`: network faults by eBPF, in place of those before (`faults/rules.py`)
-    - `fault-hits` → `{"hits": {key: copies struck}, "failed": copies that could not be}`
-    - `netem` `{"rules": [{"key", "kind", "replica", "percent", "delay_ns", "rate_bit_per_s"}]}`: network faults by
-      netem, in place of those before → `{"at_ns", "was": [{"options", "replicas", "packets", "drops", "qlen"}]}`:
-      since when they are in force, and what those before did
-    - `prepare-netem` `{"phases": [{"rules": [as above]}]}`: makes beforehand what `netem` needs for each of them, in
-      place of what was prepared before, so that it takes no time
-    - `interface` `{"towards": address}` → `{"state": …}` of the interface by which packets go there, whether or not a
-      hedger is at work; see `interface_state.py`
+    `configure` compiles the programs the first time, which takes more than a second. `attach` and `detach` put
+    splitter and responder in place and remove them, while the delay line stays. `interface` needs no hedger.
     """
 
-    def configure(request: Message) -> Message:
-        with _refusals():
-            post.fill(read_assignment(Fields(request)))
-        return post.describe()
+    def ping(_: JsonObject) -> JsonObject:
+        status = slot.status()
+        return HedgerPing(status.interface, status.engine, status.delay_line, sources=digest("hedger")).to_json()
 
-    def attach(_: Message) -> None:
-        hedger = post.hedger
+    def configure(request: JsonObject) -> JsonObject:
+        assignment = Assignment.from_json(request)
+        with _refusals():
+            # In a container nobody knows beforehand by which interface the servers are reached.
+            slot.configure(assignment, interface_towards(assignment.services[0][0][0]))
+        return slot.status().to_json()
+
+    def attach(_: JsonObject) -> None:
+        hedger = slot.hedger
         with _refusals():
             hedger.attach()
 
-    def set_mode(request: Message) -> None:
-        fields = Fields(request)
-        mode, identity = fields.text("mode", *_MODES), fields.text("identity", *_IDENTITIES)
-        post.hedger.set_mode(_MODES[mode], _IDENTITIES[identity], fields.integer("block", minimum=0))
+    def set_mode(request: JsonObject) -> None:
+        message = SetMode.from_json(request)
+        slot.hedger.set_mode(Mode[message.mode.upper()], Identity[message.identity.upper()], message.block)
 
-    def collect(request: Message) -> Message:
-        rows = post.hedger.write_hedges(Path(Fields(request).text("hedges")))
-        return {"rows": rows, "counters": post.hedger.counters()}
+    def collect(request: JsonObject) -> JsonObject:
+        rows = slot.hedger.write_hedges(Path(CollectHedges.from_json(request).hedges))
+        return CollectedHedges(rows, slot.hedger.counters()).to_json()
 
-    def interface(request: Message) -> Message:
+    def interface(request: JsonObject) -> JsonObject:
+        towards = InterfaceQuery.from_json(request).towards
         try:
-            return {"state": interface_state(interface_towards(Fields(request).text("towards")))}
+            return {"state": interface_state(interface_towards(towards)).to_json()}
         except (IprouteError, OSError) as error:
             raise ControlError(f"interface: {error}") from error
 
-    supervisor.operation("ping", lambda _: {"role": "hedger", **post.describe(), "sources": digest("hedger")})
+    supervisor.operation("ping", ping)
     supervisor.operation("configure", configure)
-    supervisor.operation("release", lambda _: post.clear())
+    supervisor.operation("release", lambda _: slot.release())
     supervisor.operation("mode", set_mode)
     supervisor.operation("attach", attach)
-    supervisor.operation("detach", lambda _: post.hedger.detach())
-    supervisor.operation("stats", lambda _: post.hedger.statistics())
+    supervisor.operation("detach", lambda _: slot.hedger.detach())
+    supervisor.operation("stats", lambda _: slot.hedger.statistics().to_json())
     supervisor.operation("collect", collect)
-    supervisor.operation("delay-line", lambda _: {"statistics": post.hedger.delay_line_statistics()})
+    supervisor.operation("delay-line", lambda _: {"statistics": slot.hedger.delay_line_statistics()})
     supervisor.operation("interface", interface)
-    _add_fault_operations(supervisor, post)
+    _add_fault_operations(supervisor, slot)
 
 
-def _add_fault_operations(supervisor: Supervisor, post: Post) -> None:
-    def put_faults(request: Message) -> None:
-        hedger = post.hedger
-        rules = read_fault_rules(Fields(request), hedger.replicas)
+def _add_fault_operations(supervisor: Supervisor, slot: HedgerSlot) -> None:
+    def put_faults(request: JsonObject) -> None:
+        hedger, message = slot.hedger, FaultRules.from_json(request)
+        check_replicas(message.rules, hedger.replicas)
         with _refusals():
-            hedger.network_faults.put(rules)
+            hedger.network_faults.put(message)
 
-    def put_netem(request: Message) -> Message:
-        hedger = post.hedger
-        rules = read_netem_rules(Fields(request), hedger.replicas)
+    def put_netem(request: JsonObject) -> JsonObject:
+        hedger, message = slot.hedger, NetemRules.from_json(request)
+        check_replicas(message.rules, hedger.replicas)
         with _refusals():
-            at_ns, was = hedger.netem_faults.put(rules)
-        return {"at_ns": at_ns, "was": was}
+            return hedger.netem_faults.put(message.rules).to_json()
 
-    def prepare_netem(request: Message) -> None:
-        hedger = post.hedger
-        phases = read_netem_phases(Fields(request), hedger.replicas)
+    def prepare_netem(request: JsonObject) -> None:
+        hedger, message = slot.hedger, NetemPhases.from_json(request)
+        for phase in message.phases:
+            check_replicas(phase.rules, hedger.replicas)
         with _refusals():
-            hedger.netem_faults.prepare(phases)
-
-    def fault_hits(_: Message) -> Message:
-        faults = post.hedger.network_faults
-        return {"hits": faults.hits(), "failed": faults.failed()}
+            hedger.netem_faults.prepare([phase.rules for phase in message.phases])
 
     supervisor.operation("faults", put_faults)
-    supervisor.operation("fault-hits", fault_hits)
+    supervisor.operation("fault-hits", lambda _: slot.hedger.network_faults.hits().to_json())
     supervisor.operation("netem", put_netem)
     supervisor.operation("prepare-netem", prepare_netem)

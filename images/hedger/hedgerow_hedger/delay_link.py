@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import secrets
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Any
 
-from hedgerow_hedger.iproute import IprouteError, batch, output
+from hedgerow_hedger.iproute import IprouteError, batch, links, output, qdiscs
 from hedgerow_hedger.programs import DelayLineKind
 from hedgerow_node.lanes import CHARGED_BYTES, LANES, class_rate_bytes_per_s
 from hedgerow_node.units import NS_PER_US
@@ -28,7 +26,8 @@ QDISC_HANDLE = 0x4ED
 FIRST_LANE_CLASS = 0x10
 #: Where iproute2 rounds a delay down to the kernel's ticks of 64 ns, it must find a whole number of them.
 TICK_NS = 64
-#: Packets that netem may hold: it drops above its limit, and by hand the request rate is not known beforehand.
+#: Packets that netem may hold: it drops above its limit, and without a testbed the request rate is not known
+#: beforehand.
 NETEM_LIMIT = 100_000
 MTU = 65_535
 
@@ -145,26 +144,24 @@ def make_without_offloads(names: tuple[str, str], for_ifindex: int) -> Link:
 
 def held(near: str) -> int:
     """How many packets the link's qdisc holds."""
-    return sum(
-        qdisc.get("qlen", 0) for qdisc in json.loads(output("tc", "-s", "-json", "qdisc", "show", "dev", near))
-    )
+    return sum(qdisc.counters.get("qlen", 0) for qdisc in qdiscs(near))
 
 
 def remove(near: str) -> None:
     """Removes the link, with it its qdisc and what that still holds; harmless where it is gone."""
-    if any(link["ifname"] == near for link in _links()):
+    if any(link.name == near for link in links()):
         batch("ip", [f"link delete {near}"])
 
 
 def leftovers(for_ifindex: int) -> list[Leftover]:
     """The delay links here made for interface `for_ifindex`, or for one that does not exist any more."""
-    links = _links()
-    existing = {link["ifindex"] for link in links} - {for_ifindex}
+    present = links()
+    existing = {link.index for link in present} - {for_ifindex}
     found = []
-    for link in links:
-        words = link.get("ifalias", "").removeprefix(LINK_ALIAS).split(maxsplit=1)
-        if link.get("ifalias", "").startswith(LINK_ALIAS) and words and int(words[0]) not in existing:
-            found.append(Leftover(link["ifname"], int(words[0]), MADE_CLSACT in words[1:]))
+    for link in present:
+        words = link.alias.removeprefix(LINK_ALIAS).split(maxsplit=1)
+        if link.alias.startswith(LINK_ALIAS) and words and int(words[0]) not in existing:
+            found.append(Leftover(link.name, int(words[0]), MADE_CLSACT in words[1:]))
     return found
 
 
@@ -175,13 +172,8 @@ def statistics(link: str) -> str:
 
 def interface_index(name: str) -> int:
     """The index of an interface of this network namespace; IprouteError where there is none."""
-    (link,) = json.loads(output("ip", "-json", "link", "show", "dev", name))
-    return int(link["ifindex"])
-
-
-def _links() -> list[dict[str, Any]]:
-    links: list[dict[str, Any]] = json.loads(output("ip", "-json", "link", "show"))
-    return links
+    (link,) = links(name)
+    return link.index
 
 
 def _add_link(near: str, far: str, alias: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -17,16 +16,28 @@ from hedgerow_hedger.faults import netem as netem_faults
 from hedgerow_hedger.faults.netem import NetemError, NetemFaults
 from hedgerow_hedger.faults.network import NetworkFaults
 from hedgerow_hedger.headers import HeadersMissingError
-from hedgerow_hedger.histogram import quantile_ns
 from hedgerow_hedger.iproute import IprouteError
-from hedgerow_hedger.log import HedgeLog
-from hedgerow_hedger.programs import Identity, KernelPrograms, Mode, ProgramsError, Service, Settings
+from hedgerow_hedger.programs import (
+    NO_PLACE,
+    DelayLineKind,
+    Identity,
+    KernelPrograms,
+    Mode,
+    ProgramsError,
+    Service,
+    Settings,
+    Target,
+)
+from hedgerow_hedger.statistics import HedgeLog, quantile_ns
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.hedger import HedgerStatistics, Quantiles
 from hedgerow_node.records import Hedge, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
+
+    from hedgerow_node.protocol.hedger import Assignment
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
 
@@ -35,7 +46,7 @@ class HedgerError(Exception):
     """The hedger cannot work as asked; the message says why and what to do."""
 
 
-#: Everything that keeps a hedger from working, in words for its operator.
+#: Everything that keeps a hedger from working; the messages are for its operator.
 CANNOT = (
     HedgerError,
     AttachError,
@@ -46,21 +57,6 @@ CANNOT = (
     ProgramsError,
     NetlinkError,
 )
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What a hedger is asked to do; `delay_line` is "auto", "netem" or "htb"."""
-
-    interface: str
-    services: Sequence[Service]
-    delay_ns: int
-    expiry_ns: int
-    delay_line: str
-    budget_ratio: float
-    budget_burst: int
-    scoreboard_entries: int
-    run_id: str | None = None  #: six letters or digits in the delay link's name; random where None
 
 
 def find_interface(ip: IPRoute, name: str) -> int:
@@ -92,29 +88,36 @@ def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
     return removed
 
 
-class Hedger:
-    """A hedger at work from construction until `close`, in mode off until told otherwise.
+def services_of(assignment: Assignment) -> list[Service]:
+    """The services as the programs know them."""
+    places = assignment.request_id
+    copy_id, target = assignment.copy_id or NO_PLACE, Target[assignment.target.upper()]
+    return [Service(replicas, places.request, places.response, copy_id, target) for replicas in assignment.services]
 
-    Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. `programs` gives those for so many
-    entries of the scoreboard, which whoever gave them closes; `say` is told what an operator should know,
-    `keep_hedges` whether somebody collects the records of hedges.
+
+class Hedger:
+    """A hedger on `interface` from construction until `close`, in mode off until `set_mode`.
+
+    Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. The caller closes the `programs`.
+    `say` gets messages for the operator; `keep_hedges` says whether the records of hedges are collected.
     """
 
     def __init__(
         self,
+        interface: str,
         assignment: Assignment,
-        programs: Callable[[int], KernelPrograms],
+        programs: Callable[[], KernelPrograms],
         say: Callable[[str], None],
         keep_hedges: bool,
     ) -> None:
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
-            self.interface = assignment.interface
-            self._ifindex = find_interface(self._ip, self.interface)
-            stack.callback(InterfaceLock(self._ifindex, assignment.interface).release)
+            self.interface = interface
+            self._ifindex = find_interface(self._ip, interface)
+            stack.callback(InterfaceLock(self._ifindex, interface).release)
             removed = remove_leftovers(self._ip, self._ifindex)
             if removed:
-                say(f"removed what a killed hedger had left on {assignment.interface}: {', '.join(removed)}")
+                say(f"removed what a killed hedger had left on {interface}: {', '.join(removed)}")
             self._attachments = Attachments(self._ip)
             makes_clsact = not self._attachments.has_clsact(self._ifindex)
             if makes_clsact:
@@ -124,10 +127,10 @@ class Hedger:
             names = delay_link.link_names(token)
             self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex, makes_clsact)
             stack.callback(delay_link.remove, names[0])
-            self._programs = programs(assignment.scoreboard_entries)
+            self._programs = programs()
             self._programs.configure(
                 Settings(
-                    services=assignment.services,
+                    services=services_of(assignment),
                     delay_ns=assignment.delay_ns,
                     expiry_ns=assignment.expiry_ns,
                     delay_line=kind,
@@ -141,18 +144,18 @@ class Hedger:
             self._attachments.attach(self.link.far_ifindex, INGRESS, "rescuer", self._programs.rescuer.fd)
             stack.callback(self.detach)
             self.attach()
-            self.replicas = max(len(service.replicas) for service in assignment.services)
+            self.replicas = max(len(replicas) for replicas in assignment.services)
             self.network_faults = NetworkFaults(self._programs, self._attachments, self._ifindex, token, kind)
             stack.callback(self.network_faults.close)
-            self.netem_faults = NetemFaults(self._programs, self._attachments, self.interface, self._ifindex)
+            self.netem_faults = NetemFaults(self._programs, self._attachments, interface, self._ifindex)
             stack.callback(self.netem_faults.close)
             self._log = HedgeLog(keep_hedges)
             self._stack = stack.pop_all()
 
     @property
-    def delay_line(self) -> str:
-        """The delay line at work, "netem" or "htb"."""
-        return self.link.kind.name.lower()
+    def delay_line(self) -> Literal["netem", "htb"]:
+        """The delay line at work."""
+        return "netem" if self.link.kind is DelayLineKind.NETEM else "htb"
 
     def attach(self) -> None:
         """Puts splitter and responder in place, the responder first: no hedge leaves before its loser can be met."""
@@ -162,7 +165,7 @@ class Hedger:
     def detach(self) -> None:
         """Takes splitter and responder away; harmless where they are not there, or the interface is not.
 
-        Network faults in force stay so, but strike nothing: only what the splitter has recorded can be struck.
+        Network faults stay in force, but affect nothing: they look only at what the splitter has recorded.
         """
         self._attachments.detach(self._ifindex, "splitter", "responder")
 
@@ -196,23 +199,20 @@ class Hedger:
         self.poll()
         return write_rows(path, self._log.take(), Hedge)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counters, latency seen by the kernel, and lateness of the hedges since the last call.
-
-        `hedges_lost` are those that found no way out: no neighbour or route, or the link is down.
-        """
+    def statistics(self) -> HedgerStatistics:
+        """Counters, latency seen by the kernel, and lateness of the hedges since the last call."""
         self.poll()
         counters = self.counters()
         hedged = counters["hedges_sent"] + counters["hedges_untracked"]
         histogram = self._programs.latency_histogram()
-        latency_ns = {name: quantile_ns(histogram, q) for name, q in (("p50", 0.5), ("p99", 0.99), ("p999", 0.999))}
-        return {
-            "monotonic_ns": now_ns(),
-            "counters": counters,
-            "hedges_lost": max(0, counters["rescued"] - hedged),
-            "latency_us": {name: None if value is None else value / 1_000 for name, value in latency_ns.items()},
-            "lateness_us": self._log.take_lateness_us(),
-        }
+        latency_ns = (quantile_ns(histogram, q) for q in (0.5, 0.99, 0.999))
+        return HedgerStatistics(
+            monotonic_ns=now_ns(),
+            counters=counters,
+            hedges_lost=max(0, counters["rescued"] - hedged),
+            latency_us=Quantiles(*(None if value is None else value / 1_000 for value in latency_ns)),
+            lateness_us=self._log.take_lateness_us(),
+        )
 
     def delay_line_statistics(self) -> str:
         """What `tc -s` says of the delay line."""

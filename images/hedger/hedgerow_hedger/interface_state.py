@@ -1,8 +1,8 @@
 """The client's interface as the kernel has it: offloads, queueing disciplines, what passed it and what was lost.
 
-The hedger tells, since it lives in the client's network namespace on either backend. Offloads are asked of the kernel
-by ioctl, as `ethtool -k` does, which few containers hold; counters are read from /proc/net, which is the reader's own
-namespace even where /sys is another's.
+The hedger reports it, since it lives in the client's network namespace on either backend. Offloads are asked of the
+kernel by ioctl, as `ethtool -k` does, which few containers hold; counters are read from /proc/net, which is the
+reader's own namespace even where /sys is another's.
 """
 
 from __future__ import annotations
@@ -10,56 +10,42 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
-import json
 import socket
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hedgerow_hedger.iproute import IprouteError, output
-
-if TYPE_CHECKING:
-    from hedgerow_node.control import Message
+from hedgerow_hedger.iproute import IprouteError, qdiscs
+from hedgerow_node.protocol.hedger import InterfaceState
 
 _SIOCETHTOOL = 0x8946
 _GET_STRING_SET_INFO, _GET_STRINGS, _GET_FEATURES = 0x37, 0x1B, 0x3A
 _FEATURES = 4  #: the set of strings that names them
 _NAME_BYTES = 32
 _IFREQ_BYTES = 40
-_UNTOLD = (errno.EOPNOTSUPP, errno.EPERM)
+_NOT_REPORTED = (errno.EOPNOTSUPP, errno.EPERM)
 _DEVICE_COLUMNS = ("bytes", "packets", "errors", "dropped")
-_QDISC_COUNTERS = ("bytes", "packets", "drops", "overlimits", "requeues", "backlog", "qlen")
 
 
-def interface_state(interface: str) -> Message:
-    """`{"name", "offloads", "qdiscs", "statistics", "udp"}` of `interface` in this network namespace.
-
-    - `offloads`: by the kernel's name, whether it is on, for all that are on or can be switched; None where the
-      kernel does not tell
-    - `qdiscs`: by kind and handle their counters; None where tc cannot say
-    - `statistics`: bytes, packets, errors and dropped packets, received and transmitted
-    - `udp`: the namespace's UDP counters by the kernel's names
-
-    OSError where there is no such interface.
-    """
-    return {
-        "name": interface,
-        "offloads": offloads(interface),
-        "qdiscs": qdiscs(interface),
-        "statistics": device_statistics(Path("/proc/net/dev").read_text(encoding="utf-8"), interface),
-        "udp": udp_counters(Path("/proc/net/snmp").read_text(encoding="utf-8")),
-    }
+def interface_state(interface: str) -> InterfaceState:
+    """The state of `interface` in this network namespace; OSError where there is none of that name."""
+    return InterfaceState(
+        name=interface,
+        offloads=offloads(interface),
+        qdiscs=_qdisc_counters(interface),
+        statistics=device_statistics(Path("/proc/net/dev").read_text(encoding="utf-8"), interface),
+        udp=udp_counters(Path("/proc/net/snmp").read_text(encoding="utf-8")),
+    )
 
 
 def offloads(interface: str) -> dict[str, bool] | None:
-    """See `interface_state`."""
+    """By the kernel's names whether each is on, of all that are on or can be switched; None where it does not say."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
         try:
             names = _feature_names(asking, interface)
             words = -(-len(names) // 32)
             answer = _ask(asking, interface, struct.pack("=II", _GET_FEATURES, words) + bytes(16 * words))
         except OSError as error:
-            if error.errno in _UNTOLD:
+            if error.errno in _NOT_REPORTED:
                 return None
             raise
     # Each 32 features are four words: what can be switched, what was asked for, what is on, what never changes.
@@ -72,16 +58,11 @@ def offloads(interface: str) -> dict[str, bool] | None:
     return found
 
 
-def qdiscs(interface: str) -> dict[str, dict[str, int]] | None:
-    """See `interface_state`."""
+def _qdisc_counters(interface: str) -> dict[str, dict[str, int]] | None:
     try:
-        told = json.loads(output("tc", "-s", "-j", "qdisc", "show", "dev", interface))
+        return {f"{qdisc.kind} {qdisc.handle}": dict(qdisc.counters) for qdisc in qdiscs(interface)}
     except IprouteError:
         return None
-    return {
-        f"{qdisc['kind']} {qdisc['handle']}": {name: qdisc[name] for name in _QDISC_COUNTERS if name in qdisc}
-        for qdisc in told
-    }
 
 
 def device_statistics(text: str, interface: str) -> dict[str, int]:

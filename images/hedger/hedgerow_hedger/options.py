@@ -6,49 +6,46 @@ import argparse
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, get_args
 
-from hedgerow_hedger.assignment import DELAY_LINES, TARGETS, checked_run_id
-from hedgerow_hedger.hedger import Assignment
-from hedgerow_hedger.programs import NO_PLACE, SCOREBOARD_ENTRIES, Mode, Service, Target
+from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Mode
 from hedgerow_node.addresses import parse_endpoint
+from hedgerow_node.arguments import reading
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
+from hedgerow_node.protocol.hedger import Assignment, DelayLine, Target, checked_run_id
 from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_SERVICES
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
-from hedgerow_node.wire import parse_place
+from hedgerow_node.wire import RequestIdPlaces, parse_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-MODES = {"hedge": Mode.HEDGE, "tap": Mode.TAP, "off": Mode.OFF}
+MODES = {mode.name.lower(): mode for mode in (Mode.HEDGE, Mode.TAP, Mode.OFF)}
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A service to hedge without a testbed."""
+
+    interface: str
+    assignment: Assignment
+    scoreboard_entries: int
+    mode: Mode
+    stats_interval_ns: int | None  #: None: no statistics
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for; without an assignment the control socket brings one."""
+    """What the command line asks for; without `standalone` the assignment comes over the control socket."""
 
-    assignment: Assignment | None
-    mode: Mode
-    stats_interval_ns: int | None
+    standalone: Standalone | None
     control: Path | None
     probe: bool
     detach: str | None  #: the interface to free
 
 
-def _checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """argparse shows a ValueError's text only where it is an ArgumentTypeError."""
-
-    def read(text: str) -> Any:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return read
-
-
 def _parser() -> argparse.ArgumentParser:
-    duration, endpoint, place = _checked(parse_duration_ns), _checked(parse_endpoint), _checked(parse_place)
+    duration, endpoint, place = reading(parse_duration_ns), reading(parse_endpoint), reading(parse_place)
     parser = argparse.ArgumentParser(
         prog="hedger.py",
         description="Hedges UDP requests in the kernel: a second copy leaves when the first got no answer in time,"
@@ -62,12 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         type=endpoint,
         action="append",
         default=[],
-        help="whom clients ask; repeatable",
+        help="where clients send requests; repeatable",
     )
     add("--delay", metavar="TIME", type=duration, help="hedge delay, e.g. 10ms")
-    add("--request-id", metavar="OFFSET:LENGTH", type=place, help="where a request's payload bears its id, in bytes")
+    add("--request-id", metavar="OFFSET:LENGTH", type=place, help="where a request's payload has its id, in bytes")
     add("--response-id", metavar="OFFSET:LENGTH", type=place, help="the same for responses (default: as in requests)")
-    add("--copy-id", metavar="OFFSET:1", type=place, help="where a response tells which copy it answers, if it does")
+    add("--copy-id", metavar="OFFSET:1", type=place, help="where a response says which copy it answers, if it does")
     add(
         "--replica",
         metavar="ADDR:PORT",
@@ -76,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="another replica of the service: a request to any of them is hedged with the others in turn; repeatable",
     )
-    add("--target", choices=list(TARGETS), help="where hedges go (default: other where there is a --replica)")
+    add("--target", choices=get_args(Target), help="where hedges go (default: other where there is a --replica)")
     add("--engine", choices=["clone"], default="clone", help="how requests are held back (default: clone)")
-    add("--delay-line", choices=DELAY_LINES, default="auto", help="what holds them (default: auto)")
+    add("--delay-line", choices=get_args(DelayLine), default="auto", help="what holds them (default: auto)")
     add(
         "--budget",
         metavar="PERCENT",
-        type=_checked(parse_ratio),
+        type=reading(parse_ratio),
         default=1.0,
         help="hedges per request (default: 100%%)",
     )
@@ -108,9 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         "--control",
         metavar="PATH",
         type=Path,
-        help="answer on this Unix socket; without --interface and --service, wait there to be told what to do",
+        help="answer on this Unix socket; without --interface and --service, wait there for instructions",
     )
-    add("--run-id", metavar="ID", type=_checked(checked_run_id), help="six characters in the delay link's name")
+    add("--run-id", metavar="ID", type=reading(checked_run_id), help="six characters in the delay link's name")
     add("--probe", action="store_true", help="print what this kernel offers, as JSON, and end")
     add("--detach", action="store_true", help="remove what a killed hedger left on --interface, and end")
     return parser
@@ -122,40 +119,34 @@ def parse_options(arguments: Sequence[str]) -> Options:
     given = parser.parse_args(arguments)
     if given.detach and not given.interface:
         parser.error("missing: --interface")
-    told_later = given.control is not None and not given.interface and not given.service
-    assignment = None if given.probe or given.detach or told_later else _assignment(parser, given)
+    is_controlled = given.control is not None and not given.interface and not given.service
     return Options(
-        assignment=assignment,
-        mode=MODES[given.mode],
-        stats_interval_ns=given.stats,
+        standalone=None if given.probe or given.detach or is_controlled else _standalone(parser, given),
         control=given.control,
         probe=given.probe,
         detach=given.interface if given.detach else None,
     )
 
 
-def _assignment(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Assignment:
+def _standalone(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Standalone:
     required = ("interface", "service", "delay", "request_id")
     missing = [f"--{name.replace('_', '-')}" for name in required if not getattr(given, name)]
     complaint = f"missing: {', '.join(missing)}" if missing else _complaint(given)
     if complaint:
         parser.error(complaint)
-    response_id, copy_id = given.response_id or given.request_id, given.copy_id or NO_PLACE
-    target = TARGETS[given.target] if given.target else Target.OTHER if given.replica else Target.SAME
-    return Assignment(
-        interface=given.interface,
-        services=[
-            Service([service, *given.replica], given.request_id, response_id, copy_id, target)
-            for service in given.service
-        ],
+    assignment = Assignment(
+        services=tuple((service, *given.replica) for service in given.service),
+        target=given.target or ("other" if given.replica else "same"),
+        request_id=RequestIdPlaces(given.request_id, given.response_id or given.request_id),
+        copy_id=given.copy_id,
         delay_ns=given.delay,
         expiry_ns=given.expiry or max(10 * given.delay, 2 * NS_PER_S),
         delay_line=given.delay_line,
         budget_ratio=given.budget,
         budget_burst=given.burst,
-        scoreboard_entries=given.entries,
         run_id=given.run_id,
     )
+    return Standalone(given.interface, assignment, given.entries, MODES[given.mode], given.stats)
 
 
 def _complaint(given: argparse.Namespace) -> str | None:

@@ -1,4 +1,4 @@
-"""Compiles and loads the eBPF programs with bcc, and speaks with them through their maps.
+"""Compiles and loads the eBPF programs with bcc, and exchanges values with them through their maps.
 
 The rest of the hedger sees Python values: settings in, counters, events and the latency histogram out. Structures
 come from the C sources themselves (bcc derives them), counter names are read from bpf/counters.h.
@@ -14,7 +14,7 @@ from enum import IntEnum
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
@@ -23,6 +23,8 @@ from hedgerow_node.wire import IdPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from hedgerow_hedger.edges import BpfClass, Event, Map
 
 BPF_SOURCES = Path(__file__).resolve().parents[3] / "bpf"
 SCOREBOARD_ENTRIES = 65_536
@@ -44,7 +46,7 @@ class Mode(IntEnum):
 
 
 class Identity(IntEnum):
-    """By what a request is told from others; see bpf/types.h."""
+    """What identifies a request; see bpf/types.h."""
 
     FLOW = 0
     BLOCK = 1
@@ -74,14 +76,14 @@ class Fault(IntEnum):
 
 
 class Direction(IntEnum):
-    """Whose copies a network fault strikes; see bpf/types.h."""
+    """Whose copies a network fault affects; see bpf/types.h."""
 
     REQUESTS = 0
     RESPONSES = 1
 
 
 class EventType(IntEnum):
-    """What an event tells; see bpf/types.h."""
+    """What an event reports; see bpf/types.h."""
 
     DEPARTURE = 1
     ANSWER = 2
@@ -161,9 +163,9 @@ class KernelPrograms:
         except Exception as error:  # bcc has no exceptions of its own
             raise ProgramsError(f"{error}; as root, on Linux 5.10 or newer? See the lines above") from error
         self._config = self.table("config_map").Leaf()
-        self._on_event: Callable[[Any], None] | None = None
+        self._on_event: Callable[[Event], None] | None = None
 
-    def _load(self, bpf: Any, scoreboard_entries: int) -> None:
+    def _load(self, bpf: BpfClass, scoreboard_entries: int) -> None:
         with stub_kernel_tree():
             self._bpf = bpf(
                 text=inline_sources(BPF_SOURCES / "hedger.c").encode(),
@@ -186,7 +188,7 @@ class KernelPrograms:
     def configure(self, settings: Settings) -> None:
         """Hands the settings to the kernel, with the programs switched off and the delay line taken for empty.
 
-        Counters and latencies begin anew; requests that are known stay so, as long as they are of the same block.
+        Counters and latencies start again from zero; known requests stay known as long as the block is the same.
         """
         for name in ("endpoint_map", "counter_map", "histogram_map"):
             self.table(name).clear()
@@ -211,19 +213,19 @@ class KernelPrograms:
         return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
 
     def latency_histogram(self) -> list[int]:
-        """Requests per latency bucket, summed over the CPUs; histogram.py tells a bucket's bounds."""
+        """Requests per latency bucket, summed over the CPUs; `statistics.bucket_bounds_ns` says which."""
         per_cpu = self.table("histogram_map")[ctypes.c_int(0)]
         return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
 
-    def read_events(self, handle: Callable[[Any], None]) -> None:
-        """Calls `handle` with each event (struct event of bpf/types.h) that waits in the ring buffer."""
+    def read_events(self, handle: Callable[[Event], None]) -> None:
+        """Calls `handle` with each event that waits in the ring buffer."""
         if self._on_event is None:
             table = self.table("event_map")
             table.open_ring_buffer(lambda _context, data, _size: self._deliver(table.event(data)))
         self._on_event = handle
         self._bpf.ring_buffer_consume()
 
-    def table(self, name: str) -> Any:
+    def table(self, name: str) -> Map:
         """The map `name` of bpf/maps.h, as bcc shows it."""
         return self._bpf[name.encode()]
 
@@ -237,7 +239,7 @@ class KernelPrograms:
         except Exception as error:  # bcc has no exceptions of its own
             raise ProgramsError(f"program {name}: {error}; see the lines above") from error
 
-    def _deliver(self, event: Any) -> None:
+    def _deliver(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
 

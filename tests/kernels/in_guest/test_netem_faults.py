@@ -130,7 +130,7 @@ def test_a_rate_spreads_packets_out(path: FaultyPath) -> None:
 
 def test_another_ones_qdisc_is_left_alone(path: FaultyPath) -> None:
     path.pair.change("tc", "qdisc add dev eth0 root handle 1: prio")
-    with pytest.raises(Exception, match="a qdisc prio of somebody's at its root"):
+    with pytest.raises(Exception, match="a qdisc prio at its root that is not Hedgerow's"):
         path.netem({"kind": "loss"})
     assert qdiscs(path) == {"clsact", "prio"}
     path.pair.change("tc", "qdisc delete dev eth0 root")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
 from hedgerow_node.protocol.codec import AtLeast, Between, Message
 from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_RULES, MAX_SERVICES
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_WORD = (1 << 64) - 1
 _MAX_RATE_BIT_PER_S = 10**12
@@ -178,6 +181,14 @@ class NetemChange(Message):
 
     at_ns: int  #: since when the new rules are in force
     was: tuple[NetemClass, ...]  #: what those before did since the last answer
+
+
+def check_replicas(rules: Iterable[FaultRule | NetemRule], replicas: int) -> None:
+    """Raises ControlError where a rule is for a replica beyond the `replicas` of the service."""
+    for number, rule in enumerate(rules):
+        if rule.replica >= replicas:
+            bounds = f"at least 0 and at most {replicas - 1}"
+            raise ControlError(f"field 'rules.{number}.replica' is {rule.replica}, expected {bounds}")
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,28 @@ from __future__ import annotations
 import ctypes
 from typing import TYPE_CHECKING
 
-from hedgerow_node.chance import threshold
+from hedgerow_hedger.programs import Direction, Fault
+from hedgerow_node.chance import rule_salt, threshold
 from hedgerow_node.protocol.limits import MAX_REPLICAS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hedgerow_hedger.faults.rules import FaultRules
     from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
+    from hedgerow_node.protocol.hedger import FaultRule, FaultRules
 
 FAULT_LANES = 1  #: the place in lane_map of the lanes of the fault `delay`
 _ZERO = ctypes.c_int(0)
+
+
+def fault_of(rule: FaultRule) -> Fault:
+    """What the rule does, to the kernel: a partition is a loss of everything."""
+    return Fault.LOSS if rule.kind == "partition" else Fault[rule.kind.upper()]
+
+
+def direction_of(rule: FaultRule) -> Direction:
+    """Whose copies it affects, to the kernel."""
+    return Direction[rule.direction.upper()]
 
 
 class FaultMaps:
@@ -43,8 +54,8 @@ class FaultMaps:
         for number, rule in enumerate(rules.rules):
             place = leaf.rules[number]
             place.first_id, place.last_id = rule.first_id, rule.last_id
-            place.threshold, place.salt = threshold(rule.percent), rule.salt
-            place.replica, place.fault, place.direction = rule.replica, rule.fault, rule.direction
+            place.threshold, place.salt = threshold(rule.percent), rule_salt(rule.key, rule.direction)
+            place.replica, place.fault, place.direction = rule.replica, fault_of(rule), direction_of(rule)
             hits[ctypes.c_int(number)] = ctypes.c_ulonglong(0)
         lanes[ctypes.c_int(FAULT_LANES)] = lanes.Leaf()
         self._failed_before = self._failed()
@@ -54,14 +65,14 @@ class FaultMaps:
         faults[_ZERO] = leaf
 
     def clear(self) -> None:
-        """Puts all rules out of force; what the links still hold finds its way back."""
+        """Puts all rules out of force; packets that the links still hold come back."""
         faults = self._programs.table("fault_map")
         leaf = faults[_ZERO]
         leaf.count = 0
         faults[_ZERO] = leaf
 
     def hits(self, rules: FaultRules) -> dict[str, int]:
-        """For each key how many copies its rules have struck since they were written."""
+        """For each key how many copies its rules have affected since they were written."""
         table = self._programs.table("fault_hit_map")
         by_key = dict.fromkeys((rule.key for rule in rules.rules), 0)
         for number, rule in enumerate(rules.rules):
@@ -69,7 +80,7 @@ class FaultMaps:
         return by_key
 
     def failed(self) -> int:
-        """How many copies should have been struck since then, but passed: no clone, or no lane, to be had."""
+        """How many copies should have been affected since then, but passed: no clone, or no lane, could be had."""
         return self._failed() - self._failed_before
 
     def write_netem_classes(self, classes: Mapping[int, int]) -> None:

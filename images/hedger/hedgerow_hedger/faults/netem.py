@@ -1,21 +1,20 @@
 """Network faults by netem, where the kernel has it: qdiscs at the root of the client's interface, for requests only.
 
-The packets to each replica go through a class of their own; all others pass by. netem throws its own dice, so which
-copies are struck differs from run to run.
+The packets to each replica go through a class of their own; all others pass by. netem draws its own random numbers,
+so which copies it affects differs from run to run.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_hedger.delay_link import NETEM_LIMIT
 from hedgerow_hedger.faults.maps import FaultMaps
-from hedgerow_hedger.faults.rules import NetemKind, NetemRule
-from hedgerow_hedger.iproute import IprouteError, batch, output
+from hedgerow_hedger.iproute import IprouteError, Qdisc, batch, qdiscs
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.hedger import NetemChange, NetemClass, NetemKind, NetemRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,12 +32,12 @@ class NetemError(Exception):
 
 
 def netem_options(rules: Sequence[NetemRule]) -> str:
-    """The options of one netem qdisc that does all that `rules`, of one replica, say; NetemError where none can."""
+    """The options of the one netem qdisc that applies all `rules` of a replica; NetemError where there is none."""
     words: dict[str, str] = {}
-    parted = any(rule.kind is NetemKind.PARTITION for rule in rules)
+    is_partitioned = any(rule.kind is NetemKind.PARTITION for rule in rules)
     for rule in rules:
-        if parted and rule.kind is NetemKind.LOSS:
-            continue  # of everything, by the partition
+        if is_partitioned and rule.kind is NetemKind.LOSS:
+            continue  # the partition loses everything
         for option, value in _options(rule).items():
             if option in words:
                 raise NetemError(
@@ -53,7 +52,7 @@ _ORDER = ("delay", "reorder", "loss", "duplicate", "corrupt", "rate")
 
 
 def _options(rule: NetemRule) -> dict[str, str]:
-    percent, delay = f"{rule.percent:.7f}%", f"{rule.delay_ns / _NS_PER_US:.3f}us"
+    percent, delay = f"{rule.percent:.7f}%", f"{(rule.delay_ns or 0) / _NS_PER_US:.3f}us"
     match rule.kind:
         case NetemKind.DELAY if rule.percent < 100:
             return {"delay": delay, "reorder": f"{100 - rule.percent:.7f}%"}
@@ -75,15 +74,15 @@ class _Class:
 
     options: str
     replicas: list[int]
-    told: Counter[str] = field(default_factory=Counter, compare=False)  #: of its counters, those answered before
+    reported: Counter[str] = field(default_factory=Counter, compare=False)  #: its counters as of the last answer
 
 
 class NetemFaults:
     """The qdiscs in place on an interface, or none.
 
-    Making them takes milliseconds, telling packets their class microseconds: so what is known beforehand is made
-    beforehand (`prepare`). A class that is not needed any more takes no further packet, and goes when it has sent on
-    what it holds back.
+    Making them takes milliseconds, directing packets to a class takes microseconds: so what is known beforehand is
+    made beforehand (`prepare`). A class that is not needed any more takes no further packets and is removed when it
+    has sent those that it holds.
     """
 
     def __init__(self, programs: KernelPrograms, attachments: Attachments, interface: str, ifindex: int) -> None:
@@ -97,16 +96,17 @@ class NetemFaults:
         self._retired: list[int] = []
 
     def prepare(self, phases: Sequence[Sequence[NetemRule]]) -> None:
-        """Makes ready for `put` to be asked for each of `phases`, in place of those before; puts nothing in force.
+        """Makes what `put` needs for each of `phases`, in place of what was prepared before; puts nothing in force.
 
-        What finds no room, or must not stand beside others, is made when it is asked for. Raises what `put` does.
+        Classes that there is no room for, or that cannot exist beside others, are made by `put`. Raises what that
+        does.
         """
         wanted: list[_Class] = []
         for phase in phases:
             wanted += [group for group in _groups(phase) if group not in wanted]
-        # Newer kernels suffer no netem beside one that duplicates.
-        lonely = len(wanted) > 1 and any("duplicate" in group.options for group in wanted)
-        self._prepared = [] if lonely or len(wanted) > len(_CLASSES) else wanted
+        # Newer kernels reject any other netem beside one that duplicates.
+        is_exclusive = len(wanted) > 1 and any("duplicate" in group.options for group in wanted)
+        self._prepared = [] if is_exclusive or len(wanted) > len(_CLASSES) else wanted
         try:
             self._retire()
             self.settle()
@@ -116,11 +116,8 @@ class NetemFaults:
             self.close()
             raise
 
-    def put(self, rules: Sequence[NetemRule]) -> tuple[int, list[dict[str, Any]]]:
-        """Puts `rules` in force in place of those before: since when, and what those have done since the last call.
-
-        That is, for each class, its options and replicas, and how many packets it has taken (`packets`), dropped as
-        they came (`drops`) and holds (`qlen`).
+    def put(self, rules: Sequence[NetemRule]) -> NetemChange:
+        """Puts `rules` in force in place of those before.
 
         Raises NetemError where the rules contradict each other, and changes nothing; NetemError, IprouteError,
         AttachError or ProgramsError where the kernel refuses them, and then none are in force.
@@ -135,7 +132,7 @@ class NetemFaults:
         return answer
 
     def settle(self) -> None:
-        """Takes away what is not needed any more and holds no packet; to be called now and then."""
+        """Removes classes that are not needed any more and hold no packet; to be called every now and then."""
         if not self._retired:
             return
         by_parent = _by_parent(self._interface)
@@ -148,31 +145,31 @@ class NetemFaults:
             self._retired.remove(number)
 
     def close(self) -> None:
-        """Takes the qdiscs away at once: packets that they hold back are lost. Harmless where there are none."""
+        """Removes the qdiscs at once: packets that they hold are lost. Harmless where there are none."""
         if self._rooted:
             self._maps.write_netem_classes({})
             remove_root(self._interface)
         self._rooted, self._made, self._in_force, self._retired = False, {}, set(), []
 
-    def _change(self, groups: Sequence[_Class]) -> tuple[int, list[dict[str, Any]]]:
+    def _change(self, groups: Sequence[_Class]) -> NetemChange:
         before = {number: self._made[number] for number in self._in_force}
         try:
             self._make(groups)
         except NetemError:
             if not self._rooted:
                 raise
-            # Perhaps one that must not stand beside others: those that are not needed go before it comes.
+            # Perhaps one that cannot exist beside others: those that are not needed are removed first.
             self._enforce([group for group in groups if group in before.values()])
             done = self._statistics(before)
             self._prepared = []
             self._retire()
             self.settle()
             self._make(groups)
-            return self._enforce(groups), done
+            return NetemChange(self._enforce(groups), done)
         since_ns = self._enforce(groups)
         done = self._statistics(before)
         self._retire()
-        return since_ns, done
+        return NetemChange(since_ns, done)
 
     def _make(self, groups: Sequence[_Class]) -> None:
         if groups and not self._rooted:
@@ -204,10 +201,10 @@ class NetemFaults:
 
     def _make_root(self) -> None:
         for qdisc in _qdiscs(self._interface):
-            if qdisc.get("root") and qdisc["handle"] != "0:":
+            if qdisc.is_root and qdisc.handle != "0:":
                 raise NetemError(
-                    f"{self._interface} has a qdisc {qdisc['kind']} of somebody's at its root, which netem would"
-                    " replace; take it away, or declare the fault with model: ebpf"
+                    f"{self._interface} has a qdisc {qdisc.kind} at its root that is not Hedgerow's, and netem would"
+                    " replace it; remove it, or declare the fault with model: ebpf"
                 )
         _tc(f"qdisc add dev {self._interface} root handle {HANDLE:x}: prio bands 16 priomap {' '.join('0' * 16)}")
         self._rooted = True
@@ -218,30 +215,33 @@ class NetemFaults:
         free = [number for number in _CLASSES if number not in taken]
         if not free:
             raise NetemError(
-                f"netem: no class is free for another fault; at most {len(_CLASSES)} at a time, those included"
-                " that have ended and hold packets back"
+                f"netem: no class is free for another fault; there are {len(_CLASSES)}, and those of faults that have"
+                " ended are taken while they hold packets"
             )
         return free[0]
 
-    def _statistics(self, classes: Mapping[int, _Class]) -> list[dict[str, Any]]:
+    def _statistics(self, classes: Mapping[int, _Class]) -> tuple[NetemClass, ...]:
         by_parent = _by_parent(self._interface) if classes else {}
         answer = []
         for number, one in classes.items():
-            now = by_parent.get(_name(number))
-            if now is None:
-                raise NetemError(f"{self._interface}: somebody has taken away the qdisc of netem's class {number}")
-            # The kernel counts a packet as it leaves: those still held were this time's, and are not the next one's.
-            counted = Counter(packets=now["packets"] + now["qlen"], drops=now["drops"])
-            since = {name: counted[name] - one.told[name] for name in counted}
-            answer.append({"options": one.options, "replicas": one.replicas, **since, "qlen": now["qlen"]})
-            one.told = counted
-        return answer
+            qdisc = by_parent.get(_name(number))
+            if qdisc is None:
+                raise NetemError(
+                    f"{self._interface}: another program has removed the qdisc of netem's class {number}"
+                )
+            # The kernel counts a packet as it leaves: those still held belong to this phase, not to the next one.
+            held = qdisc.counters["qlen"]
+            counted = Counter(packets=qdisc.counters["packets"] + held, drops=qdisc.counters["drops"])
+            packets, drops = (counted[name] - one.reported[name] for name in ("packets", "drops"))
+            answer.append(NetemClass(one.options, tuple(one.replicas), packets, drops, held))
+            one.reported = counted
+        return tuple(answer)
 
 
 def remove_root(interface: str) -> bool:
-    """Removes our root qdisc with all below it, and says whether there was one; others stay."""
+    """Removes our root qdisc with all below it; whether there was one. Other programs' qdiscs stay."""
     for qdisc in _qdiscs(interface):
-        if qdisc.get("root") and qdisc["handle"] == f"{HANDLE:x}:":
+        if qdisc.is_root and qdisc.handle == f"{HANDLE:x}:":
             batch("tc", [f"qdisc delete dev {interface} root"])
             return True
     return False
@@ -257,18 +257,18 @@ def _tc(command: str) -> None:
         ) from error
 
 
-def _qdiscs(interface: str) -> list[dict[str, Any]]:
-    """Those of the interface, with statistics; none where it is gone."""
-    found: list[dict[str, Any]] = json.loads(output("tc", "-s", "-json", "qdisc", "show"))
-    return [qdisc for qdisc in found if qdisc["dev"] == interface]
+def _qdiscs(interface: str) -> list[Qdisc]:
+    """Those of the interface; none where it is gone."""
+    return [qdisc for qdisc in qdiscs() if qdisc.interface == interface]
 
 
-def _by_parent(interface: str) -> dict[str, dict[str, Any]]:
-    return {qdisc["parent"]: qdisc for qdisc in _qdiscs(interface) if "parent" in qdisc}
+def _by_parent(interface: str) -> dict[str, Qdisc]:
+    return {qdisc.parent: qdisc for qdisc in _qdiscs(interface) if qdisc.parent}
 
 
-def _held(by_parent: Mapping[str, dict[str, Any]], number: int) -> int:
-    return int(by_parent.get(_name(number), {}).get("qlen", 0))
+def _held(by_parent: Mapping[str, Qdisc], number: int) -> int:
+    qdisc = by_parent.get(_name(number))
+    return 0 if qdisc is None else qdisc.counters.get("qlen", 0)
 
 
 def _name(number: int) -> str:

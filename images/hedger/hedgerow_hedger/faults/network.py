@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from hedgerow_hedger import delay_link
 from hedgerow_hedger.attachments import EGRESS, INGRESS, PREFERENCE, Attachments
-from hedgerow_hedger.faults.maps import FaultMaps
-from hedgerow_hedger.faults.rules import FaultRules
+from hedgerow_hedger.faults.maps import FaultMaps, direction_of, fault_of
 from hedgerow_hedger.programs import DelayLineKind, Direction, Fault, KernelPrograms
+from hedgerow_node.protocol.hedger import FaultHits, FaultRules
 
 if TYPE_CHECKING:
     from hedgerow_hedger.delay_link import Link
@@ -44,7 +44,7 @@ class NetworkFaults:
         self._ending = False
 
     def put(self, rules: FaultRules) -> None:
-        """Puts `rules` in force in place of those before; raises one of `hedging.CANNOT`, and then there are none.
+        """Puts `rules` in force in place of those before; raises one of `hedger.CANNOT`, and then there are none.
 
         Without rules it ends at once, but stays attached until the packets that it holds back have gone on.
         """
@@ -55,7 +55,7 @@ class NetworkFaults:
         with ExitStack() as stack:
             names = [name for _, _, name in _HOOKS.values()]
             stack.callback(self._attachments.detach, self._ifindex, *names)
-            faults = {rule.fault for rule in rules.rules}
+            faults = {fault_of(rule) for rule in rules.rules}
             delaying = self._link(stack, "f", "fault_return", rules.delay_ns) if Fault.DELAY in faults else None
             corrupting = self._link(stack, "c", "fault_corrupt", None) if Fault.CORRUPT in faults else None
             stack.callback(self._maps.clear)
@@ -66,18 +66,14 @@ class NetworkFaults:
                 corrupting.near_ifindex if corrupting else 0,
                 delay_link.LANE_HANDLE,
             )
-            for direction in sorted({rule.direction for rule in rules.rules}):
+            for direction in sorted({direction_of(rule) for rule in rules.rules}):
                 hook, preference, name = _HOOKS[direction]
                 self._attachments.attach(self._ifindex, hook, name, self._programs.load(name), preference)
             self._stack, self._rules, self._delaying = stack.pop_all(), rules, delaying
 
-    def hits(self) -> dict[str, int]:
-        """For each key of the rules in force how many copies they have struck."""
-        return self._maps.hits(self._rules)
-
-    def failed(self) -> int:
-        """How many copies they should have struck, but could not."""
-        return self._maps.failed() if self._rules.rules else 0
+    def hits(self) -> FaultHits:
+        """What the rules in force have done."""
+        return FaultHits(self._maps.hits(self._rules), self._maps.failed() if self._rules.rules else 0)
 
     def settle(self) -> None:
         """Takes away what has ended, once it holds no packet back; to be called now and then."""

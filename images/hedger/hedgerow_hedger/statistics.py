@@ -1,36 +1,43 @@
-"""Makes one record a hedge out of the kernel's events: a departure, and the answer that may follow it."""
+"""What the hedger reports of its work: a record for each hedge, how late hedges left, quantiles of latency."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hedgerow_hedger.programs import EventType
 from hedgerow_node.records import NO_TIME, Hedge
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hedgerow_hedger.edges import Event
+
 _Key = tuple[int, ...]
-_LATENESSES = 100_000  #: that are kept for a summary: the latest
+_MAX_LATENESSES = 100_000  #: the latest, that are kept for a summary
+_SUB_BITS = 3  #: HISTOGRAM_SUB_BITS of bpf/types.h: eight buckets for each power of two
 
 
 class HedgeLog:
-    """Records and latenesses; feed it every event in the order the kernel wrote them.
+    """Records and latenesses; takes every event in the order in which the kernel wrote them.
 
-    Records are for somebody who collects them (`keep`): they would fill the memory of a hedger that works for weeks.
+    Records are kept only where they are collected (`keep`): they would fill the memory of a hedger that runs for
+    weeks.
     """
 
     def __init__(self, keep: bool) -> None:
         self._keep = keep
         self._hedges: dict[_Key, Hedge] = {}
-        self._late_ns: deque[int] = deque(maxlen=_LATENESSES)
+        self._late_ns: deque[int] = deque(maxlen=_MAX_LATENESSES)
 
-    def add(self, event: Any) -> None:
-        """Takes one event (struct event of bpf/types.h)."""
+    def add(self, event: Event) -> None:
+        """Takes one event."""
         if event.type == EventType.DEPARTURE:
             self._late_ns.append(event.departure_ns - event.deadline_ns)
         if self._keep:
             self._record(event)
 
-    def _record(self, event: Any) -> None:
+    def _record(self, event: Event) -> None:
         key = (*event.client, event.client_port, event.service, event.block, event.id, event.request_ns)
         if event.type == EventType.DEPARTURE:
             self._hedges[key] = Hedge(
@@ -63,3 +70,24 @@ class HedgeLog:
             return None
         rank = {"p50": -(-50 * len(late_ns) // 100), "p99": -(-99 * len(late_ns) // 100), "max": len(late_ns)}
         return {name: late_ns[position - 1] / 1_000 for name, position in rank.items()}
+
+
+def bucket_bounds_ns(bucket: int) -> tuple[int, int]:
+    """The least latency in `bucket` of the kernel's histogram (bpf/tap.h), and the least above it, in ns."""
+    power, sub = bucket >> _SUB_BITS, bucket & ((1 << _SUB_BITS) - 1)
+    if power < _SUB_BITS:
+        return 1 << power, 1 << (power + 1)
+    width = 1 << (power - _SUB_BITS)
+    low = (1 << power) + sub * width
+    return low, low + width
+
+
+def quantile_ns(histogram: Sequence[int], q: float) -> int | None:
+    """An upper bound, at most 12.5 % too high, of the `q` quantile in ns; None where nothing was recorded."""
+    total = sum(histogram)
+    seen = 0
+    for bucket, count in enumerate(histogram):
+        seen += count
+        if total and seen >= q * total and count:
+            return bucket_bounds_ns(bucket)[1]
+    return None
