@@ -61,7 +61,7 @@ def with_smoke(document: Document) -> tuple[Document, list[Finding]]:
             Finding(("smoke",), "is not a mapping of overrides", "write e.g. smoke: {workload: {requests: 500}}")
         ]
     findings: list[Finding] = [
-        Finding(("smoke", key), "cannot be another one in the smoke variant", "remove it")
+        Finding(("smoke", key), "cannot be changed in the smoke variant", "remove it")
         for key in ("version", "name", "smoke")
         if key in smoke
     ]
@@ -92,7 +92,7 @@ def expand(document: Document) -> Variants:
     )
     variants = Variants(base)
     if "arms" in document.data and "matrix" in document.data:
-        variants.findings.append(Finding(("matrix",), "and arms exclude each other", "keep one of them"))
+        variants.findings.append(Finding(("matrix",), "cannot be combined with arms", "keep one of them"))
     elif "arms" in document.data:
         _expand_arms(document, variants)
     elif "matrix" in document.data:

@@ -63,7 +63,7 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
         if has_times(fault):
             yield Finding(
                 ("fault",),
-                f"{fault.fault} comes at a time, and in closed arrivals nothing comes at the same time twice",
+                f"{fault.fault} has times, but with closed arrivals no two blocks send at the same times",
                 "use arrivals: {mode: open, rate: 500/s}",
             )
         return
@@ -71,21 +71,21 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
     if latest_ns >= horizon_ns > 0:  # 0: a block without requests, which has a finding of its own
         yield Finding(
             ("at",),
-            f"may come as late as {format_duration(latest_ns)}, when the shortest block, "
-            f"{format_duration(horizon_ns)} of requests, is over",
+            f"may come as late as {format_duration(latest_ns)}, after the shortest block, "
+            f"{format_duration(horizon_ns)} of requests",
             "use an earlier time, less jitter, more requests or fewer blocks",
         )
     if fault.every_ns is None:
         return
     busy_ns = (fault.duration_ns or 0) + fault.jitter_ns
+    repeats = f"repeats every {format_duration(fault.every_ns)}"
     if fault.duration_ns is None and not fault.is_instant:
-        yield Finding(("every",), "comes again, but does not end before", "add a duration")
+        yield Finding(("every",), f"{repeats} but lasts to the end of the block", "add a duration")
     elif fault.every_ns <= busy_ns:
-        words = "duration and jitter" if fault.duration_ns else "jitter"
+        lasts = f"lasts {format_duration(fault.duration_ns)}" if fault.duration_ns else ""
+        late = f"may come {format_duration(fault.jitter_ns)} late" if fault.jitter_ns else ""
         yield Finding(
-            ("every",),
-            f"{format_duration(fault.every_ns)} is no longer than {words} together, {format_duration(busy_ns)}",
-            "use a longer time",
+            ("every",), f"{repeats} but {' and '.join(part for part in (lasts, late) if part)}", "use a longer time"
         )
     occurrences = horizon_ns // fault.every_ns
     if occurrences > MAX_OCCURRENCES:
@@ -110,7 +110,8 @@ def _one_delay(scenario: Scenario) -> Iterator[Finding]:
         index for index, fault in enumerate(scenario.faults) if isinstance(fault, Delay) and fault.model == "ebpf"
     ]
     for index in delays[1:]:
-        yield Finding(("faults", index), f"is a second delay, after faults[{delays[0]}]", "use one, or model: netem")
+        message = f"conflicts with faults[{delays[0]}]: only one delay per link"
+        yield Finding(("faults", index), message, "use one, or model: netem")
 
 
 def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Finding]:
@@ -124,7 +125,7 @@ def _overlaps(scenario: Scenario, horizon_ns: int) -> Iterator[Finding]:
         if met_ns is not None:
             yield Finding(
                 ("faults", second),
-                f"may strike {min(nodes)} at {format_duration(met_ns)}, while faults[{first}] ({one.fault}) does",
+                f"may affect {min(nodes)} at {format_duration(met_ns)} while faults[{first}] ({one.fault}) does",
                 "move one of them, or give it another target",
             )
 

@@ -196,8 +196,8 @@ def _explain_value(details: ErrorDetails) -> tuple[str, str]:
     if kind in _BOUNDS:
         bound, words = _BOUNDS[kind]
         return f"{value} is out of range", f"write a number {words} {_plain(context[bound])}"
-    if kind in ("too_short", "too_long"):
-        return "is an empty list" if kind == "too_short" else "has too many items", "list at least one"
+    if kind == "too_short":
+        return "is an empty list", "list at least one"
     if kind in _KINDS:
         return f"{_format_value(value)} is not {_KINDS[kind]}", f"write {_KINDS[kind]}"
     return details["msg"], ""

@@ -261,7 +261,7 @@ def test_an_invalid_smoke_variant_is_refused() -> None:
         "10: smoke: is not a mapping of overrides; write e.g. smoke: {workload: {requests: 500}}"
     ]
     assert problems_of(f"{BASE}smoke: {{name: other, workload: {{request: 5}}}}\n", smoke=True) == [
-        "10: smoke.name: cannot be another one in the smoke variant; remove it",
+        "10: smoke.name: cannot be changed in the smoke variant; remove it",
         "10: smoke.workload.request: unknown key; did you mean requests?",
     ]
     assert problems_of(f"{MATRIX}smoke: {{hedging: {{delay: 1ms}}}}\n", smoke=True) == [
