@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.run_data import ArmData
     from orchestrator.analysis.statistics import Bools, Floats, Ints, Weights
     from orchestrator.runfolder.journal import FaultRecord
+    from orchestrator.runfolder.observed import Lateness
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")
@@ -144,9 +145,10 @@ class HostNoise:
     lateness_ns: Mapping[str, float]
 
     @classmethod
-    def of(cls, lateness_us: Mapping[str, float]) -> HostNoise:
-        """From the probe's figures in the manifest, which are in µs."""
-        return cls({name: figure_us * _NS_PER_US for name, figure_us in lateness_us.items()})
+    def of(cls, lateness_us: Lateness) -> HostNoise:
+        """From the probe's figures in the manifest."""
+        figures_us: dict[str, float | None] = vars(lateness_us)
+        return cls({name: value * _NS_PER_US for name, value in figures_us.items() if value is not None})
 
     def floor_ns(self, quantile: float | None) -> float:
         """By how much a latency at `quantile` (0.99; None: the mean) may be too long, ns."""

@@ -28,7 +28,7 @@ from orchestrator.claims.functions import (
     Measure,
     functions_of,
 )
-from orchestrator.runfolder.format_versions import read_json
+from orchestrator.runfolder.manifest import Manifest
 from orchestrator.runfolder.summary import (
     ArmSummary,
     ClaimVerdict,
@@ -57,10 +57,9 @@ def summarise(folder: RunFolder) -> Summary:
     The same folder always gives the same summary. Raises RunError where the folder lacks something, ScenarioError
     where its scenario cannot be read.
     """
-    manifest = read_json(folder.manifest, "is this the folder of a finished run?")
+    manifest = Manifest.read(folder.manifest, "is this the folder of a finished run?")
     run = read_run(folder)
-    probe = manifest.get("noise")
-    noise = None if probe is None else HostNoise.of(probe["lateness_us"])
+    noise = None if manifest.noise is None else HostNoise.of(manifest.noise.lateness_us)
     evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
     judged = _judged(run, evidence)
     against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], run.resamples)
@@ -68,9 +67,9 @@ def summarise(folder: RunFolder) -> Summary:
     return Summary(
         scenario=run.experiment.name,
         run=folder.name,
-        backend=manifest.get("backend"),
-        engine=manifest.get("engine"),
-        delay_line=manifest.get("delay_line"),
+        backend=manifest.backend,
+        engine=manifest.engine,
+        delay_line=manifest.delay_line,
         arrivals=modes.pop() if len(modes) == 1 else "mixed",
         blocks=run.rounds,
         verdict=overall([claim.verdict for claims in judged.values() for claim in claims]),

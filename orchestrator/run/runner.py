@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.live import LiveRun, clear_dead_runs
 from orchestrator.host.observe.noise import probe, probe_length
+from orchestrator.host.observe.provenance import provenance
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.ending import Ending
 from orchestrator.run.interrupts import Interrupts
-from orchestrator.run.manifest import Manifest
 from orchestrator.run.series import Series
 from orchestrator.run.surroundings import surroundings
+from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from orchestrator.runfolder.journal import End, Journal
+from orchestrator.runfolder.manifest import Manifest, ManifestFile
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.plan.blocks import Plan
     from orchestrator.run.progress import Watcher
     from orchestrator.scenario.experiment import Experiment
@@ -73,7 +78,7 @@ class Run:
         self._clear_dead_runs()
         self.folder.scenario.write_text(self._experiment.dump(), encoding="utf-8")
         self.folder.log.touch()
-        manifest = Manifest(self.folder, self._experiment, backend)
+        manifest = ManifestFile(self.folder.manifest, self._begun(backend))
         journal = Journal(self.folder.journal)
         live = LiveRun(self.run_id)
         ending = Ending(self._watcher)
@@ -87,7 +92,7 @@ class Run:
                 with surroundings(manifest, topology):
                     series.run(self._plan, self.run_id)
             with ending.step():
-                manifest.finish(ending.status)
+                manifest.write(replace(manifest.content, status=ending.status, finished_at=_now()))
             with ending.step():
                 self._take_down(topology, manifest)
             ending.audited(remaining(self.run_id))
@@ -102,6 +107,22 @@ class Run:
                 self.folder.give_to_owner()
             ending.conclude(interrupts.remembered)
 
+    def _begun(self, backend: str) -> Manifest:
+        """What is known when the run begins."""
+        scenario, made_by = self._experiment.scenario, provenance()
+        return Manifest(
+            run=self.folder.name,
+            scenario=self._experiment.name,
+            backend=backend,
+            status="unfinished",
+            started_at=_now(),
+            seeds={"workload": scenario.workload.seed, "design": scenario.design.seed},
+            host=encode_object(made_by.host),
+            versions={**made_by.versions},
+            git=made_by.git,
+            command=made_by.command,
+        )
+
     def _clear_dead_runs(self) -> None:
         cleared = clear_dead_runs()
         if cleared.runs:
@@ -109,26 +130,33 @@ class Run:
         for line in cleared.failures():
             self._watcher.say(f"warning: {line}; orchestrator down tries again")
 
-    def _probe_noise(self, manifest: Manifest) -> None:
+    def _probe_noise(self, manifest: ManifestFile) -> None:
         """While nothing of the run is there yet."""
         noise = probe(*probe_length(run_eta_ns(self._experiment, self._plan), self._smoke))
-        manifest.set(noise=asdict(noise))
+        manifest.write(replace(manifest.content, noise=noise))
         self._watcher.say(noise.text())
 
-    def _stand_up(self, topology: Topology, manifest: Manifest) -> None:
-        started_s = time.monotonic()
-        topology.up()
-        self._report_time("up", started_s, manifest)
+    def _stand_up(self, topology: Topology, manifest: ManifestFile) -> None:
+        taken_s = self._timed("up", topology.up)
+        manifest.write(replace(manifest.content, topology_up_s=taken_s))
         containers = topology.describe()
         if containers is not None:
-            manifest.set(**asdict(containers))
+            engine = encode_object(containers.container_engine)
+            images = {name: encode_object(image) for name, image in containers.images.items()}
+            manifest.write(replace(manifest.content, container_engine=engine, images={**images}))
 
-    def _take_down(self, topology: Topology, manifest: Manifest) -> None:
+    def _take_down(self, topology: Topology, manifest: ManifestFile) -> None:
+        taken_s = self._timed("down", topology.down)
+        manifest.write(replace(manifest.content, topology_down_s=taken_s))
+
+    def _timed(self, what: str, step: Callable[[], None]) -> float:
+        """Takes `step`, and returns the seconds that it took."""
         started_s = time.monotonic()
-        topology.down()
-        self._report_time("down", started_s, manifest)
-
-    def _report_time(self, what: str, started_s: float, manifest: Manifest) -> None:
+        step()
         taken_s = round(time.monotonic() - started_s, 3)
         self._watcher.say(f"topology {what} in {taken_s:.1f} s")
-        manifest.set(**{f"topology_{what}_s": taken_s})
+        return taken_s
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,6 +7,7 @@ whoever watches, written down, and run again, twice at most.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlError
@@ -15,6 +16,7 @@ from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
 from orchestrator.runfolder.journal import AttemptRecord, BlockBegun, BlockDiscarded, FaultRecord, FaultTooLate
+from orchestrator.runfolder.manifest import BlockEntry, DelayLineStatistics, DiscardedEntry
 from orchestrator.scenario.checks import check_delay_line_capacity
 from orchestrator.topology.programs import hedger_assignment
 
@@ -24,10 +26,10 @@ if TYPE_CHECKING:
     from hedgerow_node.protocol.hedger import Assignment
     from orchestrator.plan.blocks import Block, Plan
     from orchestrator.run.faults.acts import Act, Proof
-    from orchestrator.run.manifest import Manifest
     from orchestrator.run.progress import Watcher
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.journal import Journal
+    from orchestrator.runfolder.manifest import ManifestFile
     from orchestrator.scenario.experiment import Arm, Experiment
     from orchestrator.topology.base import Topology
 
@@ -42,7 +44,7 @@ class Series:
         experiment: Experiment,
         topology: Topology,
         folder: RunFolder,
-        manifest: Manifest,
+        manifest: ManifestFile,
         journal: Journal,
         watcher: Watcher,
     ) -> None:
@@ -52,7 +54,7 @@ class Series:
         self._assignment: Assignment | None = None
         self._engine, self._delay_line = "", ""
         self._known_arms: set[str | None] = set()
-        self._statistics: list[dict[str, Any]] = []
+        self._statistics: list[DelayLineStatistics] = []
 
     def run(self, plan: Plan, run_id: str) -> None:
         """Runs them all. Raises RunError where a program fails or a fault cannot be proven."""
@@ -60,8 +62,8 @@ class Series:
             arm = self._experiment.arm(block.arm)
             self._set_hedger(arm, run_id)
             self._run_until_proven(block, arm)
-        self._read_delay_line("after")
-        self._manifest.set(delay_line_statistics=self._statistics)
+        self._delay_line_used()
+        self._manifest.write(replace(self._manifest.content, delay_line_statistics=tuple(self._statistics)))
 
     def _set_hedger(self, arm: Arm, run_id: str) -> None:
         """Only where an arm's settings are others than those at work."""
@@ -69,15 +71,14 @@ class Series:
         assignment = hedger_assignment(arm.scenario, servers, run_id)
         if assignment != self._assignment:
             if self._assignment is not None:
-                self._read_delay_line("after")
+                self._delay_line_used()
             self._configure(assignment)
             self._assignment = assignment
-            self._statistics.append({"arm": arm.name})
-            self._read_delay_line("before")
+            self._statistics.append(DelayLineStatistics(arm.name, before=self._read_delay_line()))
         if arm.name not in self._known_arms:
             self._known_arms.add(arm.name)
             check_delay_line_capacity(arm.scenario, self._delay_line)
-            self._manifest.add_arm(arm.name, self._engine, self._delay_line)
+            self._manifest.write(self._manifest.content.with_arm(arm.name, self._engine, self._delay_line))
 
     def _configure(self, assignment: Assignment) -> None:
         status = HedgerStatus.from_json(self._ask_hedger("configure", **assignment.to_json()))
@@ -86,8 +87,12 @@ class Series:
             self._engine, self._delay_line = found
             self._watcher.say(f"engine {self._engine}, delay line {self._delay_line}")
 
-    def _read_delay_line(self, when: str) -> None:
-        self._statistics[-1][when] = self._ask_hedger("delay-line")["statistics"]
+    def _delay_line_used(self) -> None:
+        self._statistics[-1] = replace(self._statistics[-1], after=self._read_delay_line())
+
+    def _read_delay_line(self) -> str:
+        statistics: str = self._ask_hedger("delay-line")["statistics"]
+        return statistics
 
     def _ask_hedger(self, do: str, **fields: Any) -> dict[str, Any]:
         try:
@@ -104,7 +109,7 @@ class Series:
             report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
             self._note_faults(attempt, report)
             if not report.unproven:
-                self._manifest.add_block(attempt, report)
+                self._manifest.content = self._manifest.content.with_block(_entry(attempt, report), report.counters)
                 self._watcher.end(report.text())
                 return
             self._discard(attempt, report)
@@ -142,7 +147,9 @@ class Series:
         self._journal.note(
             BlockDiscarded(**vars(_record_of(attempt)), attempt=attempt.number, reasons=tuple(reasons))
         )
-        self._manifest.add_discarded(attempt, reasons)
+        entry = DiscardedEntry(**vars(_record_of(attempt)), attempt=attempt.number, reasons=tuple(reasons))
+        discarded = (*self._manifest.content.discarded, entry)
+        self._manifest.write(replace(self._manifest.content, discarded=discarded))
         self._folder.set_aside(attempt.block, attempt.serial)
         self._watcher.say(f"{attempt.name}: attempt {attempt.number} of {MAX_ATTEMPTS} discarded: {_few(reasons)}")
 
@@ -152,6 +159,16 @@ def _record_of(attempt: Attempt) -> AttemptRecord:
     block = attempt.block
     return AttemptRecord(
         serial=attempt.serial, order=block.order, arm=block.arm, strategy=block.strategy, block=block.number
+    )
+
+
+def _entry(attempt: Attempt, report: BlockReport) -> BlockEntry:
+    return BlockEntry(
+        **vars(_record_of(attempt)),
+        attempt=attempt.number,
+        start_ns=report.start_ns,
+        client={key: value for key, value in report.client.items() if key not in ("event", "strategy", "block")},
+        servers=tuple(report.servers),
     )
 
 

@@ -7,7 +7,7 @@ The topology is up by then, so the differences are those of the measuring. A run
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
@@ -15,23 +15,24 @@ from hedgerow_node.protocol.hedger import InterfaceState
 from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.host.observe.activity import activity, differences
+from orchestrator.runfolder.manifest import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestrator.run.manifest import Manifest
+    from orchestrator.runfolder.manifest import ManifestFile
     from orchestrator.topology.base import Topology
 
 
 @contextmanager
-def surroundings(manifest: Manifest, topology: Topology) -> Iterator[None]:
+def surroundings(manifest: ManifestFile, topology: Topology) -> Iterator[None]:
     """Observes host and interface before and after what is measured inside; RunError where one cannot be read."""
     before = activity(_interface(topology))
-    manifest.set(environment={"before": asdict(before), "after": None, "differences": None})
+    manifest.write(replace(manifest.content, environment=Environment(before)))
     yield
     after = activity(_interface(topology))
-    found = differences(before, after)
-    manifest.set(environment={"before": asdict(before), "after": asdict(after), "differences": asdict(found)})
+    whole = Environment(before, after, differences(before, after))
+    manifest.write(replace(manifest.content, environment=whole))
 
 
 def _interface(topology: Topology) -> InterfaceState:

@@ -12,8 +12,23 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
 
 HERE = asdict(provenance())
-NOISE = {"duration_s": 2.0, "cpus": 2, "lateness_us": {"p50": 60.0, "p99": 400.0, "max": 900.0}, "steal_ms": 0}
-BEFORE = {"load_average": [1.0], "governors": None, "sysctls": {"net.core.rmem_max": 212992}, "interrupts": 1}
+NOISE = {
+    "duration_s": 2.0,
+    "length": "in full",
+    "cpus": 2,
+    "wakeups": 4000,
+    "lateness_us": {"p50": 60.0, "p99": 400.0, "max": 900.0},
+    "late_1ms": 0.0,
+    "steal_ms": 0,
+}
+BEFORE = {
+    "monotonic_ns": 1,
+    "load_average": [1.0],
+    "governors": None,
+    "interrupts": 1,
+    "sysctls": {"net.core.rmem_max": 212992},
+    "interface": {"name": "eth0"},
+}
 ELSEWHERE: dict[str, Any] = {
     "host": {**HERE["host"], "kernel": "6.1.0", "load_average": [9.0, 9.0, 9.0]},
     "versions": {**HERE["versions"], "numpy": "1.0"},

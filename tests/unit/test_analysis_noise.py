@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.noise import Halves, HostNoise, controls, halves
 from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.statistics import Rounds
+from orchestrator.runfolder.observed import Lateness
 from support.figures import ends
 from support.run_folder_factory import Story, finished_run, scenario_from
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.summary import ControlResult
 
 TIMEOUT_NS = 450 * NS_PER_MS
-LATENESS_US = {"p50": 60.0, "p99": 250.0, "max": 4000.0}
+LATENESS_US = Lateness(p50=60.0, p99=250.0, max=4000.0)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +140,7 @@ def test_a_quantile_is_measured_against_the_next_figure_above_it(quantile: float
 
 
 def test_a_mean_is_measured_against_the_mean_where_the_probe_has_one() -> None:
-    noise = HostNoise.of({**LATENESS_US, "mean": 75.0})
+    noise = HostNoise.of(replace(LATENESS_US, mean=75.0))
     assert (noise.floor_ns(None), noise.format_floor(None)) == (75e3, "75 µs late (on average)")
     assert noise.floor_ns(0.5) == 60e3
 

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.host.observe.activity import throttled_periods
 from orchestrator.host.observe.facts import host_facts, hypervisor
-from orchestrator.host.observe.provenance import GitState, git_state, provenance
+from orchestrator.host.observe.provenance import git_state, provenance
+from orchestrator.runfolder.observed import GitState
 from support.fake_host import guest, laptop, plant
 
 if TYPE_CHECKING:

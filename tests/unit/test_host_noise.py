@@ -16,7 +16,8 @@ from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from orchestrator.errors import RunError
 from orchestrator.host.observe import noise
-from orchestrator.host.observe.noise import FULL_NS, SHORT_NS, Lateness, NoiseProbe, latenesses, probe, probe_length
+from orchestrator.host.observe.noise import FULL_NS, SHORT_NS, latenesses, probe, probe_length
+from orchestrator.runfolder.observed import Lateness, NoiseProbe
 
 if TYPE_CHECKING:
     import socket

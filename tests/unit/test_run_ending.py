@@ -15,13 +15,13 @@ import pytest
 from orchestrator.errors import ExitCode, HedgerowError, LeftoversError, RunError
 from orchestrator.host import locks
 from orchestrator.host.live import LiveRun, live_runs
-from orchestrator.host.observe.noise import Lateness, NoiseProbe
 from orchestrator.plan.blocks import make_plan
 from orchestrator.run import runner
 from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.interrupts import Interrupted
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.observed import Lateness, NoiseProbe
 from support.experiments import OPEN, experiment_of
 
 if TYPE_CHECKING:

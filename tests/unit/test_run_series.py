@@ -14,11 +14,11 @@ from orchestrator.plan.blocks import Plan, make_plan
 from orchestrator.run import series as series_module
 from orchestrator.run.block import Attempt, BlockReport
 from orchestrator.run.faults.acts import Act, Proof, acts_of
-from orchestrator.run.manifest import Manifest
 from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.journal import Journal
+from orchestrator.runfolder.manifest import Manifest, ManifestFile
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
 from support.fake_topology import FakeTopology
@@ -68,7 +68,7 @@ class Outcome:
         hedger = self.topology.control("hedger")
         hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
         hedger.answers["delay-line"] = {"statistics": "qdisc"}
-        manifest, journal = Manifest(folder, experiment, "netns"), Journal(folder.journal)
+        manifest, journal = ManifestFile(folder.manifest, Manifest()), Journal(folder.journal)
         topology: Any = self.topology
         topology.servers = lambda: [("10.0.0.1", 9000), ("10.0.0.2", 9000), ("10.0.0.3", 9000)]
         self.series = Series(experiment, topology, folder, manifest, journal, self.watcher)

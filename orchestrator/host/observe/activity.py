@@ -8,20 +8,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.protocol.hedger import InterfaceState  # noqa: TC001 (the manifest is read by these annotations)
 from hedgerow_node.units import NS_PER_S
 from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, governors, own_groups
+from orchestrator.runfolder.observed import Activity, ActivityDifferences, InterfaceDifferences, Pressure
+
+if TYPE_CHECKING:
+    from hedgerow_node.protocol.hedger import InterfaceState
 
 _CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _RESOURCES = ("cpu", "io", "memory")
 
-#: What /proc/pressure tells of one resource: for "some" and "full" the shares of time, percent, and the total, µs.
-Pressure = dict[str, dict[str, float]]
-Counters = dict[str, int]
 N = TypeVar("N", int, float)
 
 #: Settings that a run depends on and never touches, named as sysctl names them.
@@ -35,67 +34,6 @@ _SYSCTLS = (
     *("kernel.bpf_stats_enabled", "kernel.unprivileged_bpf_disabled", "vm.swappiness", "vm.stat_interval"),
 )
 _SYSCTL_GROUPS = ("kernel.sched_*",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Activity:
-    """A host at one moment, and the client's interface; None stands for what this host does not tell.
-
-    Counters count since boot, sums over all CPUs. `sysctls` are None for settings that this kernel does not have.
-    """
-
-    monotonic_ns: int
-    load_average: tuple[float, ...] | None
-    running: int | None
-    pressure: dict[str, Pressure | None]
-    cpu_time_ms: Counters | None
-    context_switches: int | None
-    interrupts: int | None
-    softirqs: int | None
-    forks: int | None
-    memory_available_mib: int | None
-    swap_free_mib: int | None
-    major_faults: int | None
-    swapped_in_pages: int | None
-    swapped_out_pages: int | None
-    frequencies_mhz: tuple[float, ...] | None
-    thermal_throttles: Counters | None
-    throttled_periods: int | None
-    governors: tuple[str, ...] | None
-    sysctls: dict[str, int | str | None]
-    interface: InterfaceState
-
-
-@dataclass(frozen=True)
-class InterfaceDifferences:
-    """By how much the interface's counters differ; of a qdisc that is new, its counters."""
-
-    statistics: Counters
-    qdiscs: dict[str, Counters] | None
-    udp: Counters
-
-
-@dataclass(frozen=True, kw_only=True)
-class ActivityDifferences:
-    """What differs between two observations: counters by how much, `settings_changed` by both values.
-
-    Settings are sysctls, governors and the interface's offloads; their names are dotted.
-    """
-
-    duration_s: float
-    cpu_time_ms: Counters | None
-    context_switches: int | None
-    interrupts: int | None
-    softirqs: int | None
-    forks: int | None
-    major_faults: int | None
-    swapped_in_pages: int | None
-    swapped_out_pages: int | None
-    thermal_throttles: Counters | None
-    throttled_periods: int | None
-    pressure_us: dict[str, dict[str, float] | None]
-    settings_changed: dict[str, tuple[object, object]]
-    interface: InterfaceDifferences
 
 
 def activity(interface: InterfaceState, tree: Tree | None = None) -> Activity:
@@ -242,7 +180,7 @@ def _totals_us(observed: Activity, resource: str) -> dict[str, float] | None:
     return None if pressure is None else {kind: values["total_us"] for kind, values in pressure.items()}
 
 
-def sysctls(tree: Tree) -> dict[str, int | str | None]:
+def sysctls(tree: Tree) -> dict[str, object]:
     """The settings by name: numbers as numbers, null where this kernel has no such setting."""
     names = list(_SYSCTLS)
     for group in _SYSCTL_GROUPS:

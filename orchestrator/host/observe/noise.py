@@ -14,16 +14,16 @@ import signal
 import struct
 from array import array
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
 from hedgerow_node.poller import Poller
 from hedgerow_node.processes import Worker, fork_worker
-from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.errors import RunError
 from orchestrator.host.observe.activity import cpu_time_ms
 from orchestrator.host.observe.facts import Tree
+from orchestrator.runfolder.observed import NoiseProbe
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +34,6 @@ FULL_NS = 2 * NS_PER_S
 SHORT_NS = 300 * NS_PER_MS
 SHORT_RUN_NS = 30 * NS_PER_S
 INTERVAL_NS = NS_PER_MS
-LATE_NS = NS_PER_MS
 #: From the message to the first deadline: time for all processes to receive it.
 _LEAD_NS = 50 * NS_PER_MS
 _PATIENCE_S = 30.0
@@ -49,58 +48,6 @@ def probe_length(run_ns: int, smoke: bool = False) -> tuple[int, str]:
     if run_ns < SHORT_RUN_NS:
         return SHORT_NS, f"short: a run of less than {SHORT_RUN_NS // NS_PER_S} s"
     return FULL_NS, "in full"
-
-
-@dataclass(frozen=True)
-class Lateness:
-    """How late wake-ups were, µs; the quantiles are order statistics."""
-
-    p50: float
-    p99: float
-    max: float
-    mean: float
-
-
-@dataclass(frozen=True)
-class NoiseProbe:
-    """What a probe found: `length` says why it took `duration_s`, `late_1ms` is the share later than 1 ms.
-
-    `steal_ms` is what the hypervisor took during the probe from all CPUs together; None where the host does not tell.
-    """
-
-    duration_s: float
-    length: str
-    cpus: int
-    wakeups: int
-    lateness_us: Lateness
-    late_1ms: float
-    steal_ms: int | None
-
-    @classmethod
-    def of(cls, latenesses_ns: array[int], duration_ns: int, length: str, cpus: int, steal_ms: int | None) -> Self:
-        """From the lateness of each wake-up."""
-        ordered = sorted(latenesses_ns)
-        count = len(ordered)
-
-        def quantile_us(percent: int) -> float:
-            return ordered[-(-count * percent // 100) - 1] / NS_PER_US
-
-        mean_us = round(sum(ordered) / count / NS_PER_US, 3)
-        return cls(
-            duration_s=duration_ns / NS_PER_S,
-            length=length,
-            cpus=cpus,
-            wakeups=count,
-            lateness_us=Lateness(quantile_us(50), quantile_us(99), ordered[-1] / NS_PER_US, mean_us),
-            late_1ms=sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
-            steal_ms=steal_ms,
-        )
-
-    def text(self) -> str:
-        """The probe in one line."""
-        late = self.lateness_us
-        stolen = f", {self.steal_ms} ms stolen by the hypervisor" if self.steal_ms else ""
-        return f"host noise: wake-ups late by {late.p50:.0f} µs (P50), {late.p99:.0f} µs (P99){stolen}"
 
 
 def probe(duration_ns: int, length: str = "in full") -> NoiseProbe:

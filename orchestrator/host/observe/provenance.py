@@ -10,19 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from orchestrator.host.observe.facts import HostFacts, host_facts
+from orchestrator.runfolder.observed import GitState
 
 _PACKAGES = ("hedgerow", "pyroute2", "pydantic", "numpy", "pyarrow", "matplotlib")
-
-
-@dataclass(frozen=True)
-class GitState:
-    """The commit of the checkout that this code runs from, and whether anything in it was changed since.
-
-    Both are None where it runs from elsewhere, as from an installed wheel, or where git cannot say.
-    """
-
-    commit: str | None = None
-    dirty: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,173 @@
+"""manifest.json: what was run, where, with which versions, and how it ended.
+
+docs/run-folder.md describes the keys.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RunError
+from orchestrator.runfolder.codec import LEFT_OUT, JsonObject, MismatchError, decode, encode_object
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
+from orchestrator.runfolder.observed import (  # noqa: TC001 (the codec evaluates annotations)
+    Activity,
+    ActivityDifferences,
+    Counters,
+    GitState,
+    NoiseProbe,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The host and the client's interface before and after the blocks; a run that did not end has no `after`."""
+
+    before: Activity | None = None
+    after: Activity | None = None
+    differences: ActivityDifferences | None = None
+
+
+@dataclass(frozen=True)
+class ArmEngine:
+    """How the kernel hedged in one arm."""
+
+    name: str
+    engine: str
+    delay_line: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockEntry:
+    """A block that was run: its place in the plan, which attempt it was, and what client and servers reported.
+
+    `start_ns` is its first measured send, CLOCK_MONOTONIC.
+    """
+
+    order: int
+    arm: str | None
+    strategy: str
+    block: int
+    serial: int
+    attempt: int
+    start_ns: int
+    client: JsonObject
+    servers: tuple[JsonObject, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscardedEntry:
+    """An attempt at a block that enters no figure, and why."""
+
+    order: int
+    arm: str | None
+    strategy: str
+    block: int
+    serial: int
+    attempt: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DelayLineStatistics:
+    """`tc -s` of the delay line as it was made for `arm`, before and after it was used."""
+
+    arm: str | None
+    before: str | None = field(default=None, metadata=LEFT_OUT)
+    after: str | None = field(default=None, metadata=LEFT_OUT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One run, as far as anything was recorded of it: a run that was killed has recorded less.
+
+    Facts about host, versions, engine and images are as they were found; who reads them knows which there are.
+    `counters` are the kernel's, by strategy (`strategy@arm` with arms), added up over blocks. `engine` and
+    `delay_line` are joined by "+" where arms differ.
+    """
+
+    run: str = ""
+    scenario: str = ""
+    backend: str | None = None
+    engine: str | None = None
+    delay_line: str | None = None
+    status: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    seeds: JsonObject | None = None
+    host: JsonObject = field(default_factory=dict)
+    versions: JsonObject = field(default_factory=dict)
+    git: GitState | None = None
+    command: tuple[str, ...] = ()
+    container_engine: JsonObject | None = None
+    noise: NoiseProbe | None = None
+    environment: Environment = field(default_factory=Environment)
+    arms: tuple[ArmEngine, ...] = ()
+    counters: dict[str, Counters] = field(default_factory=dict)
+    blocks: tuple[BlockEntry, ...] = ()
+    discarded: tuple[DiscardedEntry, ...] = ()
+    topology_up_s: float | None = field(default=None, metadata=LEFT_OUT)
+    images: JsonObject | None = field(default=None, metadata=LEFT_OUT)
+    delay_line_statistics: tuple[DelayLineStatistics, ...] | None = field(default=None, metadata=LEFT_OUT)
+    topology_down_s: float | None = field(default=None, metadata=LEFT_OUT)
+
+    def with_arm(self, name: str | None, engine: str, delay_line: str) -> Manifest:
+        """With how requests of an arm are hedged; `engine` and `delay_line` name each that there was."""
+        arms = self.arms if name is None else (*self.arms, ArmEngine(name, engine, delay_line))
+        joined = _joined(self.engine, engine), _joined(self.delay_line, delay_line)
+        return replace(self, arms=arms, engine=joined[0], delay_line=joined[1])
+
+    def with_block(self, entry: BlockEntry, counters: Mapping[str, int]) -> Manifest:
+        """With a block that was run; its counters are added to those of its strategy."""
+        name = entry.strategy if entry.arm is None else f"{entry.strategy}@{entry.arm}"
+        totals = dict(self.counters.get(name, {}))
+        for counter, value in counters.items():
+            totals[counter] = totals.get(counter, 0) + value
+        return replace(self, blocks=(*self.blocks, entry), counters={**self.counters, name: totals})
+
+    def as_text(self) -> str:
+        """The text of manifest.json."""
+        content = {"schema": FORMAT_VERSIONS["manifest.json"], **encode_object(self)}
+        return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file beside and put it in place at once: there is a whole one at any moment, and after any."""
+        beside = path.with_suffix(".new")
+        try:
+            beside.write_text(self.as_text(), encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path, remedy: str = "is this the folder of a run?") -> Manifest:
+        """The manifest in the file at `path`; RunError, with `remedy`, where this version cannot read it."""
+        content = read_json(path, remedy)
+        try:
+            return decode(cls, content)
+        except MismatchError as error:
+            raise RunError(f"{path} cannot be read: {error}", remedy) from error
+
+
+class ManifestFile:
+    """The manifest of a run that goes on: written when it begins, and again whenever something is to be kept."""
+
+    def __init__(self, path: Path, content: Manifest) -> None:
+        self._path = path
+        self.write(content)
+
+    def write(self, content: Manifest) -> None:
+        """Keep and write `content`."""
+        self.content = content
+        content.write(self._path)
+
+
+def _joined(known: str | None, name: str) -> str:
+    names = known.split("+") if known else []
+    return "+".join(names if name in names else [*names, name])

@@ -1,0 +1,142 @@
+"""What was observed of the host around a run: parts of the manifest, made in `host.observe`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from hedgerow_node.protocol.hedger import InterfaceState  # noqa: TC001 (the codec evaluates annotations)
+from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+if TYPE_CHECKING:
+    from array import array
+
+LATE_NS = NS_PER_MS
+
+#: What /proc/pressure tells of one resource: for "some" and "full" the shares of time, percent, and the total, µs.
+Pressure = dict[str, dict[str, float]]
+Counters = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """How late wake-ups were, µs; the quantiles are order statistics. The first probes had no mean."""
+
+    p50: float
+    p99: float
+    max: float
+    mean: float | None = None
+
+
+@dataclass(frozen=True)
+class NoiseProbe:
+    """What a probe found: `length` says why it took `duration_s`, `late_1ms` is the share later than 1 ms.
+
+    `steal_ms` is what the hypervisor took during the probe from all CPUs together; None where the host does not tell.
+    """
+
+    duration_s: float
+    length: str
+    cpus: int
+    wakeups: int
+    lateness_us: Lateness
+    late_1ms: float
+    steal_ms: int | None
+
+    @classmethod
+    def of(cls, latenesses_ns: array[int], duration_ns: int, length: str, cpus: int, steal_ms: int | None) -> Self:
+        """From the lateness of each wake-up."""
+        ordered = sorted(latenesses_ns)
+        count = len(ordered)
+
+        def quantile_us(percent: int) -> float:
+            return ordered[-(-count * percent // 100) - 1] / NS_PER_US
+
+        mean_us = round(sum(ordered) / count / NS_PER_US, 3)
+        return cls(
+            duration_s=duration_ns / NS_PER_S,
+            length=length,
+            cpus=cpus,
+            wakeups=count,
+            lateness_us=Lateness(quantile_us(50), quantile_us(99), ordered[-1] / NS_PER_US, mean_us),
+            late_1ms=sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
+            steal_ms=steal_ms,
+        )
+
+    def text(self) -> str:
+        """The probe in one line."""
+        late = self.lateness_us
+        stolen = f", {self.steal_ms} ms stolen by the hypervisor" if self.steal_ms else ""
+        return f"host noise: wake-ups late by {late.p50:.0f} µs (P50), {late.p99:.0f} µs (P99){stolen}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """A host at one moment, and the client's interface; None stands for what this host does not tell.
+
+    Counters count since boot, sums over all CPUs. `sysctls` are None for settings that this kernel does not have.
+    """
+
+    monotonic_ns: int
+    load_average: tuple[float, ...] | None = None
+    running: int | None = None
+    pressure: dict[str, Pressure | None] = field(default_factory=dict)
+    cpu_time_ms: Counters | None = None
+    context_switches: int | None = None
+    interrupts: int | None = None
+    softirqs: int | None = None
+    forks: int | None = None
+    memory_available_mib: int | None = None
+    swap_free_mib: int | None = None
+    major_faults: int | None = None
+    swapped_in_pages: int | None = None
+    swapped_out_pages: int | None = None
+    frequencies_mhz: tuple[float, ...] | None = None
+    thermal_throttles: Counters | None = None
+    throttled_periods: int | None = None
+    governors: tuple[str, ...] | None = None
+    sysctls: dict[str, object] = field(default_factory=dict)
+    interface: InterfaceState
+
+
+@dataclass(frozen=True)
+class InterfaceDifferences:
+    """By how much the interface's counters differ; of a qdisc that is new, its counters."""
+
+    statistics: Counters = field(default_factory=dict)
+    qdiscs: dict[str, Counters] | None = None
+    udp: Counters = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityDifferences:
+    """What differs between two observations: counters by how much, `settings_changed` by both values.
+
+    Settings are sysctls, governors and the interface's offloads; their names are dotted.
+    """
+
+    duration_s: float
+    cpu_time_ms: Counters | None = None
+    context_switches: int | None = None
+    interrupts: int | None = None
+    softirqs: int | None = None
+    forks: int | None = None
+    major_faults: int | None = None
+    swapped_in_pages: int | None = None
+    swapped_out_pages: int | None = None
+    thermal_throttles: Counters | None = None
+    throttled_periods: int | None = None
+    pressure_us: dict[str, dict[str, float] | None] = field(default_factory=dict)
+    settings_changed: dict[str, tuple[object, object]] = field(default_factory=dict)
+    interface: InterfaceDifferences = field(default_factory=InterfaceDifferences)
+
+
+@dataclass(frozen=True)
+class GitState:
+    """The commit of the checkout that this code runs from, and whether anything in it was changed since.
+
+    Both are None where it runs from elsewhere, as from an installed wheel, or where git cannot say.
+    """
+
+    commit: str | None = None
+    dirty: bool | None = None
