@@ -43,7 +43,7 @@ class Paired:
     """One latency figure of two strategies: ratio and difference (ns), and their 95 % intervals where there are any.
 
     Ratio and difference are None where there is no number: a side has no value, or is `censored` ("strategy" or
-    "with"), which is to say among unanswered requests and only known to be longer than the time-out. Ends that this
+    "with"), that is, among unanswered requests and only known to be longer than the time-out. Ends that this
     leaves open are infinite. `p_value` is that of the ratio being 1, None without intervals and where unanswered
     requests are in them.
     """

@@ -1,4 +1,4 @@
-"""The figures of one strategy, each computed for any weighting of the rounds: what the functions of claims mean."""
+"""What one strategy did, by round, and the functions of claims computed from it for any weighting of the rounds."""
 
 from __future__ import annotations
 
@@ -115,10 +115,10 @@ class Measures:
         return quantile is None or self.sample_size(function) >= samples_needed(quantile)
 
     def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
-        """`function`, a row of the table of claims, for each resample; times in ns, NaN where there is no value.
+        """The claim function called `function` for each resample; times in ns, NaN where there is no value.
 
-        Requests without an answer count as taking `unanswered_ns`, or as long as the longest that was answered where
-        that is longer: a client that was held up may take an answer beyond the time-out.
+        Requests without an answer count as taking `unanswered_ns`, or as long as the longest answered request where
+        that is longer: a client that was delayed may accept an answer beyond the time-out.
         """
         row = FUNCTIONS[function]
         key = row.measure.key
@@ -134,7 +134,7 @@ class Measures:
 
     @property
     def served(self) -> Ints:
-        """The requests by round that a server's log tells of: none without server rows."""
+        """Requests by round, of which servers kept a log: zeros without server rows."""
         return np.zeros_like(self.requests) if self.copies is None else self.requests
 
     @property

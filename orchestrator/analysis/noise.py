@@ -10,7 +10,7 @@ intervals of the claims themselves.
 
 The probe before the run says how late a plain wake-up is when nothing else runs. It sees what no comparison inside a
 run can: every latency ends with a wake-up, so each may be longer than it would be on a quiet host by what a wake-up
-is late at that quantile, and never shorter. (`judge.noise_floors` asks what that can do to a claim.) That P50
+is late at that quantile, and never shorter. (`judge.noise_floors` computes what that can do to a claim.) That P50
 overheads of 20 µs lie below the noise of most set-ups is the reason to ask at all.
 """
 

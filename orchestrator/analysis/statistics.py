@@ -91,12 +91,12 @@ class Rounds:
     def kept_quantile(self, q: float, weights: Weights) -> Floats:
         """The same, kept for when it is asked for again with the same `weights`; not to be written to.
 
-        One claim asks ten times, and claims, comparisons and figures all ask for the same few quantiles.
+        One claim needs a quantile ten times, and claims, comparisons and figures need the same few quantiles.
         """
         known = self._kept.get(q)
         if known is None or known[0] is not weights:
             known = (weights, self.quantile(q, weights))
-            if len(weights) > 1:  # the whole sample is quickly asked again, and must not push the resamples out
+            if len(weights) > 1:  # the whole sample is computed quickly, and must not replace the resamples
                 self._kept[q] = known
         return known[1]
 
@@ -135,7 +135,7 @@ def resample(rounds: int, seed: int) -> Weights | None:
 def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Interval | None:
     """The 95 % interval of a figure that is `value` over all `rounds` rounds and `resampled` over resamples of them.
 
-    `time` says that it is a time and no share or count. Infinities are allowed in `resampled` (a quantile among
+    `time` says that it is a time, not a share or count. Infinities are allowed in `resampled` (a quantile among
     unanswered requests) and may be ends; None where some resample has no value. What is positive, and negative in no
     resample, has no negative end.
     """
@@ -151,16 +151,17 @@ def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Int
 def p_value(against: Bools, rounds: int, distance: float, *, time: bool) -> float:
     """How surprising the data were, two-sided, if the truth lay just on the other side of a bound.
 
-    `against` says which resamples lie on the other side than the sample itself, `distance` how many standard errors
-    (`spread`) the sample is away from the bound. Of a time both must speak against chance, and the interval at level
-    1 - p is the one that ends at the bound. A share with no resample on the other side is as surprising as its
-    distance makes it, or as one resample more would: the finest that so many of them can tell.
+    `against` says which resamples lie on the other side of the bound than the sample itself, `distance` how many
+    standard errors (`spread`) the sample is away from it. The p-value of a time is the larger of those by distance
+    and by resamples, so that the interval at level 1 - p is the one that ends at the bound. That of a share is the
+    one by resamples; where none lies on the other side, it is the smaller of the one by distance and the one that a
+    single further resample on the other side would give.
     """
     by_distance = 2 * float(stdtr(rounds - 1, -abs(distance)))
-    nobody = not against.any()
+    none_against = not against.any()
     if time:
-        return max(by_distance, 0.0 if nobody else _by_share(float(against.mean()), rounds))
-    if nobody:
+        return max(by_distance, 0.0 if none_against else _by_share(float(against.mean()), rounds))
+    if none_against:
         return min(by_distance, _by_share(1 / (len(against) + 1), rounds))
     return _by_share(float(against.mean()), rounds)
 
@@ -218,7 +219,7 @@ def order_interval(ordered: Floats, quantile: float) -> Interval | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted so that all together err with the probability that each is compared with.
+    """The p-values adjusted so that the chance of any error among all of them is what each is compared with.
 
     Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979: the smallest is multiplied by the number
     of them, the next one by one less, and so on, none becoming smaller than the one before.

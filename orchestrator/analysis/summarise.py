@@ -1,7 +1,7 @@
 """summary.json: every figure of a run with its interval, and the verdict on every claim.
 
-Works from the run folder alone: scenario.yaml says what was claimed, the tables what happened, manifest.json on what,
-and journal.jsonl what was done to whom meanwhile.
+Works from the run folder alone: scenario.yaml has the claims, the tables what happened, manifest.json the host and
+the backend, and journal.jsonl which faults were injected where.
 """
 
 from __future__ import annotations

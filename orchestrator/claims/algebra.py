@@ -27,7 +27,7 @@ def observable(claim: Comparison) -> tuple[Expression, Unit]:
     left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
     if left_calls and right_calls:
         other = _without_factor(claim.right)
-        if _is_sum(claim.left) or _is_sum(other):  # which may be zero or negative: a ratio of such says nothing
+        if _is_sum(claim.left) or _is_sum(other):  # may be zero or negative, so that a ratio has no meaning
             apart = Operation("-", claim.left, claim.right, claim.left.dimension, claim.right.column)
             return apart, _unit(apart)
         return Operation("/", claim.left, other, Dimension.RATIO, other.column), "ratio"

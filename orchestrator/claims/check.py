@@ -1,7 +1,7 @@
-"""Whether a scenario's claims speak of what it has: its strategies, its arms, figures that can have a value.
+"""Whether a scenario's claims fit it: its strategies and arms exist, and the figures can have a value.
 
-The names are asked of every scenario, also of a run's that is over. Values are asked of new runs only: a recorded one
-began under a version that had nothing against its claims, and a figure without a value is null in its summary.
+Names are checked in every scenario, recorded ones included. Values are checked in new scenarios only: a recorded run
+began under a version that accepted its claims, and a figure without a value is null in its summary.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from hedgerow_node.strategies import strategy_named
 from orchestrator.claims.functions import Need
 from orchestrator.errors import Finding
-from orchestrator.scenario.faults import ServiceStall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,14 +18,15 @@ if TYPE_CHECKING:
     from orchestrator.claims.grammar import Call
     from orchestrator.scenario.models import Claim, Scenario
 
-    #: By arm; None stands for a scenario by itself.
+    #: By arm; the key None stands for a scenario without arms.
     _Scenarios = Mapping[str, Scenario] | Mapping[None, Scenario]
 
 
 def check_names(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
-    """Names in the claims that `scenario` makes within itself, and in its published figures, that there are not.
+    """Unknown names in the published figures of `scenario` and in its claims, apart from those across arms.
 
-    `base` is what the scenario is an arm of, and alone may make claims across arms; None where there are no arms.
+    `base` is the scenario that this one is an arm of, the only one that may make claims across arms; None where there
+    are no arms.
     """
     seen: set[str] = set()
     for index, claim in enumerate(scenario.claims):
@@ -45,14 +45,14 @@ def check_names(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
 
 
 def check_names_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Finding]:
-    """Names in the claims of `base` across `arms` that there are not."""
+    """Unknown names in the claims of `base` across `arms`."""
     for index, claim in enumerate(base.claims):
         if claim.names_arms:
             yield from _names(index, claim, arms)
 
 
 def check_values(scenario: Scenario) -> Iterator[Finding]:
-    """Figures in the claims that `scenario` makes within itself that never have a value."""
+    """Figures in the claims of `scenario`, apart from those across arms, that never have a value."""
     for index, claim in enumerate(scenario.claims):
         if not claim.names_arms:
             yield from _values(index, claim, {None: scenario})
@@ -66,7 +66,7 @@ def check_values_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterato
 
 
 def _across_within(scenario: Scenario, base: Scenario | None) -> Iterator[Finding]:
-    """Claims of an arm that only the base may make; with no `base` there are no arms to name at all."""
+    """Claims of an arm that only the base may make; without a `base` no claim may name an arm."""
     across = {claim.id for claim in base.claims if claim.names_arms} if base is not None else set()
     for index, claim in enumerate(scenario.claims):
         if base is None and claim.names_arms:
@@ -96,9 +96,7 @@ def _names(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
             yield Finding(path, f"{where}{call.strategy} is not a strategy of {place}", remedy)
         elif scenario is None and call.arm is None:
             remedy = f"write e.g. {call.function}({call.strategy}@{next(iter(arms))})"
-            yield Finding(
-                path, f"{where}{call.text} does not say of which arm, as the rest of the claim does", remedy
-            )
+            yield Finding(path, f"{where}{call.text} does not name an arm, as the rest of the claim does", remedy)
         elif scenario is None:
             yield Finding(
                 path, f"{where}{call.arm} is not an arm of this scenario", f"arms here: {', '.join(map(str, arms))}"
@@ -114,8 +112,8 @@ def _values(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
         for need in call.definition.measure.needs:
             lack = _LACKS[need](call, scenario)
             if lack is not None:
-                why, remedy = lack
-                message = f"column {call.column}: {call.text} never has a value, {why}"
+                reason, remedy = lack
+                message = f"column {call.column}: {call.text} never has a value, {reason}"
                 yield Finding(("claims", index, "expect"), message, remedy)
 
 
@@ -126,7 +124,7 @@ def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:
 
 
 def _lacks_stalls(_: Call, scenario: Scenario) -> tuple[str, str] | None:
-    if scenario.service.stall is None and not any(isinstance(fault, ServiceStall) for fault in scenario.faults):
+    if scenario.service.stall is None and not any(fault.fault == "stall" for fault in scenario.faults):
         return "nothing stalls", "add service.stall"
     return None
 
@@ -143,7 +141,7 @@ def _lacks_winners(_: Call, scenario: Scenario) -> tuple[str, str] | None:
     return "nothing tells which copy a response answers", remedy
 
 
-#: Why a scenario lacks what a figure needs, and what to do about it; None where it has it.
+#: Reason and remedy where a scenario lacks what the call's figure needs, else None.
 _LACKS: dict[Need, Callable[[Call, Scenario], tuple[str, str] | None]] = {
     Need.HEDGES: _lacks_hedges,
     Need.STALLS: _lacks_stalls,

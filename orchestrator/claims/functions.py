@@ -42,7 +42,7 @@ class Need(Enum):
     HEDGES = "a strategy that sends hedges"
     STALLS = "a server that stalls"
     SCHEDULE = "open arrivals, whose sends have a schedule"
-    WINNERS = "something that tells which copy a response answers"
+    WINNERS = "responses that say which copy they answer"
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class Measure:
 class Function:
     """A figure of one strategy that a claim may name.
 
-    `quantile` is the quantile it asks for, where its statistic is one. `counted` figures are exact accounts of what
-    happened in the run, not estimates from a sample of it: one duplicate delivered refutes "none is", whatever an
-    interval would say, and no sample says how large a maximum can become.
+    `quantile` is the quantile that it computes, where its statistic is one. `counted` figures are exact counts of
+    what happened in the run, not estimates from a sample of it: a single duplicate refutes "no duplicates", whatever
+    an interval would say, and no sample bounds how large a maximum can become.
     """
 
     name: str

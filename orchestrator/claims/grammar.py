@@ -1,7 +1,7 @@
 """The language of claims: `p99(kernel) <= 0.04 * p99(baseline)`, parsed into a tree whose units have been checked.
 
-A claim that compares milliseconds with a bare number would be judged, and judged wrongly, for ever; so durations,
-ratios and counts are kept apart here, before anything runs.
+Durations, ratios and counts are kept apart here, before anything runs: a claim that compared milliseconds with a bare
+number would always be judged wrongly.
 
     claim       = expression ("<" | "<=" | ">" | ">=" | "==") expression
     expression  = term {("+" | "-") term}
@@ -48,7 +48,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Call:
-    """A function of a strategy; of one in the arm `arm` where that is named."""
+    """A function of a strategy, in the arm `arm` where that is named."""
 
     function: str
     strategy: str
@@ -57,7 +57,7 @@ class Call:
 
     @property
     def definition(self) -> Function:
-        """What the table says of its function."""
+        """The row of its function in the table."""
         return FUNCTIONS[self.function]
 
     @property
@@ -126,7 +126,7 @@ def calls(expression: Expression) -> Iterator[Call]:
 
 
 def parse_claim(text: str) -> Comparison:
-    """The claim that `text` makes; ClaimError, with the column, where it makes none."""
+    """The claim in `text`; ClaimError, with the column, where it is not a claim."""
     if len(text) > MAX_LENGTH:
         raise ClaimError(MAX_LENGTH + 1, f"a claim has at most {MAX_LENGTH} characters")
     return _Parser(text).claim()
@@ -248,7 +248,7 @@ class _Parser:
             match = _TOKEN.match(self._text, self._position)
             if match is None:
                 message, remedy = (
-                    f"{self._text[self._position]!r} means nothing here",
+                    f"{self._text[self._position]!r} is not valid here",
                     intended_comparison(self._text[self._position :]),
                 )
                 raise ClaimError(column, f"{message}; {remedy}" if remedy else message)
@@ -334,7 +334,7 @@ def _mismatch(column: int, does: str, left: Expression, right: Expression) -> Cl
     message = f"{does} {left.text}, {left.dimension.value}, and {right.text}, {right.dimension.value}"
     for side in (left, right):
         if side.dimension is Dimension.NUMBER:
-            shown = side.text if isinstance(side, Number) else "it"
-            example = f"{shown}ms" if isinstance(side, Number) else "10ms"
-            return ClaimError(column, f"{message}; {shown} needs a unit, e.g. {example}")
+            literal = side.text if isinstance(side, Number) else "it"
+            example = f"{literal}ms" if isinstance(side, Number) else "10ms"
+            return ClaimError(column, f"{message}; {literal} needs a unit, e.g. {example}")
     return ClaimError(column, f"{message}; both must have the same unit")

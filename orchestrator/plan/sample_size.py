@@ -1,9 +1,9 @@
-"""Whether a scenario's sample is large enough for what its claims say, known before anything runs.
+"""Whether a scenario's sample is large enough for its claims, known before anything runs.
 
 A quantile has a two-sided 95 % order-statistic interval only where the sample's largest value lies beyond it surely
 enough: the largest of n values falls short of quantile q with probability q^n, which may be at most 2.5 % (and, for
-quantiles below the median, the same for the smallest). P99 needs 368 values, P99.9 3,688. Where blocks
-are resampled whole, fewer than five of them give too few distinct resamples to say anything.
+quantiles below the median, the same for the smallest). P99 needs 368 values, P99.9 3,688. Where blocks are resampled
+whole, fewer than five of them give too few distinct resamples for an interval.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MIN_BLOCKS = 5
 class Judgement:
     """Whether one claim can be judged: `shortfalls` says in words what it lacks, empty where it lacks nothing.
 
-    `conditions` says what it needs that only the run can tell whether it has. `arm` is the arm that it is judged in,
-    None for a claim across arms and where there are no arms.
+    `conditions` says what it needs that only the run can show. `arm` is the arm that it is judged in, None for
+    a claim across arms and where there are no arms.
     """
 
     claim_id: str

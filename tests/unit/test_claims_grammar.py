@@ -85,7 +85,7 @@ def test_units_follow_through_arithmetic(text: str, dimension: Dimension) -> Non
         ("p99(a) < 1ms )", 14, "found ')' where the end of the claim should be"),
         ("p99(a) <", 9, "the claim ends where a number or a function of a strategy should be"),
         ("(p99(a) < 1ms", 9, "where a closing parenthesis should be"),
-        ("p99(a) != 1ms", 8, "'!' means nothing here"),
+        ("p99(a) != 1ms", 8, "'!' is not valid here"),
         ("p99(a@) < 1ms", 1, "p99 needs a strategy in parentheses"),
         ("p99(@a) < 1ms", 1, "p99 needs a strategy in parentheses"),
         ("p99(a@b@c) < 1ms", 1, "p99 needs a strategy in parentheses"),

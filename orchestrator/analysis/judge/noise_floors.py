@@ -1,7 +1,7 @@
-"""The noise floors of a run: what a claim must have to spare before its verdict means anything.
+"""The noise floors of a run: the margin that a claim must have before its verdict means anything.
 
-The first is the A/A control: a comparison with the baseline is made with either half of the baseline's
-requests, and by how much the two disagree says what exchanging one baseline for another does to it. The second is the
+The first is the A/A control: a comparison with the baseline is made with each half of the baseline's requests, and
+by how much the two results differ is what replacing one baseline by another does to it. The second is the
 host's own noise before the run: it makes latencies longer and never shorter, so it can have made a
 claim about them look as it does only by lengthening the side that came out longer.
 """
@@ -105,5 +105,5 @@ def _format_margin(value: float, claim: Comparison) -> str:
 
 
 def _quantile(call: Call) -> float | None:
-    """The one that the call asks for, 1 for a maximum; None for a mean."""
+    """The quantile that the call computes, 1 for a maximum; None for a mean."""
     return 1.0 if call.definition.statistic is Statistic.MAXIMUM else call.definition.quantile

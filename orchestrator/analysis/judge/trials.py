@@ -1,13 +1,12 @@
-"""One claim tried on a run's evidence: which way it leans, and how surely, before other claims are looked at.
+"""One claim tested on a run's evidence: which way it leans, and how surely, before other claims are considered.
 
-The statistic is left side minus right side over the resampled rounds, what is subtracted having been moved to the
-other side (`normal_form`), so that a claim is judged alike however it is spelled; for times that are then positive on
-both sides the difference of their logarithms, since tails are heavy and the two say the same of the claim. Claims
-that only count what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count: one
-is one.
+The statistic is left side minus right side over the resampled rounds. Subtracted terms are moved to the other side
+first (`normal_form`), so that a claim is judged alike however it is written. For times that are then positive on both
+sides it is the difference of their logarithms, since tails are heavy and the sign is the same. Claims that only count
+what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count.
 
-A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tried
-for both ends of what it may be, the time-out and infinity; where the two disagree the run cannot tell.
+A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tested
+with both ends of what it may be, the time-out and infinity; where the two disagree the run cannot decide it.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ class Counted:
 class Tested:
     """Which way a claim leans, and how surprising that would be if it were not so.
 
-    `by_rounds` says so by how the rounds differ; `by_number` of shares that are 0 or 1 in every round, by the number
-    of requests, and only if these are independent of each other. That one may exceed 1.
+    `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares that are 0 or 1 in every
+    round, from the number of requests, which must be independent of each other for it; it may exceed 1.
     """
 
     leaning: Leaning
@@ -73,7 +72,7 @@ class Tested:
 
 @dataclass(frozen=True)
 class Undecidable:
-    """Why nothing can be told, and how many requests a sample that is too small should have, where one can say."""
+    """Why a claim cannot be decided, and how many requests a sample that is too small should have, where known."""
 
     reason: str
     requests_needed: int | None = None
@@ -88,7 +87,7 @@ def is_counted(claim: Comparison) -> bool:
 
 
 def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
-    """What `evidence` says of `claim` alone."""
+    """How `claim` fares on `evidence`, no other claim considered."""
     short = _shortfall(claim, evidence)
     if short is not None:
         return short
@@ -107,7 +106,7 @@ def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
         found.append(Tested(leaning, p_value(against, evidence.rounds, distance, time=_heavy(claim))))
     if found[0].leaning != found[1].leaning:
         return Undecidable(_undefined(claim, evidence))
-    by_number = 0.0 if claim.operator == "==" else _unseen(claim, evidence, weights)
+    by_number = 0.0 if claim.operator == "==" else _p_by_number(claim, evidence, weights)
     return Tested(found[0].leaning, max(tested.by_rounds for tested in found), by_number)
 
 
@@ -123,12 +122,12 @@ def _count(claim: Comparison, evidence: Evidence) -> Counted | Undecidable:
     return Counted("supported" if holds[0] else "refuted")
 
 
-def _unseen(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
-    """The p-value of a share that is 0 or 1 in every block, which no resample knows to be anything else.
+def _p_by_number(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
+    """The p-value of a share that is 0 or 1 in every block, so that all resamples are alike.
 
-    Were it as far from that end as it takes to reach the bound, so many requests would still all turn out alike with
-    the probability (1 - gap)^n, if they turn out independently of each other. Twice that may exceed 1, and then still
-    tells how many requests would do.
+    If the true share lay at the bound, at a distance `gap` from that end, n independent requests would still all turn
+    out alike with the probability (1 - gap)^n. Twice that is the p-value; where it exceeds 1, it still serves to
+    compute how many requests would be enough.
     """
     chances = [0.0]
     for call in figures_of(claim):
@@ -192,7 +191,7 @@ def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
     if _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all():
         left, right, once = np.log(left), np.log(right), [float(np.log(value)) for value in once]
     error = spread(left - right, evidence.rounds)
-    # What rounding makes of equal rounds is no spread.
+    # A spread that only rounding makes among equal rounds is none.
     return math.inf if error <= _ROUNDING * max(1.0, *map(abs, once)) else abs(once[0] - once[1]) / error
 
 
@@ -224,7 +223,7 @@ def _shortfall(claim: Comparison, evidence: Evidence) -> Undecidable | None:
 
 
 def _undefined(claim: Comparison, evidence: Evidence) -> str:
-    """Which of the claim's figures is no plain number in some resample, empty where all are."""
+    """Which of the claim's figures is not a plain number in some resample, in words; empty where all are."""
     weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples
     for call in claim.calls():
         values = evidence.measured(call).evaluate(call.function, weights)

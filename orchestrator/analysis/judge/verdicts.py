@@ -1,8 +1,8 @@
-"""Whether a run supports its claims, refutes them, or cannot tell: judged by intervals, never by points.
+"""Whether a run supports its claims, refutes them, or cannot decide: judged by intervals, never by points.
 
-A claim is decided where its p-value, adjusted for all claims of the run that are judged by one (Holm), is at most
-0.05, and where what it has to spare exceeds the noise floors of the run. Else the run cannot tell, and the reason
-says what would.
+A claim is decided where its p-value, adjusted for all claims of the run that have one (Holm), is at most 0.05, and
+where its margin exceeds the noise floors of the run. Otherwise the run cannot decide it, and the reason says what
+would.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEVEL = 2 * TAIL
 _STRADDLES = "the 95 % interval straddles the bound"
 _ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
-#: Nobody runs more requests than this to decide a claim.
+#: No practical run has more requests than this.
 _MOST_REQUESTS = 10_000_000
 
 
@@ -41,8 +41,8 @@ class Decision:
     p99(a) / p99(b)), their difference where one is itself a sum or difference, else the figure itself, in `unit`
     ("ms", "us", "ratio", "share", "count"). None stands for what does not exist or, in an interval, lies beyond the
     time-out. `p_value` and `p_adjusted` are None for what was counted or cannot be judged. `reason` says why nothing
-    could be told, `requests_needed` how many requests of each strategy would tell, if all stays as observed and one
-    can say. `p_assumes` is what the p-values hold only under, empty where that is nothing.
+    could be decided, `requests_needed` how many requests of each strategy would decide it, if all else stays as
+    observed; None where that is unknown. `p_assumes` is what the p-values assume, empty where that is nothing.
     """
 
     verdict: Verdict
@@ -62,19 +62,19 @@ def judge(claim: Comparison, evidence: Evidence) -> Decision:
 
 
 def judge_all(claims: Sequence[tuple[Comparison, Evidence]]) -> list[Decision]:
-    """The verdicts on all claims of a run, each with the evidence of the arm that it is about."""
+    """The verdicts on all claims of a run, each paired with the evidence of its arm."""
     trials = [try_claim(claim, evidence) for claim, evidence in claims]
     adjusted = holm([trial.p_value for trial in trials if isinstance(trial, Tested)])
     among, decisions = iter(adjusted), []
     for (claim, evidence), trial in zip(claims, trials, strict=True):
-        seen = _seen(claim, evidence)
+        observed = _observed(claim, evidence)
         match trial:
             case Undecidable(reason, requests_needed):
-                decisions.append(replace(seen, reason=reason, requests_needed=requests_needed))
+                decisions.append(replace(observed, reason=reason, requests_needed=requests_needed))
             case Counted(leaning):
-                decisions.append(replace(seen, verdict=leaning))
+                decisions.append(replace(observed, verdict=leaning))
             case Tested():
-                decisions.append(_decided(seen, claim, evidence, trial, next(among), len(adjusted)))
+                decisions.append(_decided(observed, claim, evidence, trial, next(among), len(adjusted)))
     return decisions
 
 
@@ -86,8 +86,8 @@ def overall(verdicts: list[Verdict]) -> Verdict | None:
     return None
 
 
-def _seen(claim: Comparison, evidence: Evidence) -> Decision:
-    """What was observed, nothing decided yet."""
+def _observed(claim: Comparison, evidence: Evidence) -> Decision:
+    """What was observed, with no decision yet."""
     subject, unit = observable(claim)
     observed = evidence.once(subject)
     ends: Interval | None = None
@@ -120,11 +120,11 @@ def _decided(
                 f"together (Holm: p = {adjusted:.2g})"
             )
         needed = _requests(claim, evidence, _times(trial, level, evidence.rounds))
-        return replace(seen, reason=_with_cure(reason, needed), requests_needed=needed)
+        return replace(seen, reason=_with_remedy(reason, needed), requests_needed=needed)
     floor = floor_of(claim, evidence)
     if floor is not None:
         needed = _requests(claim, evidence, _square(floor.height, floor.margin)) if floor.shrinks else None
-        return replace(seen, reason=_with_cure(floor.reason, needed), requests_needed=needed)
+        return replace(seen, reason=_with_remedy(floor.reason, needed), requests_needed=needed)
     return replace(seen, verdict=trial.leaning)
 
 
@@ -144,7 +144,7 @@ def _square(wanted: float, found: float) -> float:
 
 
 def _requests(claim: Comparison, evidence: Evidence, times: float) -> int | None:
-    """How many requests are `times` as many as there were; None where nobody runs so many."""
+    """How many requests are `times` as many as there were; None where no practical run has so many."""
     now = max(int(evidence.measured(call).requests.sum()) for call in claim.calls())
     needed = now * max(1.1, times)
     if needed > _MOST_REQUESTS:
@@ -153,7 +153,7 @@ def _requests(claim: Comparison, evidence: Evidence, times: float) -> int | None
     return int(math.ceil(needed / unit) * unit)
 
 
-def _with_cure(reason: str, needed: int | None) -> str:
+def _with_remedy(reason: str, needed: int | None) -> str:
     return reason if needed is None else f"{reason}; about {needed:,} requests of each strategy would decide it"
 
 
