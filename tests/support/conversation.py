@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ID_LENGTH = 4
+PATIENCE_S = 60.0  #: a busy host may take seconds; an answer that never comes takes this long
 
 
 class Conversation:
@@ -19,7 +20,7 @@ class Conversation:
         self, endpoint: socket.socket, server: tuple[str, int], connected: bool = True, size: int = 64
     ) -> None:
         self._socket, self._server, self._connected, self._size = endpoint, server, connected, size
-        self._socket.settimeout(5)
+        self._socket.settimeout(PATIENCE_S)
         if connected:
             self._socket.connect(server)
         self.copies: Counter[int] = Counter()

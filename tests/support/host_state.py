@@ -81,7 +81,7 @@ def at_work(run_id: str) -> bool:
     try:
         with (Path("/run/hedgerow") / run_id / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # it is gone, or is one of the locks of all runs
         return False
     except BlockingIOError:
         return True

@@ -59,19 +59,19 @@ def drop(key: str, first_id: int, last_id: int, when: str = "id >= 0") -> dict[s
 def test_slowed_requests_are_overtaken_by_those_outside_the_range(
     server: Server, client: socket.socket, tmp_path: Path
 ) -> None:
-    server.start_block(faults=[slow("0.0", 2, 3, 100.0)])
+    server.start_block(faults=[slow("0.0", 2, 3, 500.0)])
     ask(client, *range(6))
     assert answered(client, 6) == [0, 1, 4, 5, 2, 3]
     reply, rows = server.end_block(tmp_path)
     assert reply["fault_hits"] == {"0.0": 2}
     assert [row.action for row in rows] == [*[Action.SERVED] * 2, *[Action.SLOWED] * 2, *[Action.SERVED] * 2]
-    assert [(row.due_ns - row.received_ns) // MS for row in rows] == [2, 2, 200, 200, 2, 2]
+    assert [(row.due_ns - row.received_ns) // MS for row in rows] == [2, 2, 1000, 1000, 2, 2]
 
 
 def test_stalled_requests_are_those_in_the_range_that_the_condition_holds_for(
     server: Server, client: socket.socket, tmp_path: Path
 ) -> None:
-    server.start_block(faults=[stall("0.0", 1, 4, 200 * MS, when="id % 2 == 0")])
+    server.start_block(faults=[stall("0.0", 1, 4, 1000 * MS, when="id % 2 == 0")])
     ask(client, 0, 1, 2, 3, 4, 5, 6, FIRST_WARMUP_ID, 2)
     assert answered(client, 9) == [0, 1, 3, 5, 6, FIRST_WARMUP_ID, 2, 4, 2], "and a second copy does not heal it"
     reply, rows = server.end_block(tmp_path)
