@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The deterministic chaos server: answers UDP requests after a service time and stalls those it is told to stall.
+"""The deterministic chaos server: answers UDP requests after a service time, and stalls some of them.
 
 This is the program to run. Its main process answers on the control socket and watches (`hedgerow_server.supervisor`);
 a worker process serves (`hedgerow_server.worker`). Without a control socket it serves as its command line says.
@@ -15,12 +15,11 @@ from hedgerow_node.addresses import format_endpoint, parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.control import ControlError
 from hedgerow_node.expression import parse
+from hedgerow_node.protocol.server import ServiceSettings, ServiceTime, Stall
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import parse_duration_ns
 from hedgerow_node.wire import RequestIdPlaces, parse_place
-from hedgerow_server.model import ServiceSettings, Stall
-from hedgerow_server.sockets import open_socket
-from hedgerow_server.supervisor import ServerSupervisor
+from hedgerow_server.supervisor import ServerSupervisor, open_socket
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
@@ -60,13 +59,12 @@ def _settings(arguments: argparse.Namespace) -> ServiceSettings:
     """How the command line wants requests served until a block says otherwise."""
     stall = None
     if arguments.stall_when is not None:
-        stall = Stall(arguments.stall_when, arguments.stall_duration, arguments.heal_on_duplicate)
+        stall = Stall(arguments.stall_when.text, arguments.stall_duration, arguments.heal_on_duplicate)
     return ServiceSettings(
-        places=RequestIdPlaces(arguments.request_id, arguments.response_id),
+        request_id=RequestIdPlaces(arguments.request_id, arguments.response_id),
+        service_time=ServiceTime("lognormal", arguments.service_time, arguments.sigma),
         replica=arguments.replica,
         seed=arguments.seed,
-        median_ns=arguments.service_time,
-        sigma=arguments.sigma,
         concurrency=arguments.concurrency,
         stall=stall,
     )

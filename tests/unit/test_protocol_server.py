@@ -55,6 +55,30 @@ def test_a_message_is_read_as_it_was_written(message: Message) -> None:
     assert type(message).from_json(message.to_json()) == message
 
 
+def test_settings_are_read_from_a_start_block_message() -> None:
+    message: JsonObject = {
+        "id": 1,
+        "do": "start-block",
+        "block": 3,
+        "strategy": "kernel",
+        "replica": 2,
+        "seed": 7,
+        "service_time": {"distribution": "lognormal", "median_ns": 5, "sigma": 0.3},
+        "concurrency": 4,
+        "stall": {"when": "id < 3", "duration_ns": 6, "heal_on_duplicate": False},
+        "request_id": {"request": {"offset": 0, "length": 4}, "response": {"offset": 4, "length": 2}},
+        "faults": [],
+        "gc": None,
+    }
+    time, stall = ServiceTime("lognormal", 5, 0.3), Stall("id < 3", 6, False)
+    assert ServiceSettings.from_json(message) == ServiceSettings(
+        PLACES, time, seed=7, replica=2, concurrency=4, stall=stall, block=3, strategy="kernel"
+    )
+    constant = message | {"service_time": {"distribution": "constant", "median_ns": 5}, "stall": None}
+    assert ServiceSettings.from_json(constant).service_time == ServiceTime("constant", 5)
+    assert ServiceSettings.from_json(constant | {"concurrency": None}).concurrency is None
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -1,4 +1,4 @@
-"""Faults that strike single requests, through the real server: which are struck, and what their client notices."""
+"""Faults of single requests, through the real server: which are affected, and what their client notices."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_node.control import ControlError
-from hedgerow_node.expression import parse
+from hedgerow_node.protocol.server import (
+    DropFault,
+    ServiceFault,
+    ServiceSettings,
+    ServiceTime,
+    SlowFault,
+    Stall,
+    StallFault,
+)
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from hedgerow_server.faults import DROP, SLOW, FaultRanges, ServiceFault
-from hedgerow_server.model import ServiceModel, ServiceSettings, Stall
+from hedgerow_server.model import FaultRanges, ServiceModel
 from support.node_programs import MS, PATIENCE_S, Server
 
 if TYPE_CHECKING:
@@ -109,7 +116,7 @@ def test_the_next_block_has_its_own_faults(server: Server, client: socket.socket
     assert server.end_block(tmp_path)[0]["fault_hits"] == {}
 
 
-def test_rules_of_one_key_are_counted_together_and_those_that_struck_nobody_as_nought(
+def test_rules_of_one_key_are_counted_together_and_those_without_hits_as_zero(
     server: Server, client: socket.socket, tmp_path: Path
 ) -> None:
     server.start_block(faults=[slow("a", 0, 0, 1.5), slow("a", 2, 2, 1.5), slow("b", 7, 7, 1.5)])
@@ -126,7 +133,7 @@ def test_rules_of_one_key_are_counted_together_and_those_that_struck_nobody_as_n
         ({"kind": "stall", "when": "id > 1"}, "field 'faults.0.delay_ns' is missing"),
         ({"kind": "stall", "when": "id > x", "delay_ns": 1}, "column 6: unknown name 'x'"),
         ({"kind": "drop-requests"}, "field 'faults.0.when' is missing"),
-        ({"kind": "slow", "factor": 2, "last_id": 0}, "field 'faults.0.last_id' is 0, expected at least 1"),
+        ({"kind": "slow", "factor": 2, "last_id": 0}, "fault 0.0: last_id is 0, expected at least 1"),
     ],
 )
 def test_what_makes_no_fault_is_refused(server: Server, fault: dict[str, Any], complaint: str) -> None:
@@ -163,15 +170,16 @@ def test_hits_survive_the_worker(server: Server, client: socket.socket, tmp_path
 
 
 def model(*faults: ServiceFault, stall: Stall | None = None, concurrency: int | None = None) -> ServiceModel:
-    return ServiceModel(ServiceSettings(PLACES, median_ns=1000, faults=faults, stall=stall, concurrency=concurrency))
+    time = ServiceTime("constant", 1000)
+    return ServiceModel(ServiceSettings(PLACES, time, faults=faults, stall=stall, concurrency=concurrency))
 
 
 def test_faults_add_up_and_a_dropped_copy_meets_nothing_else() -> None:
     serving = model(
-        ServiceFault("a", SLOW, 0, 5, factor=3.0),
-        ServiceFault("b", SLOW, 2, 9, factor=0.5),
-        ServiceFault("c", "stall", 3, 9, delay_ns=70, when=parse("id >= 0")),
-        ServiceFault("d", DROP, 4, 4, when=parse("id >= 0")),
+        SlowFault("a", 0, 5, factor=3.0),
+        SlowFault("b", 2, 9, factor=0.5),
+        StallFault("c", 3, 9, "id >= 0", delay_ns=70),
+        DropFault("d", 4, 4, "id >= 0"),
     )
     assert [serving.admit(SOURCE, request_id, 0) for request_id in range(7)] == [
         (3000, 1, Action.SLOWED),
@@ -186,17 +194,17 @@ def test_faults_add_up_and_a_dropped_copy_meets_nothing_else() -> None:
 
 
 def test_a_dropped_copy_takes_no_worker() -> None:
-    serving = model(ServiceFault("d", DROP, 0, 0, when=parse("id >= 0")), concurrency=1)
+    serving = model(DropFault("d", 0, 0, "id >= 0"), concurrency=1)
     assert serving.admit(SOURCE, 0, 0)[2] == Action.DROPPED
     assert serving.admit(SOURCE, 1, 0) == (1000, 1, Action.SERVED)
     assert serving.admit(SOURCE, 2, 0) == (2000, 1, Action.SERVED)
 
 
 def test_a_healed_copy_is_still_slow_and_a_stall_by_a_fault_does_not_heal() -> None:
-    own = Stall(parse("id >= 0"), 5000, heal_on_duplicate=True)
+    own = Stall("id >= 0", 5000, heal_on_duplicate=True)
     serving = model(
-        ServiceFault("a", SLOW, 0, 0, factor=2.0),
-        ServiceFault("b", "stall", 1, 1, delay_ns=70, when=parse("id >= 0")),
+        SlowFault("a", 0, 0, factor=2.0),
+        StallFault("b", 1, 1, "id >= 0", delay_ns=70),
         stall=own,
     )
     assert [serving.admit(SOURCE, 0, 0) for _ in range(2)] == [(7000, 1, Action.STALLED), (2000, 2, Action.HEALED)]
@@ -204,16 +212,16 @@ def test_a_healed_copy_is_still_slow_and_a_stall_by_a_fault_does_not_heal() -> N
     assert list(serving.hits) == [2, 2], "whatever else happened to them"
 
 
-def test_warm_up_requests_are_struck_by_no_fault() -> None:
-    serving = model(ServiceFault("a", SLOW, 0, 1 << 40, factor=2.0))
+def test_warm_up_requests_are_affected_by_no_fault() -> None:
+    serving = model(SlowFault("a", 0, 1 << 40, factor=2.0))
     assert serving.admit(SOURCE, FIRST_WARMUP_ID, 0) == (1000, 1, Action.SERVED)
     assert serving.admit(SOURCE, FIRST_WARMUP_ID - 1, 0) == (2000, 1, Action.SLOWED)
 
 
 def test_ranges_that_overlap_in_any_way_find_what_a_look_at_each_would() -> None:
     bounds = [(0, 0), (0, 9), (3, 5), (4, 4), (4, 20), (5, 9), (10, 10), (15, 30)]
-    faults = [ServiceFault(str(number), SLOW, first, last) for number, (first, last) in enumerate(bounds)]
+    faults = [SlowFault(str(number), first, last, 1.0) for number, (first, last) in enumerate(bounds)]
     ranges = FaultRanges(faults)
     for request_id in range(40):
         expected = [number for number, (first, last) in enumerate(bounds) if first <= request_id <= last]
-        assert [number for number, _ in ranges.at(request_id)] == expected
+        assert [entry.number for entry in ranges.at(request_id)] == expected

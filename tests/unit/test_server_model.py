@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgerow_node.draws import standard_normal
-from hedgerow_node.expression import parse
-from hedgerow_node.fields import Fields
+from hedgerow_node.protocol.server import ServiceSettings, ServiceTime, Stall
 from hedgerow_node.records import FIRST_WARMUP_ID, Action
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
-from hedgerow_server.memory import MEMORY_NS, CopyMemory
-from hedgerow_server.model import ServiceModel, ServiceSettings, Stall, read_settings
+from hedgerow_server.model import MEMORY_NS, CopyMemory, ServiceModel
 from support.node_programs import MS
 
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))
@@ -24,8 +22,8 @@ SERVICE_NS, STALL_NS = 2 * MS, 400 * MS
 
 
 def model(when: str = "id % 100 < 2", heal: bool = True, concurrency: int | None = None) -> ServiceModel:
-    stall = Stall(parse(when), STALL_NS, heal)
-    return ServiceModel(ServiceSettings(PLACES, median_ns=SERVICE_NS, stall=stall, concurrency=concurrency))
+    stall, time = Stall(when, STALL_NS, heal), ServiceTime("constant", SERVICE_NS)
+    return ServiceModel(ServiceSettings(PLACES, time, stall=stall, concurrency=concurrency))
 
 
 def test_a_request_is_served_after_the_service_time() -> None:
@@ -105,7 +103,7 @@ def test_workers_are_never_too_many_nor_idle_while_a_request_waits(gaps_ns: list
 
 
 def lognormal(sigma: float = 0.3, seed: int = 42) -> ServiceModel:
-    return ServiceModel(ServiceSettings(PLACES, seed=seed, median_ns=SERVICE_NS, sigma=sigma))
+    return ServiceModel(ServiceSettings(PLACES, ServiceTime("lognormal", SERVICE_NS, sigma), seed=seed))
 
 
 @given(st.integers(), st.integers(0, 2**64 - 1), st.integers(1, 2**16))
@@ -161,24 +159,6 @@ def test_a_known_request_keeps_its_count_across_generations() -> None:
     assert ordinals == list(range(1, 21))
 
 
-def test_settings_are_read_from_a_start_block_message() -> None:
-    message = {
-        "replica": 2,
-        "seed": 7,
-        "service_time": {"distribution": "lognormal", "median_ns": 5, "sigma": 0.3},
-        "concurrency": 4,
-        "stall": {"when": "id < 3", "duration_ns": 6, "heal_on_duplicate": False},
-        "request_id": {"request": {"offset": 0, "length": 4}, "response": {"offset": 4, "length": 2}},
-    }
-    assert read_settings(Fields(message)) == ServiceSettings(
-        places=RequestIdPlaces(IdPlace(0, 4), IdPlace(4, 2)),
-        replica=2,
-        seed=7,
-        median_ns=5,
-        sigma=0.3,
-        concurrency=4,
-        stall=Stall(parse("id < 3"), 6, False),
-    )
-    constant = message | {"service_time": {"distribution": "constant", "median_ns": 5}, "stall": None}
-    assert read_settings(Fields(constant)).sigma == 0
-    assert read_settings(Fields(constant | {"concurrency": None})).concurrency is None
+def test_a_sigma_has_no_effect_on_a_constant_service_time() -> None:
+    constant = ServiceModel(ServiceSettings(PLACES, ServiceTime("constant", SERVICE_NS, sigma=0.3)))
+    assert {constant.service_time_ns(request_id, 1) for request_id in range(100)} == {SERVICE_NS}

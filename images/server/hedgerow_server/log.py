@@ -1,7 +1,7 @@
 """The server's log, in memory that outlives the worker: a fault may kill it at any instruction.
 
-The worker writes, its supervisor reads, and a worker that takes another's place goes on where that one stopped. A
-row is complete before it counts. A copy has its row from the moment it is received, so that what a killed server
+The worker writes, its supervisor reads, and a worker that replaces another goes on where that one stopped. A row is
+complete before it counts. A copy has its row from the moment it is received, so that what a killed server
 never answered is not forgotten; the time of the response is filled in when it leaves.
 """
 
@@ -11,9 +11,9 @@ import mmap
 import os
 import struct
 
+from hedgerow_node.protocol.server import MAX_SERVICE_FAULTS
 from hedgerow_node.records import LAYOUTS, ServedCopy
 
-MAX_FAULTS = 8000  #: that a block's hits are counted for; one occurrence of a fault counts as one
 _MAX_FAILURE = 2048  #: bytes of text
 _FIRST_CAPACITY = 1 << 22
 _COUNT = struct.Struct("<q")
@@ -59,11 +59,11 @@ class SharedRows:
         _COUNT.pack_into(self._memory, 0, 0)
 
     def data(self) -> bytes:
-        """All rows, whoever wrote them."""
+        """All rows, of all writers."""
         return os.pread(self._fd, self._written(), _COUNT.size)
 
     def rows(self) -> list[tuple[int, ...]]:
-        """All rows, whoever wrote them, as integers."""
+        """All rows, of all writers, as integers."""
         return list(self._layout.iter_unpack(self.data()))
 
     def _written(self) -> int:
@@ -77,10 +77,10 @@ class ServerLog:
         self.copies = SharedRows("hedgerow-copies", LAYOUTS[ServedCopy])
         self.collections = SharedRows("hedgerow-collections", struct.Struct("<qqq"))
         self.workers = SharedRows("hedgerow-workers", struct.Struct("<qq"))
-        # Shared with whoever is forked, as mappings that no file stands behind are.
-        self._counts = memoryview(mmap.mmap(-1, 8 * (2 + MAX_FAULTS))).cast("Q")
+        # Anonymous mappings are shared with processes that are forked.
+        self._counts = memoryview(mmap.mmap(-1, 8 * (2 + MAX_SERVICE_FAULTS))).cast("Q")
         self._failure = mmap.mmap(-1, _COUNT.size + _MAX_FAILURE)
-        self.hits = self._counts[2:]  #: copies struck, by the number of the fault
+        self.hits = self._counts[2:]  #: copies affected, by the number of the fault
 
     def take_over(self) -> None:
         """In a worker that was just forked: go on where the last one stopped."""
@@ -99,21 +99,21 @@ class ServerLog:
         self.copies.fill_in(place, _SENT, _SENT_OFFSET, sent_ns)
 
     def count_malformed(self) -> None:
-        """A datagram came that is no request."""
+        """A datagram arrived that is not a request."""
         self._counts[0] += 1
 
     def count_send_error(self) -> None:
-        """The kernel would not take a response."""
+        """The kernel refused a response."""
         self._counts[1] += 1
 
     @property
     def malformed(self) -> int:
-        """Datagrams that were no requests."""
+        """Datagrams that were not requests."""
         return self._counts[0]
 
     @property
     def send_errors(self) -> int:
-        """Responses that the kernel would not take."""
+        """Responses that the kernel refused."""
         return self._counts[1]
 
     def fail(self, problem: str) -> None:

@@ -1,39 +1,66 @@
-"""The server's supervisor: forwards blocks to the worker, injects faults into it, and tells when it has died."""
+"""The server's supervisor: forwards blocks to the worker, injects faults into it, and reports when it has died."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hedgerow_node.addresses import format_endpoint, resolve
 from hedgerow_node.clock import now_ns
-from hedgerow_node.control import ControlClient, ControlError, Message
-from hedgerow_node.fields import Fields
+from hedgerow_node.control import ControlClient, ControlError
 from hedgerow_node.process_fault_kinds import GcRun
 from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import KILLED, Worker, fork_worker
+from hedgerow_node.protocol.server import (
+    CollectAt,
+    CollectionTimes,
+    EndBlock,
+    InFlight,
+    ServerReport,
+    ServerStatus,
+    ServiceSettings,
+)
 from hedgerow_node.records import NO_TIME
 from hedgerow_node.sources import digest
 from hedgerow_node.units import NS_PER_US
 from hedgerow_server.log import ServerLog
-from hedgerow_server.sockets import open_socket
 from hedgerow_server.worker import ServerWorker
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Sequence
 
+    from hedgerow_node.protocol import JsonObject
     from hedgerow_node.supervisor import Supervisor
-    from hedgerow_server.model import ServiceSettings
 
 _WORKER_TIMEOUT_S = 30.0
+_RECEIVE_BUFFER = 4 << 20  #: bytes asked for, so that a burst waits instead of getting lost; the kernel may give less
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A UDP socket bound to a numeric address, not blocking; OSError, naming the address, where it fails."""
+    family, address = resolve(host, port)
+    opened = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        opened.setblocking(False)
+        if family == socket.AF_INET6:
+            # Or [::] would take IPv4's requests too, and with them the port that 0.0.0.0 wants.
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        opened.bind(address)
+    except OSError as error:
+        opened.close()
+        raise OSError(error.errno, f"cannot listen on {format_endpoint(host, port)}: {error.strerror}") from error
+    return opened
 
 
 class ServerSupervisor:
     """Answers for a worker that serves `sockets`; `death` says how it ended, if it has ended by itself.
 
-    Where nobody controls it (`controlled` is false) the supervisor stops then.
+    Without a control socket (`controlled` is false) the supervisor stops then.
     """
 
     def __init__(
@@ -43,7 +70,7 @@ class ServerSupervisor:
         self._supervisor, self._settings, self._controlled = supervisor, settings, controlled
         self._listening: list[tuple[str, int]] = [opened.getsockname()[:2] for opened in sockets]
         self._log = ServerLog()
-        self._block: Message | None = None  #: the `start-block` message of the last block
+        self._block: ServiceSettings | None = None  #: how the last block is served
         self._logs = False  #: whether that block is still on
         self._collections_due: list[int] = []
         self._when_killed: Callable[[str], None] | None = None
@@ -77,7 +104,7 @@ class ServerSupervisor:
         self._supervisor.abandon()
         worker = ServerWorker(self._settings, channel, self._log)
         worker.take_over(self._block, self._logs, [due_ns for due_ns in self._collections_due if due_ns > now_ns()])
-        # Last of all: whoever is heard again is answered as the block says.
+        # Last of all: requests that are received again are answered as the block says.
         worker.run([open_socket(*address) for address in self._listening])
 
     def _worker_ended(self) -> None:
@@ -93,14 +120,14 @@ class ServerSupervisor:
             print(f"server: the worker has died ({how})", file=sys.stderr, flush=True)
             self._supervisor.emit("worker-died", role="server", pid=worker.pid, status=how)
             if not self._controlled:
-                self._supervisor.stop()  # nobody could ask, and nothing would ever be served again
+                self._supervisor.stop()  # without a control socket nothing would ever be served again
         if then is not None:
             then(how)
 
     # What faults of the worker need.
 
     def kill(self, then: Callable[[str], None]) -> None:
-        """Kill the worker; once it has been reaped, `then` is told how it ended."""
+        """Kill the worker; once it has been reaped, `then` is called with how it ended."""
         if self._worker is not None:
             self._when_killed = then
             self._worker.kill()
@@ -122,11 +149,11 @@ class ServerSupervisor:
 
     def collect_at(self, times_ns: Sequence[int]) -> None:
         """Let the worker, whichever it will be, collect at these times too; ControlError where it has no graph."""
-        if self._block is None or not self._block.get("gc"):
+        if self._block is None or self._block.gc is None:
             raise ControlError("the block carries no objects to collect: field 'gc' of start-block is missing")
         self._collections_due += times_ns
         if self._worker is not None:
-            self._client.tell("collect-at", at_ns=list(times_ns))
+            self._client.tell("collect-at", **CollectAt(tuple(times_ns)).to_json())
 
     def collect_no_more(self) -> None:
         """Take back all times that have not come."""
@@ -140,64 +167,65 @@ class ServerSupervisor:
         return [GcRun(*row) for row in self._log.collections.rows()]
 
     def _await_worker(self) -> None:
-        """Wait until the worker has done what it was told, unless there is none."""
+        """Wait until the worker has done all that it was asked to do, unless there is none."""
         if self._worker is not None:
             self._client.call("ping")
 
     # What the orchestrator asks for.
 
-    def _ping(self, _: Message) -> Message:
-        answer = {"role": "server", "pid": os.getpid(), "sources": digest("server")}
-        if self.death is not None:
-            return {**answer, "worker_pid": None, "listening": [], "worker_died": self.death}
-        if self._worker is None:
-            return {**answer, "worker_pid": None, "listening": []}
-        return {**answer, "worker_pid": self._worker.pid, "listening": [list(address) for address in self._listening]}
+    def _ping(self, _: JsonObject) -> JsonObject:
+        status = ServerStatus(os.getpid(), digest("server"), worker_died=self.death)
+        if self.death is None and self._worker is not None:
+            status = replace(status, worker_pid=self._worker.pid, listening=tuple(self._listening))
+        answer = status.to_json()
+        if self.death is None:
+            del answer["worker_died"]  # the health check takes the mere key for the news
+        return answer
 
-    def _call(self, do: str, **fields: Any) -> Message:
+    def _call(self, do: str, **fields: object) -> JsonObject:
         if self.death is not None:
             raise ControlError(f"the server's worker has died ({self.death})")
         return self._client.call(do, **fields)
 
-    def _start_block(self, request: Message) -> None:
+    def _start_block(self, request: JsonObject) -> None:
         self._faults.forget()
         self._collections_due = []
-        block = {name: value for name, value in request.items() if name not in ("id", "do")}
-        self._call("start-block", **block)
+        block = ServiceSettings.from_json(request)
+        self._call("start-block", **block.to_json())
         self._block, self._logs = block, True
 
-    def _end_block(self, request: Message) -> Message:
+    def _end_block(self, request: JsonObject) -> JsonObject:
         """Write the log, with what is still in flight as not sent; serving goes on, unlogged."""
         self._faults.finish()
-        path = Path(Fields(request).text("log"))
+        path = Path(EndBlock.from_json(request).log)
         if not self._logs:
             self._call("ping")
             raise ControlError("no block was started")
         with path.open("wb") as file:
-            in_flight = self._call("end-block")["in_flight"]
+            in_flight = InFlight.from_json(self._call("end-block")).in_flight
             file.write(self._log.copies.data())
         self._logs = False
         if self._log.failure is not None:
             raise ControlError(self._log.failure)
         rows = self._log.copies.rows()
-        return {
-            "rows": len(rows),
-            "in_flight": in_flight,
-            "timer_lateness_us": _lateness_us(rows),
-            "malformed": self._log.malformed,
-            "send_errors": self._log.send_errors,
-            "fault_hits": self._fault_hits(),
-            "collections": [
-                {"start_ns": start_ns, "end_ns": end_ns} for _, start_ns, end_ns in self._log.collections.rows()
-            ],
-        }
+        return ServerReport(
+            rows=len(rows),
+            in_flight=in_flight,
+            timer_lateness_us=_lateness_us(rows),
+            malformed=self._log.malformed,
+            send_errors=self._log.send_errors,
+            fault_hits=self._fault_hits(),
+            collections=tuple(
+                CollectionTimes(start_ns, end_ns) for _, start_ns, end_ns in self._log.collections.rows()
+            ),
+        ).to_json()
 
     def _fault_hits(self) -> dict[str, int]:
-        """Copies struck, by the fault's key, which several may share."""
-        faults = (self._block or {}).get("faults") or []
-        hits: dict[str, int] = {fault["key"]: 0 for fault in faults}
+        """Copies affected, by the fault's key, which several may share."""
+        faults = () if self._block is None else self._block.faults
+        hits = dict.fromkeys((fault.key for fault in faults), 0)
         for fault, count in zip(faults, self._log.hits, strict=False):
-            hits[fault["key"]] += count
+            hits[fault.key] += count
         return hits
 
 

@@ -1,9 +1,9 @@
 """The server's worker: sockets, the queue of responses that are due, and the log that proves what was done.
 
 One thread and one loop for any number of requests in flight. A response leaves by an absolute deadline; the last
-stretch before it is spent asking instead of sleeping (`SPIN_NS`), because waking up late is a fault that nobody
-declared. For the same reason the garbage collector is off (the loop makes no reference cycles) and collects only
-when a fault has it collect.
+stretch before it is spent asking instead of sleeping (`SPIN_NS`), because waking up late is a fault that no scenario
+declared. For the same reason the garbage collector is off (the loop makes no reference cycles) and collects only when
+a fault has it collect.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ import gc
 import heapq
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.clock import now_ns, set_timer_slack_ns
-from hedgerow_node.control import ControlServer, Message
-from hedgerow_node.fields import Fields
+from hedgerow_node.control import ControlServer
 from hedgerow_node.object_graph import collect, object_graph
 from hedgerow_node.poller import Poller
+from hedgerow_node.protocol.server import CollectAt, InFlight, ServiceSettings
 from hedgerow_node.records import NO_TIME, Action
 from hedgerow_node.units import NS_PER_US
 from hedgerow_node.wire import MAX_COPY_ORDINAL, MAX_PAYLOAD
-from hedgerow_server.model import ServiceModel, ServiceSettings, read_settings
+from hedgerow_server.model import ServiceModel, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hedgerow_node.protocol import JsonObject
     from hedgerow_server.log import ServerLog
 
 SPIN_NS = 150 * NS_PER_US  #: waking up takes 80 to 160 µs on an idle virtual machine, on bare metal less
@@ -34,7 +35,7 @@ _MAX_LOGGED_COPY = 0xFFFF
 _NOT_LOGGED = -1
 
 #: (due_ns, order, socket, response, source, place in the log); `order` breaks ties
-_Pending = tuple[int, int, socket.socket, bytearray, Any, int]
+_Pending = tuple[int, int, socket.socket, bytearray, Source, int]
 
 
 class ServerWorker:
@@ -49,7 +50,7 @@ class ServerWorker:
         self._pending: list[_Pending] = []
         self._order = 0
         self._logs = False
-        self._graph: list[Any] = []
+        self._graph: list[object] = []
         self._collections_due: list[int] = []
         self._begin(settings)
         self._control = ControlServer()
@@ -62,14 +63,14 @@ class ServerWorker:
         self._poller = Poller(SPIN_NS)
         self._control.join(self._poller)
 
-    def take_over(self, block: Message | None, logs: bool, collections_due: Sequence[int]) -> None:
-        """Be the successor of a worker that was killed: serve its last block, remembering nothing of it.
+    def take_over(self, block: ServiceSettings | None, logs: bool, collections_due: Sequence[int]) -> None:
+        """Replace a worker that was killed: serve its last block, remembering nothing of it.
 
-        `block` is that block's `start-block` message (None: there was none), `logs` whether it is still on.
+        `block` is how that is served (None: there was none), `logs` whether it is still on.
         """
         self._log.take_over()
         if block is not None:
-            self._prepare(Fields(block))
+            self._prepare(block)
         self._logs = logs
         self._collections_due = sorted(collections_due)
 
@@ -100,8 +101,8 @@ class ServerWorker:
 
     def _begin(self, settings: ServiceSettings) -> None:
         self._model = ServiceModel(settings, self._log.hits, self._log.fail)
-        self._places, self._replica = settings.places, settings.replica
-        self._shortest = settings.places.shortest_request
+        self._places, self._replica = settings.request_id, settings.replica
+        self._shortest = settings.request_id.shortest_request
         # Responses still due belong to sockets that their block has closed.
         self._pending.clear()
 
@@ -144,33 +145,32 @@ class ServerWorker:
             self._log.answered(place, now_ns())
         try:
             answering.sendto(payload, source)
-        except OSError:  # no route, a full queue, a filter: the client's time-out decides, the log tells
+        except OSError:  # no route, a full queue, a filter: the client's time-out decides, the log shows it
             self._log.count_send_error()
             if logged:
                 self._log.answered(place, NO_TIME)
 
-    def _prepare(self, fields: Fields) -> None:
-        settings = read_settings(fields)
-        objects = fields.section("gc").integer("objects", 1) if "gc" in fields else 0
+    def _prepare(self, settings: ServiceSettings) -> None:
+        objects = 0 if settings.gc is None else settings.gc.objects
         self._begin(settings)
         if len(self._graph) != objects:
             self._graph = []
             self._graph = object_graph(objects) if objects else []
         self._collections_due = []
 
-    def _start_block(self, request: Message) -> None:
-        self._prepare(Fields(request))
+    def _start_block(self, request: JsonObject) -> None:
+        self._prepare(ServiceSettings.from_json(request))
         self._log.clear()
         self._logs = True
         gc.collect()
 
-    def _end_block(self, _: Message) -> Message:
+    def _end_block(self, _: JsonObject) -> JsonObject:
         """Serving goes on, unlogged; the log is complete."""
         self._logs = False
-        return {"in_flight": len(self._pending)}
+        return InFlight(len(self._pending)).to_json()
 
-    def _collect_at(self, request: Message) -> None:
-        self._collections_due = sorted([*self._collections_due, *Fields(request).listing("at_ns")])
+    def _collect_at(self, request: JsonObject) -> None:
+        self._collections_due = sorted([*self._collections_due, *CollectAt.from_json(request).at_ns])
 
-    def _collect_no_more(self, _: Message) -> None:
+    def _collect_no_more(self, _: JsonObject) -> None:
         self._collections_due = []

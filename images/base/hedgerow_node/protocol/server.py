@@ -125,6 +125,20 @@ class CollectionTimes(Message):
 
 
 @dataclass(frozen=True)
+class CollectAt(Message):
+    """`collect-at`, from supervisor to worker: collect garbage at these times too."""
+
+    at_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class InFlight(Message):
+    """The worker's answer to `end-block`."""
+
+    in_flight: int
+
+
+@dataclass(frozen=True)
 class ServerReport(Message):
     """What a server did in a block, beside its log."""
 
