@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.hedger import InterfaceState
+from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.errors import RunError
 from orchestrator.host.audit import remaining
 from orchestrator.host.live import LiveRun, clear_dead_runs
+from orchestrator.host.observe.activity import activity, differences
 from orchestrator.host.observe.noise import probe, probe_length
 from orchestrator.host.observe.provenance import provenance
 from orchestrator.plan.eta import run_eta_ns
 from orchestrator.run.ending import Ending
 from orchestrator.run.interrupts import Interrupts
 from orchestrator.run.series import Series
-from orchestrator.run.surroundings import surroundings
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from orchestrator.runfolder.journal import End, Journal
-from orchestrator.runfolder.manifest import Manifest, ManifestFile
+from orchestrator.runfolder.manifest import Environment, Manifest, ManifestFile
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from orchestrator.plan.blocks import Plan
     from orchestrator.run.progress import Watcher
@@ -42,6 +46,32 @@ def layout_of(experiment: Experiment) -> Layout:
         freezes=any(isinstance(fault, Freeze) for fault in faults),
         limits=any(isinstance(fault, CpuQuota) for fault in faults),
     )
+
+
+@contextmanager
+def observed(manifest: ManifestFile, topology: Topology) -> Iterator[None]:
+    """Observes host and client's interface before and after what is measured inside, for the manifest.
+
+    The topology is up by then, so the differences are those of the measuring; a run that fails or is interrupted has
+    no `after`. RunError where the interface cannot be read.
+    """
+    before = activity(_interface(topology))
+    manifest.write(replace(manifest.content, environment=Environment(before)))
+    yield
+    after = activity(_interface(topology))
+    whole = Environment(before, after, differences(before, after))
+    manifest.write(replace(manifest.content, environment=whole))
+
+
+def _interface(topology: Topology) -> InterfaceState:
+    """The client's, in whose network namespace the hedger is."""
+    server, _ = topology.servers()[0]
+    try:
+        state = topology.control(HEDGER).call("interface", towards=server)["state"]
+    except ControlError as error:
+        topology.check()
+        raise RunError(f"hedger: {error}", "see the run's log.txt") from error
+    return InterfaceState.from_json(state)
 
 
 class Run:
@@ -64,7 +94,7 @@ class Run:
         self.folder = folder
         name = RUN_NAME.fullmatch(folder.name)
         if name is None:
-            raise RunError(f"{folder.name} is no name of a run folder")
+            raise RunError(f"{folder.name} is not a valid name of a run folder")
         self.run_id: str = name["token"]
         #: What still bears the run's id after the end; empty as it should be.
         self.leftovers: list[str] = []
@@ -89,7 +119,7 @@ class Run:
                 self._probe_noise(manifest)
                 self._stand_up(topology, manifest)
                 series = Series(self._experiment, topology, self.folder, manifest, journal, self._watcher)
-                with surroundings(manifest, topology):
+                with observed(manifest, topology):
                     series.run(self._plan, self.run_id)
             with ending.step():
                 manifest.write(replace(manifest.content, status=ending.status, finished_at=_now()))

@@ -62,7 +62,7 @@ class Stage:
         self.taken_down = False
         monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
         monkeypatch.setattr(runner, "probe", lambda *_: QUIET)
-        monkeypatch.setattr(runner, "surroundings", lambda *_: nullcontext())
+        monkeypatch.setattr(runner, "observed", lambda *_: nullcontext())
         monkeypatch.setattr(runner, "Series", lambda *_: SimpleNamespace(run=lambda *_: self.blocks()))
         monkeypatch.setattr(runner, "remaining", self._audit)
         experiment = experiment_of(OPEN)
