@@ -92,7 +92,7 @@ def look_at_hedger() -> Iterator[Check]:
         yield Check("eBPF programs", State.MISSING, "not tried without root", "run as root (sudo)")
         return
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, str(HEDGER), "--probe"], capture_output=True, text=True, check=False
+        ["unshare", "--net", sys.executable, *HEDGER, "--probe"], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         words = (done.stderr.strip().splitlines() or ["no output"])[-1]

@@ -44,6 +44,8 @@ def build(client: DockerClient, offline: bool, say: Callable[[str], None]) -> No
 
     `say` is called with a line for each step; PrerequisiteError, with the tool's last line, where one fails.
     """
+    if not (ROOT / "compose.yaml").exists():
+        raise PrerequisiteError("this installation has no compose.yaml", "build images from a checkout")
     base = [tag for image in client.images.list() for tag in image.tags if tag == BASE_IMAGE]
     if not base and (offline or not _pulled(say)):
         say(f"making {BASE_IMAGE} with mmdebstrap from this host's Debian mirror")

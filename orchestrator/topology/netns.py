@@ -189,7 +189,7 @@ class NetnsTopology:
         create(name)
         return name
 
-    def _start(self, node: str, namespace: str, program: Path, arguments: Sequence[str]) -> None:
+    def _start(self, node: str, namespace: str, program: Sequence[str], arguments: Sequence[str]) -> None:
         """nsenter rather than `ip netns exec`, which mounts another /sys; setpriv so that no program outlives us.
 
         The program enters its control groups before it is itself, so that none of its processes is left outside.
@@ -197,7 +197,7 @@ class NetnsTopology:
         entrances = self._groups[node].entrances if node in self._groups else ()
         command = ["sh", "-c", _ENTER, "sh", *map(str, entrances), "--"] if entrances else []
         command += ["setpriv", "--pdeathsig", "TERM", "nsenter", f"--net={DIRECTORY / namespace}", "--"]
-        command += [sys.executable, str(program), *arguments, "--control", str(self._socket(node))]
+        command += [sys.executable, *program, *arguments, "--control", str(self._socket(node))]
         with self._log.open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 command,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hedgerow_node.protocol.hedger import Assignment
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
 
     from orchestrator.scenario.models import Scenario
 
-IMAGES = Path(__file__).resolve().parents[2] / "images"
-SERVER = IMAGES / "server" / "server.py"
-CLIENT = IMAGES / "client" / "client.py"
-HEDGER = IMAGES / "hedger" / "hedger.py"
+#: What Python is to run; by -P nothing in the working directory can take a module's place.
+SERVER = ("-P", "-m", "hedgerow_server")
+CLIENT = ("-P", "-m", "hedgerow_client")
+HEDGER = ("-P", "-m", "hedgerow_hedger")
 
 #: A loser may wait in a server's queue for as long as a block lasts, and must still be known when it comes. Ids are
 #: used once in a run, so there is no reason for less.

@@ -206,7 +206,7 @@ def test_a_program_that_dies_in_the_middle_fails_the_run_by_name(
 ) -> None:
     process = start_run(long_scenario, tmp_path / "results", "--json")
     token = measuring(tmp_path / "results")
-    program = {"server-0": b"server.py", "client": b"client.py", "hedger": b"hedger.py"}[node]
+    program = f"hedgerow_{node.partition('-')[0]}".encode()
     (victim,) = [pid for pid in processes_of(token) if is_supervisor(pid, program)]
     os.kill(victim, signal.SIGKILL)
     output, errors = process.communicate(timeout=60)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 _SETTLE_S = 40.0  #: the kernel frees namespaces and programs a little later
 _POLL_S = 0.05
+#: How words of our programs' command lines end.
+_PROGRAMS = (
+    *(f"/{role}.py".encode() for role in ("server", "client", "hedger")),
+    *(f"hedgerow_{role}".encode() for role in ("server", "client", "hedger")),
+    b"bin/orchestrator",
+)
 #: Of our qdiscs: the delay line's, and netem's root with the qdiscs of its fifteen classes.
 _HANDLES = {QDISC_HANDLE, *range(NETEM_HANDLE, NETEM_HANDLE + 16)}
 
@@ -113,8 +119,6 @@ def _hedgerow_processes() -> frozenset[int]:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if any(
-                word.endswith((b"/server.py", b"/client.py", b"/hedger.py", b"bin/orchestrator")) for word in words
-            ):
+            if any(word.endswith(_PROGRAMS) for word in words):
                 found.add(int(entry.name))
     return frozenset(found)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _INTERVAL_S = 0.004
-_PROGRAMS = (b"/server.py", b"/client.py")
+_PROGRAMS = (b"/server.py", b"/client.py", b"hedgerow_server", b"hedgerow_client")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from orchestrator.topology.programs import HEDGER, SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 CLIENT_HOST, SERVER_HOSTS = 1, (2, 3, 4)  #: the server side has three addresses: a service's replicas
 VLAN = 100
@@ -43,10 +42,10 @@ class Pair:
     server: str
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, namespace: str, program: Path, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, namespace: str, program: Sequence[str], *arguments: str) -> subprocess.Popen[str]:
         """Starts a program of ours; what it prints on stdout and stderr can be read from it."""
         process = subprocess.Popen(
-            ["nsenter", f"--net={DIRECTORY / namespace}", "--", sys.executable, str(program), *arguments],
+            ["nsenter", f"--net={DIRECTORY / namespace}", "--", sys.executable, *program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

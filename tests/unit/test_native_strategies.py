@@ -247,15 +247,54 @@ def test_what_cannot_be_hedged_by_a_compiled_program_is_refused(client: Client, 
         client.start_block(silent, "app-native", gc={"objects": 10, "offsets_ns": []})
 
 
-def test_programs_that_are_missing_or_stale_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sources, built = tmp_path / "native", tmp_path / "native" / "build"
+@pytest.fixture
+def unbuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The client's sources as a wheel installs them: no programs beside them, and an empty cache."""
+    sources = tmp_path / "native"
     shutil.copytree(programs._SOURCES, sources, ignore=shutil.ignore_patterns("build"))
     monkeypatch.setattr(programs, "_SOURCES", sources)
-    monkeypatch.setattr(programs, "_BUILD", built)
+    monkeypatch.setattr(programs, "_BUILD", sources / "build")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return sources
+
+
+def test_programs_that_are_missing_or_stale_are_not_run(unbuilt: Path) -> None:
+    built = unbuilt / "build"
+    built.mkdir()
     with pytest.raises(ControlError, match=r"has not been compiled; run `make setup`"):
         programs.locate("proxy")
-    built.mkdir()
     (built / "proxy").touch()
     (built / "sources").write_text("0" * 64 + "\n")
     with pytest.raises(ControlError, match=r"compiled from other sources than these; run `make setup`"):
+        programs.locate("proxy")
+
+
+def test_without_a_folder_of_programs_they_are_compiled_once_into_the_cache(unbuilt: Path) -> None:
+    if shutil.which("cc") is None or shutil.which("make") is None:
+        cannot_run("needs a C compiler and make: run .ci/setup")
+    proxy, app = programs.locate("proxy"), programs.locate("app-native")
+    assert proxy.parent == app.parent
+    assert proxy.parent.parent == unbuilt.parent / "cache" / "hedgerow"
+    assert os.access(app, os.X_OK)
+    made_ns = proxy.stat().st_mtime_ns
+    assert programs.locate("proxy").stat().st_mtime_ns == made_ns
+    assert [path.name for path in proxy.parent.parent.iterdir()] == [proxy.parent.name]
+    proxy.parent.chmod(0o777)
+    with pytest.raises(ControlError, match="can be written by others than this user; remove it"):
+        programs.locate("proxy")
+
+
+def test_without_a_compiler_the_error_says_what_to_install(
+    unbuilt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(ControlError, match="there is no cc and no make; apt install gcc libc6-dev make"):
+        programs.locate("proxy")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("cc", "make"):
+        (tools / name).write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    with pytest.raises(ControlError, match="cannot be compiled: broken"):
         programs.locate("proxy")

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import stat
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,23 +25,71 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-_SOURCES = Path(__file__).resolve().parent / "native"
+_SOURCES = Path(__file__).resolve().parent / "native"  #: package data
 _BUILD = _SOURCES / "build"
 _REMEDY = "run `make setup`, or for containers `orchestrator images build`"
+_STAMP = "sources"  #: the file beside the programs that holds the digest of what they were made from
 
 
 def locate(name: str) -> Path:
-    """The compiled program `name`; ControlError where it is missing, or was made from other sources than are here."""
-    program, stamp = _BUILD / name, _BUILD / "sources"
+    """The compiled program `name`. ControlError where it is missing, or was made from other sources than are here.
+
+    A checkout and an image have a folder of programs beside the sources. Where there is none, as in an installed
+    wheel, the first that asks compiles them into the user's cache.
+    """
+    if not _BUILD.exists():
+        return _cached() / name
+    program, stamp = _BUILD / name, _BUILD / _STAMP
     if not program.exists() or not stamp.exists():
         raise ControlError(f"{program} is missing, it has not been compiled; {_REMEDY}")
-    sources = sorted(
-        [*_SOURCES.glob("*.c"), *_SOURCES.glob("*.h"), _SOURCES / "Makefile"], key=lambda path: path.name
-    )
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    if digest != stamp.read_text(encoding="utf-8").strip():
+    if _digest() != stamp.read_text(encoding="utf-8").strip():
         raise ControlError(f"{program} was compiled from other sources than these; {_REMEDY}")
     return program
+
+
+def _digest() -> str:
+    """As the Makefile computes it."""
+    sources = [*_SOURCES.glob("*.c"), *_SOURCES.glob("*.h"), _SOURCES / "Makefile"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()
+
+
+def _cached() -> Path:
+    """The folder of the cache that holds the programs of these sources, compiled now where there is none."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    cache = (Path(base) if base.startswith("/") else Path.home() / ".cache") / "hedgerow"
+    folder = cache / f"native-{_digest()[:16]}"
+    if not folder.exists():
+        _compile_into(folder)
+    found = folder.stat()
+    # They run with the client's rights, mostly root's: nobody else may have put them there.
+    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ControlError(f"{folder} can be written by others than this user; remove it, or set XDG_CACHE_HOME")
+    return folder
+
+
+def _compile_into(folder: Path) -> None:
+    missing = [tool for tool in ("cc", "make") if shutil.which(tool) is None]
+    if missing:
+        raise ControlError(
+            f"the client's programs must be compiled first, there is no {' and no '.join(missing)}; "
+            "apt install gcc libc6-dev make"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Made aside and put in place at once: two runs may compile at the same time.
+    with tempfile.TemporaryDirectory(prefix="native-", dir=folder.parent) as aside:
+        built = Path(aside, "build")
+        done = subprocess.run(
+            ["make", "--silent", "-C", str(_SOURCES), f"BUILD={built}"], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            raise ControlError(f"the client's programs cannot be compiled: {last}; apt install gcc libc6-dev make")
+        built.chmod(0o700)
+        try:
+            built.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
 
 
 def become_worker_program(program: str, settings: BlockSettings, samples: Path, channel: socket.socket) -> NoReturn:

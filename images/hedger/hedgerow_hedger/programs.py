@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from hedgerow_hedger.edges import BpfClass, Event, Map
 
-BPF_SOURCES = Path(__file__).resolve().parents[3] / "bpf"
+BPF_SOURCES = Path(__file__).resolve().parent / "bpf"  #: package data; in a checkout a link to its folder bpf
 SCOREBOARD_ENTRIES = 65_536
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
