@@ -1,8 +1,8 @@
 """From a scenario file to an `Experiment`, or to everything that is wrong with it, each with its line and a remedy.
 
 In three steps: `_read` the file, its smoke variant and `--set` into plain data; `_parse` that into the scenarios of
-all arms, whose claims name only what there is; `_check` whether those can be run and judged. Each step goes as far as
-it can, so that all that is wrong is said at once. A recorded run is not checked: it has been run.
+all arms, whose claims name known strategies and arms only; `_check` whether those can be run and judged. Each step
+goes as far as it can, so that all problems are reported at once. A recorded run is not checked: it has been run.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def load_recorded(path: Path) -> Experiment:
 
 
 class _ParsedArm(NamedTuple):
-    """An arm, or the whole of a file without arms (`name` is None), with the claims that it must not make itself."""
+    """An arm, or a whole file without arms (`name` is None); its claims include those across arms."""
 
     name: str | None
     set: dict[str, Plain]
