@@ -83,7 +83,7 @@ class Rounds:
         high = np.full(len(weights), len(self) - 1, np.int64)
         while (low < high).any():
             middle = (low + high) // 2
-            enough = self._count_up_to(self.merged[middle], weights) >= ranks
+            enough = self._count_up_to(middle, weights) >= ranks
             high = np.where(enough, middle, high)
             low = np.where(enough, low, middle + 1)
         return np.where(totals > 0, self.merged[low], np.nan)
@@ -116,11 +116,13 @@ class Rounds:
         means: Floats = np.divide(sums, totals, out=np.full(len(weights), np.nan), where=totals > 0)
         return means
 
-    def _count_up_to(self, bounds: Floats, weights: Weights) -> Ints:
-        """How many values of each resample are at most its bound."""
-        counts = np.zeros(len(bounds), np.int64)
+    def _count_up_to(self, places: Ints, weights: Weights) -> Ints:
+        """How many values of each resample are at most the merged value at its place; many have the same place."""
+        distinct, which = np.unique(places, return_inverse=True)
+        bounds = self.merged[distinct]
+        counts = np.zeros(len(places), np.int64)
         for index, group in enumerate(self.groups):
-            counts += weights[:, index] * np.searchsorted(group, bounds, side="right")
+            counts += weights[:, index] * np.searchsorted(group, bounds, side="right")[which]
         return counts
 
 
