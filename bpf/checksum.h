@@ -21,7 +21,7 @@ static inline u32 checksum_fold(u64 sum)
 	return (sum & 0xffff) + (sum >> 16);
 }
 
-/* `sum` continued over `length` bytes of the packet; 0 is no sum that it returns, so it stands for failure. */
+/* `sum` continued over `length` bytes of the packet; 0 means failure: it is never a sum. */
 static inline u64 checksum_add(struct __sk_buff *skb, u32 offset, u32 length, u64 sum)
 {
 	struct scratch *scratch = scratch_get();
@@ -36,7 +36,8 @@ static inline u64 checksum_add(struct __sk_buff *skb, u32 offset, u32 length, u6
 		part = length - done;
 		if (part > SCRATCH)
 			part = SCRATCH;
-		/* Said again in the one form every verifier follows, 1 to SCRATCH, where no compiler knows it already. */
+		/* The same bound once more in the one form that every verifier follows, 1 to SCRATCH, hidden from the
+		 * compiler. */
 		asm volatile("" : "+r"(part));
 		part = ((part - 1) & (SCRATCH - 1)) + 1;
 		if (bpf_skb_load_bytes(skb, offset + done, scratch->bytes, part) < 0)
@@ -47,8 +48,8 @@ static inline u64 checksum_add(struct __sk_buff *skb, u32 offset, u32 length, u6
 	return sum;
 }
 
-/* Sent on this host, or on one whose driver has looked, a datagram costs next to nothing; others are added up. Without
- * a sum there is nothing to find wrong: IPv6 takes such a datagram only where its socket was told to. */
+/* Cheap for a datagram sent on this host, or checked by the driver; others are added up. One without a sum cannot be
+ * wrong: IPv6 accepts such a datagram only where its socket allows it. */
 static inline bool checksum_right(struct __sk_buff *skb, struct packet *packet)
 {
 	struct pseudo_header pseudo = {};
@@ -67,7 +68,7 @@ static inline bool checksum_right(struct __sk_buff *skb, struct packet *packet)
 	pseudo.length = bpf_htonl(length);
 	pseudo.protocol = bpf_htonl(IPPROTO_UDP);
 	sum = (u32)bpf_csum_diff(NULL, 0, (void *)&pseudo, sizeof(pseudo), 0);
-	/* CHECKSUM_PARTIAL: whoever sent it left the rest to a device that it never met. */
+	/* CHECKSUM_PARTIAL: the sender left the rest to a device that the packet never crossed. */
 	if (checksum_fold(sum) == check)
 		return true;
 	sum = checksum_add(skb, packet->transport, length, sum);

@@ -10,7 +10,7 @@
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
-/* Of the kernel's net/ipv6.h, which is no UAPI header. */
+/* From the kernel's net/ipv6.h, which is not a UAPI header. */
 #define NEXTHDR_HOP 0
 #define NEXTHDR_ROUTING 43
 #define NEXTHDR_FRAGMENT 44

@@ -10,7 +10,8 @@
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
  *              + in_bad_checksum + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
  *
- * User space reads the names from this file: one X(name, meaning) a line. */
+ * User space reads the names from this file: one X(name, meaning) a line. Manifests record them, so names never
+ * change: out_struck is what would be called out_faulted today. */
 #ifndef HEDGEROW_COUNTERS_H
 #define HEDGEROW_COUNTERS_H
 
@@ -27,7 +28,7 @@
 
 #define COUNTERS(X)                                                                            \
 	X(out_seen, "frames at the splitter")                                                  \
-	X(out_not_service, "UDP to an address that is no service of ours")                     \
+	X(out_not_service, "UDP to an address of no service")                                  \
 	X(out_no_id, "to the service, but too short for a request id")                         \
 	X(out_struck, "seen before: a network fault has duplicated them or held them back")    \
 	X(requests, "new requests recorded in the scoreboard")                                 \
@@ -44,12 +45,12 @@
 	X(cancelled, "clones dropped at their deadline: the request was answered")             \
 	X(budget_denied, "clones dropped at their deadline: no token left")                    \
 	X(lost, "clones dropped: the scoreboard entry had expired or been evicted")            \
-	X(outdated, "clones of an earlier request with the same id, dropped")                 \
-	X(disarmed, "clones dropped: hedging was switched off meanwhile")                      \
+	X(outdated, "clones of an earlier request with the same id, dropped")                  \
+	X(disarmed, "clones dropped: hedging was switched off before")                         \
 	X(rescue_failed, "clones dropped: not parsed or not rewritten")                        \
 	X(rescued, "clones sent on as hedges")                                                 \
 	X(in_seen, "frames at the responder")                                                  \
-	X(in_not_service, "UDP from an address that is no service of ours")                    \
+	X(in_not_service, "UDP from an address of no service")                                 \
 	X(in_no_id, "from the service, but too short for a response id")                       \
 	X(in_unmatched, "responses to no request on the scoreboard")                           \
 	X(in_bad_checksum, "responses that the kernel will drop, so that they answer nothing") \
@@ -58,10 +59,10 @@
 	X(hedges_won, "first responses that answer a hedge")                                   \
 	X(hedges_won_unknown, "first responses to hedged requests that do not prove which copy they answer") \
 	X(primaries_confirmed, "of these, answers to the primary, as the hedge's own answer proved later") \
-	X(answered_by_fragment, "requests whose answer came in fragments, of which the first tells the id") \
+	X(answered_by_fragment, "requests whose answer came in fragments, of which the first has the id") \
 	X(duplicates_dropped, "later responses, dropped: one for each hedge of the kernel's at most") \
-	X(duplicates_passed, "later responses, passed on: they are no doing of the hedger's")  \
-	X(fault_failed, "copies that a network fault should have struck: no clone or lane to be had") \
+	X(duplicates_passed, "later responses, passed on: the hedger did not cause them")      \
+	X(fault_failed, "copies that a network fault should have affected: no clone or lane to be had") \
 	X(events_lost, "events that found the ring buffer full")
 
 enum parse_reason {

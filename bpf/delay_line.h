@@ -8,10 +8,10 @@
 #ifndef HEDGEROW_DELAY_LINE_H
 #define HEDGEROW_DELAY_LINE_H
 
-/* A lane whose clone has left gets this much beyond the delay it owes, since the qdisc's clock started a little later. */
+/* A lane whose clone has left is free one delay and this much later, since the qdisc's clock started a little later. */
 #define LANE_MARGIN_NS 100000ULL
-/* A claimed lane whose clone never comes back is free again after this many delays, and not while a busy host may
- * still let it come. */
+/* A claimed lane whose clone never comes back is free again after this many delays, but not sooner than a busy host may
+ * take to bring it. */
 #define LANE_CLAIM_DELAYS 4
 #define LANE_CLAIM_LEAST_NS 100000000ULL
 
@@ -21,7 +21,7 @@
 enum held { HELD_FAILED = -1, HELD = 0, HELD_CONGESTED = 1, HELD_LANES_BUSY = 2 };
 
 /* Takes the lane that has waited longest, or one of those after it: a lane whose clone was lost stays claimed for a
- * while and must not hold up the others. NO_LANE if all that were tried are busy. */
+ * while and must not delay the others. NO_LANE if all that were tried are busy. */
 static inline u32 lane_claim(struct line *line, u64 now_ns)
 {
 	struct lanes *lanes = lanes_get(line->lanes);
@@ -48,7 +48,7 @@ static inline u32 lane_claim(struct line *line, u64 now_ns)
 	return claimed;
 }
 
-/* Called when the lane's clone has crossed: the class owes one more delay from now. */
+/* Called when the lane's clone has crossed: the class lets nothing pass for one more delay. */
 static inline void lane_release(struct line *line, u32 lane, u64 now_ns)
 {
 	struct lanes *lanes = lanes_get(line->lanes);
@@ -74,7 +74,7 @@ static inline u32 line_number(struct line *line, u32 kind, u64 now_ns)
 {
 	if (line->kind == LINE_HTB)
 		return lane_claim(line, now_ns);
-	return kind == MARK_CLONE ? running_number(NUMBER_CLONES, MARK_VALUE + 1) : parcel_number();
+	return kind == MARK_CLONE ? running_number(NUMBER_CLONES, MARK_VALUE + 1) : saved_mark_number();
 }
 
 /* Puts a clone of the packet on the line, marked as `kind` with its number there. The packet itself is left as it
@@ -91,7 +91,7 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 		error = send_clone(skb, line, MARK_PRIMER | number);
 	}
 	if (kind != MARK_CLONE) /* the scoreboard knows a request's own mark */
-		parcel_note(number, mark, priority);
+		saved_mark_put(number, mark, priority);
 	if (!error) /* a clone without its primer would cross at once */
 		error = send_clone(skb, line, kind | number);
 	skb->mark = mark;
@@ -103,7 +103,7 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 	return error ? HELD_CONGESTED : HELD;
 }
 
-/* Arms the hedge of the request that the packet is; the counter that tells how it went. */
+/* Arms the hedge of the request in the packet; returns the counter of the outcome. */
 static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u32 number, u64 now_ns)
 {
 	switch (line_hold(skb, &config->line, MARK_CLONE, number, now_ns)) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* Network faults: what a declared rule does to a copy of a request that leaves, or of a response that arrives.
  *
- * The splitter has recorded a request before a fault strikes it, and the responder does not see a response that a fault
- * has taken, so both look to the hedger as they would on a bad network. What is taken goes silently (TC_ACT_STOLEN):
- * a TC_ACT_SHOT at egress is reported to the sender. A copy that a fault has duplicated or that comes back from one of
- * the fault links bears our mark, is known by it and struck by no fault again. */
+ * The splitter has recorded a request before a fault affects it, and the responder does not see a response that a fault
+ * has taken, so both look to the hedger as they would on a bad network. Copies are taken silently (TC_ACT_STOLEN):
+ * a TC_ACT_SHOT at egress is reported to the sender. A copy that a fault has duplicated, or that comes back from one of
+ * the fault links, is recognized by our mark and affected by no further fault. */
 #ifndef HEDGEROW_FAULTS_H
 #define HEDGEROW_FAULTS_H
 
@@ -21,24 +21,24 @@ static inline u32 fault_arrival(struct request *request, u32 replica)
 	return before + 1;
 }
 
-/* Sends a clone of the packet, marked as struck. 0 where it went. */
+/* Sends a clone of the packet, marked as faulted; 0 on success. */
 static inline long fault_send(struct __sk_buff *skb, u32 ifindex, u64 flags, u32 kind)
 {
-	u32 mark = skb->mark, number = parcel_number();
+	u32 mark = skb->mark, number = saved_mark_number();
 	long error;
 
-	parcel_note(number, mark, skb->priority);
+	saved_mark_put(number, mark, skb->priority);
 	skb->mark = kind | number;
 	error = bpf_clone_redirect(skb, ifindex, flags);
 	skb->mark = mark;
 	return error;
 }
 
-/* Does to the packet what the fault does. Where a clone is needed and cannot be had the packet passes, counted. */
+/* Applies the fault to the packet. Where a clone is needed and cannot be had, the packet passes and is counted. */
 static inline int fault_apply(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 fault,
 			      struct request *request, u32 direction, u32 rule)
 {
-	u32 kind = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
+	u32 kind = direction == DIRECTION_REQUESTS ? MARK_FAULTED_REQUEST : MARK_FAULTED_RESPONSE;
 	int action = TC_ACT_STOLEN;
 	long error = 0;
 
@@ -62,11 +62,11 @@ static inline int fault_apply(struct __sk_buff *skb, struct config *config, stru
 	return action;
 }
 
-/* The first rule that strikes decides. */
-static inline int fault_strike(struct __sk_buff *skb, struct config *config, struct faults *faults,
+/* The first rule that selects the copy decides. */
+static inline int fault_inject(struct __sk_buff *skb, struct config *config, struct faults *faults,
 			       struct request *request, u32 direction, struct subject *subject, u32 copy)
 {
-	u64 id = subject->key.id, of_copy = chance_of_copy(faults->seed, id, copy, subject->replica);
+	u64 id = subject->key.id, of_copy = draw_of_copy(faults->seed, id, copy, subject->replica);
 
 	for (u32 i = 0; i < MAX_FAULT_RULES; i++) {
 		struct fault_rule *rule = &faults->rules[i];
@@ -74,7 +74,7 @@ static inline int fault_strike(struct __sk_buff *skb, struct config *config, str
 		if (i >= faults->count)
 			break;
 		if (rule->direction != direction || rule->replica != subject->replica || id < rule->first_id ||
-		    id > rule->last_id || !chance_strikes(chance_of_rule(of_copy, rule->salt), rule->threshold))
+		    id > rule->last_id || !draw_selects(draw_of_rule(of_copy, rule->salt), rule->threshold))
 			continue;
 		return fault_apply(skb, config, faults, rule->fault, request, direction, i);
 	}
@@ -82,9 +82,9 @@ static inline int fault_strike(struct __sk_buff *skb, struct config *config, str
 }
 
 /* One direction's traffic at the client's interface. */
-static inline int fault_meet(struct __sk_buff *skb, u32 direction)
+static inline int fault_filter(struct __sk_buff *skb, u32 direction)
 {
-	u32 struck = direction == DIRECTION_REQUESTS ? MARK_STRUCK_REQUEST : MARK_STRUCK_RESPONSE;
+	u32 faulted = direction == DIRECTION_REQUESTS ? MARK_FAULTED_REQUEST : MARK_FAULTED_RESPONSE;
 	struct config *config = config_get();
 	struct faults *faults = faults_get();
 	struct packet packet = {};
@@ -92,8 +92,8 @@ static inline int fault_meet(struct __sk_buff *skb, u32 direction)
 	struct request *request;
 	u32 copy;
 
-	if (mark_kind(skb->mark) == struck) {
-		parcel_restore(skb);
+	if (mark_kind(skb->mark) == faulted) {
+		saved_mark_restore(skb);
 		return TC_ACT_UNSPEC;
 	}
 	if (!config || config->mode == MODE_OFF || !faults || !faults->count)
@@ -104,7 +104,7 @@ static inline int fault_meet(struct __sk_buff *skb, u32 direction)
 	if (!request)
 		return TC_ACT_UNSPEC;
 	copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, subject.replica);
-	return fault_strike(skb, config, faults, request, direction, &subject, copy);
+	return fault_inject(skb, config, faults, request, direction, &subject, copy);
 }
 
 /* From the far end of a fault link back to where the packet was going. */
@@ -113,9 +113,9 @@ static inline int fault_return_packet(struct __sk_buff *skb)
 	struct config *config = config_get();
 	u32 kind = mark_kind(skb->mark);
 
-	if (config && kind == MARK_STRUCK_REQUEST)
+	if (config && kind == MARK_FAULTED_REQUEST)
 		return bpf_redirect(config->out_ifindex, 0);
-	if (config && kind == MARK_STRUCK_RESPONSE)
+	if (config && kind == MARK_FAULTED_RESPONSE)
 		return bpf_redirect(config->out_ifindex, BPF_F_INGRESS);
 	count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
 	return TC_ACT_SHOT;
@@ -129,7 +129,7 @@ static inline bool fault_flip(struct __sk_buff *skb)
 	struct endpoint *endpoint;
 	struct service *service;
 	struct field *field;
-	bool request = mark_kind(skb->mark) == MARK_STRUCK_REQUEST;
+	bool request = mark_kind(skb->mark) == MARK_FAULTED_REQUEST;
 	u32 offset;
 	u8 byte;
 

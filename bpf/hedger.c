@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
-/* The hedger's programs. On any doubt a packet passes untouched and a counter says why (counters.h).
+/* The hedger's programs. In any doubt a packet passes untouched and a counter says why (counters.h).
  *
  *   splitter   TC egress of the client's interface: records each request, clones it into the delay line, and is the
  *              tap that sees every copy leave
@@ -8,8 +8,8 @@
  *
  * and, only where a scenario declares network faults (faults.h):
  *
- *   fault_egress   behind the splitter: what becomes of copies of requests
- *   fault_ingress  before the responder: what becomes of copies of responses
+ *   fault_egress   behind the splitter: faults of copies of requests
+ *   fault_ingress  before the responder: faults of copies of responses
  *   fault_return   far end of the fault link that delays: the packet goes on where it was going
  *   fault_corrupt  far end of the fault link that corrupts: likewise, with a bit flipped
  *   netem_class    at the interface's own qdisc: which of netem's classes a copy of a request belongs to
@@ -34,11 +34,11 @@
 #include "identify.h"
 #include "scoreboard.h"
 #include "budget.h"
-#include "parcels.h"
+#include "saved_marks.h"
 #include "delay_line.h"
 #include "rewrite.h"
 #include "tap.h"
-#include "chance.h"
+#include "fault_draw.h"
 #include "faults.h"
 
 /* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark and priority. */
@@ -71,12 +71,12 @@ static inline void request_leaves(struct __sk_buff *skb, struct config *config, 
 	request.mark = skb->mark;
 	request.priority = skb->priority;
 	request.copies = 1;
-	request.asked = subject->replica;
+	request.primary_replica = subject->replica;
 	request.replica = subject->replica;
 	request.disordered = netem_class_of(subject->replica) != 0;
 	if (known)
 		scoreboard_inherit(&request, known, config, now_ns);
-	if (config->mode == MODE_HEDGE && !request.owed) {
+	if (config->mode == MODE_HEDGE && !request.outstanding) {
 		number = line_number(&config->line, MARK_CLONE, now_ns);
 		if (number != NO_LANE)
 			request.clone = MARK_CLONE | number;
@@ -85,7 +85,7 @@ static inline void request_leaves(struct __sk_buff *skb, struct config *config, 
 	count(COUNT_requests);
 	if (config->mode == MODE_HEDGE) {
 		budget_earn(subject->key.service);
-		count(request.owed ? COUNT_reused_early : delay_line_arm(skb, config, number, now_ns));
+		count(request.outstanding ? COUNT_reused_early : delay_line_arm(skb, config, number, now_ns));
 	}
 }
 
@@ -103,7 +103,7 @@ int splitter(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	now_ns = bpf_ktime_get_ns();
 	count(COUNT_out_seen);
-	if (mark_kind(skb->mark) == MARK_STRUCK_REQUEST) {
+	if (mark_kind(skb->mark) == MARK_FAULTED_REQUEST) {
 		count(COUNT_out_struck);
 		return TC_ACT_UNSPEC;
 	}
@@ -134,10 +134,10 @@ int splitter(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* The counter that says why the clone that bears `mark` goes no further, or COUNT_rescued; then `*elsewhere` says
- * whether it goes to another replica than the one asked. */
+/* The counter that says why the clone with this `mark` goes no further, or COUNT_rescued; then `*is_other` says whether
+ * it goes to another replica than the primary's. */
 static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u32 mark, u64 now_ns,
-			 bool *elsewhere)
+			 bool *is_other)
 {
 	struct subject subject = {};
 	struct endpoint_key *to = NULL;
@@ -156,10 +156,10 @@ static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct pa
 	if (request->first_response_ns)
 		return COUNT_cancelled;
 	replica = scoreboard_hedge_replica(subject.service, subject.replica, subject.key.id);
-	*elsewhere = replica != subject.replica;
-	if (*elsewhere) {
+	*is_other = replica != subject.replica;
+	if (*is_other) {
 		to = replica_get(subject.key.service, replica);
-		/* The tag and link address belong to the path to the replica that was asked. */
+		/* The tag and link address belong to the path to the primary's replica. */
 		if (!to || packet->tagged)
 			return COUNT_rescue_failed;
 	}
@@ -176,7 +176,7 @@ int rescuer(struct __sk_buff *skb)
 	struct config *config = config_get();
 	struct packet packet = {};
 	u32 mark = skb->mark, kind = mark_kind(mark), verdict;
-	bool elsewhere = false;
+	bool is_other = false;
 	u64 now_ns = bpf_ktime_get_ns();
 
 	if (!config)
@@ -187,17 +187,17 @@ int rescuer(struct __sk_buff *skb)
 	}
 	if (config->line.kind == LINE_HTB)
 		lane_release(&config->line, mark & MARK_VALUE, now_ns);
-	verdict = rescue(skb, config, &packet, mark, now_ns, &elsewhere);
+	verdict = rescue(skb, config, &packet, mark, now_ns, &is_other);
 	count(verdict);
 	if (verdict != COUNT_rescued)
 		return TC_ACT_SHOT;
-	/* The same replica has the link address that the clone still bears; another one's must be looked up. */
-	if (elsewhere)
+	/* The clone still has the link address of its own replica; another one's must be looked up. */
+	if (is_other)
 		return redirect_neigh(config->out_ifindex, NULL, 0, 0);
 	return bpf_redirect(config->out_ifindex, 0);
 }
 
-/* A response too large for one packet: its first fragment bears the id, and keeps the request from being hedged.
+/* A response too large for one packet: its first fragment has the id, and keeps the request from being hedged.
  * Nothing is dropped or rewritten, since the other fragments could not be. */
 static inline void fragment_answers(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns)
 {
@@ -210,14 +210,14 @@ static inline void fragment_answers(struct __sk_buff *skb, struct config *config
 	if (!request || !scoreboard_expects(request, config, subject.replica))
 		return;
 	request->responses++;
-	/* The fragments that follow could not be given the address that was asked: such an answer cannot be delivered. */
-	if (config->mode == MODE_HEDGE && subject.replica != request->asked)
+	/* The fragments that follow could not be given the primary's address: such an answer cannot be delivered. */
+	if (config->mode == MODE_HEDGE && subject.replica != request->primary_replica)
 		return;
 	if (scoreboard_first_response(&subject.key, request, now_ns))
 		count(COUNT_answered_by_fragment);
 }
 
-/* Drops the response where a hedge of ours was sent for it; more than that is the service's own business. */
+/* Drops the response where the hedger sent a hedge for it; further ones are the service's own. */
 static inline int response_too_many(struct request *request, u32 hedges)
 {
 	if (request->dropped >= hedges) {
@@ -235,7 +235,7 @@ int responder(struct __sk_buff *skb)
 	struct packet packet = {};
 	struct subject subject = {};
 	struct request *request;
-	struct endpoint_key *asked;
+	struct endpoint_key *primary;
 	u64 ordinal = 0, now_ns;
 	int reason;
 
@@ -266,14 +266,14 @@ int responder(struct __sk_buff *skb)
 	}
 	if (scoreboard_outdated(request, config, subject.replica)) {
 		request->responses++;
-		return response_too_many(request, request->owed);
+		return response_too_many(request, request->outstanding);
 	}
 	if (subject.service->copy_ordinal.length)
 		read_field(skb, &packet, &subject.service->copy_ordinal, &ordinal);
 	/* Before anything is claimed: a response that cannot be delivered must not keep another from being. */
-	if (config->mode == MODE_HEDGE && subject.replica != request->asked) {
-		asked = replica_get(subject.key.service, request->asked);
-		if (!asked || !rewrite(skb, &packet, REWRITE_SOURCE, asked)) {
+	if (config->mode == MODE_HEDGE && subject.replica != request->primary_replica) {
+		primary = replica_get(subject.key.service, request->primary_replica);
+		if (!primary || !rewrite(skb, &packet, REWRITE_SOURCE, primary)) {
 			count(COUNT_in_rewrite_failed);
 			return TC_ACT_SHOT;
 		}
@@ -289,12 +289,12 @@ int responder(struct __sk_buff *skb)
 
 int fault_egress(struct __sk_buff *skb)
 {
-	return fault_meet(skb, DIRECTION_REQUESTS);
+	return fault_filter(skb, DIRECTION_REQUESTS);
 }
 
 int fault_ingress(struct __sk_buff *skb)
 {
-	return fault_meet(skb, DIRECTION_RESPONSES);
+	return fault_filter(skb, DIRECTION_RESPONSES);
 }
 
 int fault_return(struct __sk_buff *skb)
@@ -302,7 +302,7 @@ int fault_return(struct __sk_buff *skb)
 	struct faults *faults = faults_get();
 	u32 kind = mark_kind(skb->mark);
 
-	if (faults && faults->line.kind == LINE_HTB && (kind == MARK_STRUCK_REQUEST || kind == MARK_STRUCK_RESPONSE))
+	if (faults && faults->line.kind == LINE_HTB && (kind == MARK_FAULTED_REQUEST || kind == MARK_FAULTED_RESPONSE))
 		lane_release(&faults->line, skb->mark & MARK_VALUE, bpf_ktime_get_ns());
 	return fault_return_packet(skb);
 }
@@ -316,7 +316,7 @@ int fault_corrupt(struct __sk_buff *skb)
 	return fault_return_packet(skb);
 }
 
-/* No direct action: the class is what it returns, and 0 says that none is meant. */
+/* No direct action: the class is what it returns; 0 means none. */
 int netem_class(struct __sk_buff *skb)
 {
 	struct packet packet = {};

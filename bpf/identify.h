@@ -3,7 +3,7 @@
 #ifndef HEDGEROW_IDENTIFY_H
 #define HEDGEROW_IDENTIFY_H
 
-enum doubt { IDENTIFIED = 0, NOT_SERVICE = 1, NO_ID = 2 };
+enum identification { IDENTIFIED = 0, NOT_SERVICE = 1, NO_ID = 2 };
 
 struct subject {
 	struct request_key key;
@@ -12,7 +12,7 @@ struct subject {
 	u32 pad;
 };
 
-/* The replica that a datagram goes to, or comes from; NULL where that is no service of ours. */
+/* The replica that a datagram goes to, or comes from; NULL where that is none of the services. */
 static inline struct endpoint *endpoint_of(struct packet *packet, u32 direction)
 {
 	if (direction == DIRECTION_REQUESTS)
@@ -36,7 +36,7 @@ static inline void request_key_fill(struct request_key *key, struct config *conf
 	}
 }
 
-/* IDENTIFIED, or the enum doubt why not; then `subject` says nothing. */
+/* IDENTIFIED, or the reason why not; then `subject` is undefined. */
 static inline int identify(struct __sk_buff *skb, struct packet *packet, struct config *config, u32 direction,
 			   struct subject *subject)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* The maps, and the only place that speaks bcc's dialect: all else calls these functions. */
+/* The maps, and the only place with bcc's dialect: all else calls these functions. */
 #ifndef HEDGEROW_MAPS_H
 #define HEDGEROW_MAPS_H
 
@@ -23,17 +23,17 @@ BPF_ARRAY(service_map, struct service, MAX_SERVICES);
 BPF_ARRAY(replica_map, struct endpoint_key, MAX_SERVICES * MAX_REPLICAS);
 /* Requests in flight. Least recently used ones make room, so it never fills; what is evicted is counted as lost. */
 BPF_TABLE("lru_hash", struct request_key, struct request, scoreboard_map, SCOREBOARD_ENTRIES);
-/* First responses. An entry stays after its request is done: were it deleted, the loser would pass for a winner. */
+/* First responses. An entry stays after its request is done: were it deleted, the loser would look like a winner. */
 BPF_TABLE("lru_hash", struct answer_key, u32, answer_map, SCOREBOARD_ENTRIES);
 BPF_ARRAY(budget_map, struct budget, MAX_SERVICES);
 /* The lanes of the delay line, and of the network fault `delay`. */
 BPF_ARRAY(lane_map, struct lanes, 2);
 BPF_ARRAY(fault_map, struct faults, 1);
-/* How often each rule has struck. */
+/* How many copies each rule has affected. */
 BPF_ARRAY(fault_hit_map, u64, MAX_FAULT_RULES);
 /* The class that netem's faults have for each replica's requests at the client's interface; 0: none. */
 BPF_ARRAY(netem_map, u32, MAX_REPLICAS);
-BPF_ARRAY(parcel_map, struct parcel, PARCELS);
+BPF_ARRAY(saved_mark_map, struct saved_mark, SAVED_MARKS);
 /* The next number of each enum numbering. */
 BPF_ARRAY(number_map, struct numbers, 2);
 BPF_PERCPU_ARRAY(scratch_map, struct scratch, 1);
@@ -124,9 +124,9 @@ static inline u32 netem_class_of(int replica)
 	return class ? *class : 0;
 }
 
-static inline struct parcel *parcel_get(int number)
+static inline struct saved_mark *saved_mark_get(int number)
 {
-	return parcel_map.lookup(&number);
+	return saved_mark_map.lookup(&number);
 }
 
 static inline struct numbers *numbers_get(int which)
@@ -145,7 +145,7 @@ static inline void histogram_add(u32 bucket)
 	int zero = 0;
 	struct histogram *histogram = histogram_map.lookup(&zero);
 
-	/* Newer compilers would check what the bucket is made of instead, from which the verifier learns no bound. */
+	/* Newer compilers would check the bucket's parts instead, from which the verifier learns no bound. */
 	asm volatile("" : "+r"(bucket));
 	if (histogram && bucket < HISTOGRAM_BUCKETS)
 		histogram->n[bucket]++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* How our own packets are told from others: a magic number in the high bits of skb->mark, masked, the low 16 bits left
- * to whoever else marks packets. A hedge keeps them; on our own links packets carry their number there. */
+/* How our own packets are recognized: a magic number in the high 16 bits of skb->mark. The low 16 bits are left to
+ * other programs that mark packets: a hedge keeps them; on our own links packets carry their number there. */
 #ifndef HEDGEROW_MARKS_H
 #define HEDGEROW_MARKS_H
 
@@ -11,9 +11,9 @@
 #define MARK_PRIMER (MARK_MAGIC | 0x10000)
 #define MARK_CLONE (MARK_MAGIC | 0x20000)
 #define MARK_HEDGE (MARK_MAGIC | 0x30000)
-/* A network fault has duplicated the packet or held it back; what it bore before is in parcels.h. */
-#define MARK_STRUCK_REQUEST (MARK_MAGIC | 0x40000)
-#define MARK_STRUCK_RESPONSE (MARK_MAGIC | 0x50000)
+/* A network fault has duplicated the packet or held it back; saved_marks.h has its own mark. */
+#define MARK_FAULTED_REQUEST (MARK_MAGIC | 0x40000)
+#define MARK_FAULTED_RESPONSE (MARK_MAGIC | 0x50000)
 
 static inline u32 mark_kind(u32 mark)
 {

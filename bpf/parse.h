@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* From a frame to the flow and payload of a UDP datagram. Every header is loaded through a bounds-checked copy, which
- * works on linear and paged packets alike; whatever is not understood returns the reason and nothing is guessed. */
+ * works on linear and paged packets alike; what is not understood returns the reason; nothing is guessed. */
 #ifndef HEDGEROW_PARSE_H
 #define HEDGEROW_PARSE_H
 
@@ -40,7 +40,7 @@ static inline void map_ipv4(u32 *mapped, __be32 address)
 	mapped[3] = address;
 }
 
-/* Follows Ethernet and VLAN tags to the network header; `*type` becomes its EtherType. */
+/* Follows Ethernet and VLAN tags to the network header, and sets `*type` to its EtherType. */
 static inline int parse_link(struct __sk_buff *skb, struct packet *packet, __be16 *type)
 {
 	u32 offset = ETH_HLEN;
@@ -64,7 +64,7 @@ static inline int parse_link(struct __sk_buff *skb, struct packet *packet, __be1
 	return PARSED;
 }
 
-/* `*length` becomes what the IP header says of the bytes behind it. */
+/* Sets `*length` to the number of bytes behind the IP header, as that has it. */
 static inline int parse_ipv4(struct __sk_buff *skb, struct packet *packet, u32 *length)
 {
 	struct iphdr ip;
@@ -145,7 +145,7 @@ static inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, u32 *
 	return PARSED;
 }
 
-/* PARSED, or the enum parse_reason why not. A first fragment is none to hedge, but `packet` describes it. */
+/* PARSED, or the enum parse_reason why not. A first fragment is not hedged, but `packet` describes it. */
 static inline int parse(struct __sk_buff *skb, struct packet *packet)
 {
 	struct udphdr udp;
@@ -189,7 +189,7 @@ static inline bool read_field(struct __sk_buff *skb, struct packet *packet, stru
 
 	if (length < 1 || length > sizeof(bytes) || offset + length > packet->payload_length)
 		return false;
-	/* Said again in the one form every verifier follows: 1 to 8. */
+	/* The same bound once more in the one form that every verifier follows: 1 to 8. */
 	length = ((length - 1) & 7) + 1;
 	if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct udphdr) + offset, &bytes, length) < 0)
 		return false;

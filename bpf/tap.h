@@ -45,18 +45,18 @@ static inline void tap_hedge(struct request_key *key, struct request *request, u
 	event_submit(event);
 }
 
-/* Which copy the first response answers, as far as that is proven: its replica tells. With the same one the ordinal
- * that a server of ours writes tells the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a primary
- * that was lost; the other copy's response decides later (tap_later_answer). Where a network fault may have let copies
- * overtake each other, or come twice, the order of arrival proves nothing. */
+/* Which copy the first response answers, as far as that is proven: by its replica. Where both copies went to the same
+ * one, the ordinal that our server writes is the order of arrival there, so 2 is the hedge, but 1 may be the hedge of a
+ * primary that was lost; the other copy's response decides later (tap_later_answer). Where a network fault may have let
+ * copies overtake each other, or come twice, the order of arrival proves nothing. */
 static inline u8 tap_winner(struct request *request, u32 replica, u64 ordinal)
 {
 	if (request->copies < 2)
 		return WINNER_PRIMARY;
-	if (request->replica != request->asked) {
+	if (request->replica != request->primary_replica) {
 		if (replica == request->replica)
 			return WINNER_HEDGE;
-		return replica == request->asked ? WINNER_PRIMARY : WINNER_UNKNOWN;
+		return replica == request->primary_replica ? WINNER_PRIMARY : WINNER_UNKNOWN;
 	}
 	return ordinal > 1 && !request->disordered ? WINNER_HEDGE : WINNER_UNKNOWN;
 }
@@ -100,7 +100,7 @@ static inline void tap_answer(struct request_key *key, struct request *request, 
 /* The second copy to reach the server has been answered too: then the first one was the primary. */
 static inline void tap_later_answer(struct request_key *key, struct request *request, u64 ordinal)
 {
-	if (request->copies < 2 || request->replica != request->asked || request->disordered)
+	if (request->copies < 2 || request->replica != request->primary_replica || request->disordered)
 		return;
 	if (request->first_ordinal != 1 || ordinal != 2)
 		return;

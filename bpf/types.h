@@ -6,20 +6,20 @@
 #define HEDGEROW_TYPES_H
 
 #define MAX_SERVICES 16
-#define MAX_REPLICAS 16 /* of one service; clients may ask any of them */
+#define MAX_REPLICAS 16 /* of one service; clients may use any of them */
 #define MAX_FAULT_RULES 64
-#define PARCELS 16384
+#define SAVED_MARKS 16384
 #define SCRATCH 512 /* bytes */
 #define HISTOGRAM_SUB_BITS 3
 #define HISTOGRAM_BUCKETS (64 << HISTOGRAM_SUB_BITS)
 
 enum mode { MODE_OFF = 0, MODE_TAP = 1, MODE_HEDGE = 2 };
 
-/* By what a request is told from others: its flow and id (real traffic), or id and block alone (the testbed's tap,
+/* What identifies a request: its flow and id (real traffic), or id and block alone (the testbed's tap,
  * since a rival may hedge from a second socket or to another replica). */
 enum identity { IDENTITY_FLOW = 0, IDENTITY_BLOCK = 1 };
 
-/* Which replica the hedge goes to: the one that was asked, or another (scoreboard.h says which). */
+/* Which replica the hedge goes to: the primary's, or another (scoreboard.h says which). */
 enum target { TARGET_SAME = 0, TARGET_OTHER = 1 };
 
 enum delay_line { LINE_NETEM = 1, LINE_HTB = 2 };
@@ -70,7 +70,7 @@ struct field {
 struct service {
 	struct field request_id;
 	struct field response_id;
-	struct field copy_ordinal; /* where a response tells which copy it answers; length 0 or 1 */
+	struct field copy_ordinal; /* where a response says which copy it answers; length 0 or 1 */
 	u32 replicas;              /* how many addresses it has, at least 1 */
 	u32 target;
 };
@@ -87,18 +87,18 @@ struct request {
 	u64 request_ns; /* when the first copy left; also the generation of a reused id */
 	u64 deadline_ns;
 	u64 first_response_ns; /* 0: unanswered */
-	u64 owed_until_ns;     /* until when a response to an earlier request with this id may come, where one is owed */
+	u64 outstanding_until_ns; /* until when a response to an earlier request with this id may come */
 	u64 arrivals;          /* responses by replica, four bits each: counted where network faults look at them */
 	u32 mark;              /* the client's own mark and priority, restored on the hedge */
 	u32 priority;
-	u32 clone;             /* the mark that its clone bears in the delay line; 0: it has none */
-	u8 asked;              /* the replica that the first copy went to */
-	u8 replica;            /* the hedge's; until it leaves, the one that was asked */
+	u32 clone;             /* the mark of its clone in the delay line; 0: it has none */
+	u8 primary_replica;    /* that the first copy went to */
+	u8 replica;            /* the hedge's; until it leaves, the primary's */
 	u8 copies;             /* that have left, the kernel's hedge among them */
 	u8 hedges;             /* of these, the kernel's */
 	u8 responses;          /* that have arrived */
 	u8 dropped;            /* of these, never more than hedges */
-	u8 owed;               /* responses that earlier requests with this id still await */
+	u8 outstanding;        /* responses that earlier requests with this id still await */
 	u8 first_ordinal;      /* which copy the first response said it answers, 0 if it did not say */
 	u8 disordered;         /* a network fault may let its copies overtake each other, or come twice */
 	u8 pad[3];
@@ -143,13 +143,13 @@ struct faults {
 	struct fault_rule rules[MAX_FAULT_RULES];
 };
 
-struct parcel {
+struct saved_mark {
 	u32 mark;
 	u32 priority;
 };
 
-/* Which running number a mark bears. */
-enum numbering { NUMBER_PARCELS = 0, NUMBER_CLONES = 1 };
+/* Which running number is in a mark. */
+enum numbering { NUMBER_SAVED_MARKS = 0, NUMBER_CLONES = 1 };
 
 struct numbers {
 	struct bpf_spin_lock lock;

@@ -1,4 +1,4 @@
-"""What network faults do to single frames, and that the kernel's chance is the one that Python computes."""
+"""What network faults do to single frames, and that the kernel's draw is the one that Python computes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from support.kernel_bench import (
 )
 
 STOLEN = 4  #: TC_ACT_STOLEN
-MARK_STRUCK_REQUEST, MARK_STRUCK_RESPONSE = 0x4ED40000, 0x4ED50000
+MARK_FAULTED_REQUEST, MARK_FAULTED_RESPONSE = 0x4ED40000, 0x4ED50000
 Ends = tuple[tuple[str, int], tuple[str, int]]
 MAX_WORD = (1 << 64) - 1
 DELAY_NS = 60_000_000_000
@@ -91,7 +91,7 @@ def frames(request_id: int, replica: int = 0, size: int = 16) -> tuple[bytes, by
 
 
 @pytest.mark.parametrize("draw", range(20))
-def test_the_kernel_strikes_exactly_the_copies_that_python_says(faults: FaultBench, draw: int) -> None:
+def test_the_kernel_affects_exactly_the_copies_that_python_selects(faults: FaultBench, draw: int) -> None:
     dice = random.Random(draw)
     seed, percent, key = dice.getrandbits(64), dice.choice([0.5, 10, 50, 99.5]), f"{draw}.{dice.randrange(9)}"
     sides = [rule(replica=n, percent=percent, key=key, direction=side) for n in range(3) for side in SIDES]
@@ -116,14 +116,14 @@ def test_ids_are_inclusive_and_a_replica_is_that_one(faults: FaultBench) -> None
     assert faults.arrive(frames(11, 1)[1]) == PASSED
 
 
-def test_certainty_strikes_always_and_nothing_never(faults: FaultBench) -> None:
+def test_100_percent_affects_every_copy_and_0_percent_none(faults: FaultBench) -> None:
     faults.put(rule())
     assert {faults.leave(frames(n)[0]) for n in range(500)} == {STOLEN}
     faults.put(rule(percent=0))
     assert {faults.leave(frames(1000 + n)[0]) for n in range(500)} == {PASSED}
 
 
-def test_sixty_four_rules_of_which_the_last_strikes(faults: FaultBench) -> None:
+def test_of_sixty_four_rules_the_last_takes_effect(faults: FaultBench) -> None:
     rules = [rule(ids=(n, n), key=f"{n}.0") for n in range(64)]
     written = faults.put(*rules)
     assert faults.leave(frames(63)[0]) == STOLEN
@@ -131,7 +131,7 @@ def test_sixty_four_rules_of_which_the_last_strikes(faults: FaultBench) -> None:
     assert faults.maps.hits(written) == {f"{n}.0": int(n == 63) for n in range(64)}
 
 
-def test_what_is_no_request_of_ours_is_left_alone(faults: FaultBench) -> None:
+def test_other_packets_than_our_requests_are_left_alone(faults: FaultBench) -> None:
     faults.put(rule(), rule(direction="responses"))
     assert faults.arrive(frames(1)[1]) == PASSED, "never asked for"
     assert faults.leave(Datagram(CLIENT4, ("10.9.0.77", 53), bytes(16)).frame()) == PASSED
@@ -157,7 +157,7 @@ def test_a_hedge_is_the_second_copy(faults: FaultBench) -> None:
 
 
 def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> int:
-    """Of a hedged request whose copies, the primary struck, are answered in this order by the same replica."""
+    """Of a hedged request whose copies, the primary affected, are answered in this order by the same replica."""
     asked, _ = frames(request_id)
     faults.leave(asked)
     faults.bench.split(asked, mark=MARK_HEDGE)
@@ -198,7 +198,7 @@ def test_the_order_of_arrival_tells_no_winner_where_netem_holds_a_replicas_reque
 
 
 @pytest.mark.parametrize("mark", [0, 0x12345678, 0x4ED30007])
-def test_a_duplicate_bears_its_own_mark_again_and_is_neither_counted_nor_struck(
+def test_a_duplicate_has_its_own_mark_again_and_is_neither_counted_nor_affected(
     faults: FaultBench, mark: int
 ) -> None:
     faults.put(rule("duplicate"))
@@ -208,8 +208,8 @@ def test_a_duplicate_bears_its_own_mark_again_and_is_neither_counted_nor_struck(
     verdict = faults.bench.split(frame, priority=6)
     assert run(faults.bench.programs.load("fault_egress"), verdict.frame, mark=mark, priority=6).action == PASSED
     faults.bench.counted()
-    seen = faults.bench.split(frame, mark=MARK_STRUCK_REQUEST | number)
-    assert (seen.action, seen.mark) == (PASSED, MARK_STRUCK_REQUEST | number)
+    seen = faults.bench.split(frame, mark=MARK_FAULTED_REQUEST | number)
+    assert (seen.action, seen.mark) == (PASSED, MARK_FAULTED_REQUEST | number)
     assert faults.bench.counted() == {"out_seen": 1, "out_struck": 1}
     left = run(faults.bench.programs.load("fault_egress"), seen.frame, mark=seen.mark)
     assert (left.action, left.frame, left.mark, left.priority) == (PASSED, frame, mark, 6)
@@ -221,7 +221,7 @@ def test_what_is_delayed_is_held_and_comes_back_to_where_it_was_going(faults: Fa
     assert faults.leave(left) == STOLEN
     assert faults.arrive(arrived) == STOLEN
     back = faults.bench.programs.load("fault_return")
-    for mark in (MARK_STRUCK_REQUEST, MARK_STRUCK_RESPONSE | 1):
+    for mark in (MARK_FAULTED_REQUEST, MARK_FAULTED_RESPONSE | 1):
         verdict = run(back, left, mark=mark)
         assert (verdict.action, verdict.frame, verdict.mark) == (REDIRECTED, left, mark)
     faults.bench.counted()
@@ -247,7 +247,7 @@ def test_more_at_once_than_there_are_lanes_pass_and_are_counted(faults: FaultBen
     ],
 )
 @pytest.mark.parametrize("ends", [(CLIENT4, REPLICAS4[0]), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])
-@pytest.mark.parametrize("mark", [MARK_STRUCK_REQUEST, MARK_STRUCK_RESPONSE])
+@pytest.mark.parametrize("mark", [MARK_FAULTED_REQUEST, MARK_FAULTED_RESPONSE])
 def test_one_bit_is_flipped_outside_the_id_where_there_is_room(
     bench: KernelBench,
     ends: Ends,
@@ -258,7 +258,7 @@ def test_one_bit_is_flipped_outside_the_id_where_there_is_room(
 ) -> None:
     bench.configure(request_id=place, response_id=place, copy_ordinal=IdPlace(0, 0))
     asked = Datagram(*ends, bytes(range(size)))
-    frame = (asked if mark == MARK_STRUCK_REQUEST else asked.reply(asked.payload)).frame()
+    frame = (asked if mark == MARK_FAULTED_REQUEST else asked.reply(asked.payload)).frame()
     verdict = run(bench.programs.load("fault_corrupt"), frame, mark=mark)
     assert verdict.action == REDIRECTED
     changed = [at for at, (old, new) in enumerate(zip(frame, verdict.frame, strict=True)) if old != new]
@@ -286,7 +286,7 @@ class TestResponsesThatTheKernelWillDrop:
         assert bench.respond(right).action == PASSED
         assert bench.counted() == {"in_seen": 1, "answered": 1}
 
-    def test_a_sum_left_to_a_device_that_it_never_met_is_right(self, bench: KernelBench) -> None:
+    def test_a_sum_left_to_a_device_that_it_never_crossed_is_right(self, bench: KernelBench) -> None:
         """CHECKSUM_PARTIAL: where the sum belongs there is the pseudo-header's, not complemented."""
         bench.switch(Mode.HEDGE)
         asked = request(81)

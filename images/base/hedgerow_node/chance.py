@@ -1,5 +1,5 @@
 """Which copies a network fault strikes: computed from numbers that are the same under every strategy, so that all
-meet the same trouble, and that anybody can compute again afterwards. bpf/chance.h computes the same in the kernel.
+meet the same trouble, and that anybody can compute again afterwards. In the kernel bpf/fault_draw.h does the same.
 """
 
 from __future__ import annotations
