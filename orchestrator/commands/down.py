@@ -12,6 +12,7 @@ import typer
 from orchestrator.commands.options import AsJson, print_json
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.host.live import Cleared, LiveRun, clear_dead_runs, live_runs
+from orchestrator.host.undo import send_signal
 
 _END_TIMEOUT_S = 20.0
 _POLL_S = 0.05
@@ -50,7 +51,7 @@ def _end(run: LiveRun, cleared: Cleared) -> None:
     owner = run.owner()
     for number in (signal.SIGTERM, signal.SIGKILL):
         if owner is not None:
-            _send(owner, number)
+            send_signal(owner, number)
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         while time.monotonic() < deadline_s:
             if not run.path.exists():
@@ -60,10 +61,3 @@ def _end(run: LiveRun, cleared: Cleared) -> None:
                 cleared.undo(run)
                 return
             time.sleep(_POLL_S)
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return

@@ -14,7 +14,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypedDict
 
-from orchestrator.host.cgroups import CPU, FREEZER, described
+from orchestrator.host.cgroups import CPU, FREEZER, describe_controllers
 from orchestrator.host.live import live_runs
 from orchestrator.topology.programs import HEDGER
 
@@ -113,7 +113,7 @@ def look_at_hedger() -> Iterator[Check]:
 def look_at_control_groups() -> Iterator[Check]:
     """What two faults need on the netns backend: freeze and cpu-quota."""
     faults = {FREEZER: "freeze", CPU: "cpu-quota"}
-    for controller, found in described():
+    for controller, found in describe_controllers():
         remedy = f"mount cgroup v2 (mount -t cgroup2 none /sys/fs/cgroup), for faults of kind {faults[controller]}"
         state = State.WARNING if found is None else State.OK
         yield Check(f"{controller} groups", state, found or "none", "" if found else remedy)

@@ -113,12 +113,12 @@ class Group:
         self._set_frozen(True)
 
     def thaw(self) -> None:
-        """Lets them run again; harmless where they do."""
+        """Resumes them; harmless where they run."""
         self._set_frozen(False)
 
     @property
     def frozen(self) -> bool:
-        """Whether all processes inside stand still."""
+        """Whether all processes inside are stopped."""
         return _is_frozen(self._directory(FREEZER))
 
     def limit(self, percent: float | None) -> None:
@@ -188,7 +188,7 @@ def remove(directory: Path) -> None:
 def release_controller() -> None:
     """Takes the cpu controller back to the second version's root, if a run handed it down and none uses it any more.
 
-    Somebody else may do so by now; then it stays.
+    Other programs may use it by now; then it stays.
     """
     for tree in hierarchies():
         if tree.version == 2 and CPU in tree.controllers:
@@ -234,7 +234,7 @@ def _permit_real_time(directory: Path) -> None:
     """Lets a node's supervisor run at real-time priority, by which faults keep their times.
 
     Some kernels count real-time processes by group, in the first version, and give new groups none. Where other
-    groups have taken all that there is, faults are less exact, which their proofs will tell.
+    groups have taken all that there is, faults are less exact, which shows in their proofs.
     """
     with suppress(OSError):
         if (directory / _REAL_TIME).exists():
@@ -291,7 +291,7 @@ def _pairs(path: Path) -> dict[str, str]:
     return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
-def described() -> Iterator[tuple[str, str | None]]:
+def describe_controllers() -> Iterator[tuple[str, str | None]]:
     """Each controller with the kind of tree that has it, None where none has."""
     for controller in (FREEZER, CPU):
         tree = hierarchy_of(controller)

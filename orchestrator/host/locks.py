@@ -62,7 +62,7 @@ def remove_measuring_lock() -> None:
     """Removes the file of the lock that measuring runs hold, unless one does: runs that were killed leave it."""
     if not (ROOT / _MEASURING).exists():
         return
-    with locked() as root, suppress(FileNotFoundError, BlockingIOError):
+    with locked() as root, suppress(FileNotFoundError, BlockingIOError, PermissionError):
         fd = os.open(root / _MEASURING, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

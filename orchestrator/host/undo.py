@@ -28,7 +28,7 @@ _END_TIMEOUT_S = 3.0
 _REMOVE_TIMEOUT_S = 10.0  #: containers on a busy host take their time
 _POLL_S = 0.01
 _OUR_NAMESPACE = re.compile(r"hr-[0-9a-f]{6}-[a-z0-9]+")  #: see `audit.namespace_name`
-_MEDDLED = "see who else writes to the run's folder"
+_MEDDLED = "check what else writes to the run's folder"
 
 
 def carry_out(undo: Undo | UnknownUndo) -> None:
@@ -52,10 +52,10 @@ def carry_out(undo: Undo | UnknownUndo) -> None:
 
 
 def _end_processes(run_id: str) -> None:
-    """SIGTERM first, since programs then take away what they attached; SIGKILL for those that do not heed it."""
+    """SIGTERM first, since programs then take away what they attached; SIGKILL for those that ignore it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for pid in processes_of(run_id):
-            _send(pid, number)
+            send_signal(pid, number)
         deadline_s = time.monotonic() + _END_TIMEOUT_S
         while processes_of(run_id):
             if time.monotonic() > deadline_s:
@@ -66,7 +66,8 @@ def _end_processes(run_id: str) -> None:
     raise LeftoversError(f"processes {processes_of(run_id)} do not end", "see what holds them: cat /proc/PID/stack")
 
 
-def _send(pid: int, number: signal.Signals) -> None:
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Sends it, and resumes the process, which may be stopped; it may also have ended."""
     try:
         os.kill(pid, number)
         os.kill(pid, signal.SIGCONT)

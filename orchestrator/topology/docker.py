@@ -95,7 +95,7 @@ class DockerTopology:
     def down(self) -> None:
         """Keeps what the programs printed, and removes containers and network where this run made them.
 
-        Every step is taken, whatever becomes of those before it; then what went wrong is raised.
+        Every step is taken, even if one before it fails; then the error is raised.
         """
         self._nodes.close()
         with ExitStack() as last_first:
@@ -141,7 +141,7 @@ class DockerTopology:
             self._ask(self._containers[node].unpause)
 
     def frozen(self, node: str) -> bool:
-        """What the engine says."""
+        """As the engine reports."""
         self._ask(self._containers[node].reload)
         return bool(self._containers[node].status == "paused")
 
@@ -153,8 +153,8 @@ class DockerTopology:
 
     def throttled(self, node: str) -> int:
         """The engine's count of throttled periods, read once rather than twice a second apart."""
-        said = self._ask(lambda: self._containers[node].stats(stream=False, one_shot=True))
-        return int(said["cpu_stats"]["throttling_data"]["throttled_periods"])
+        statistics = self._ask(lambda: self._containers[node].stats(stream=False, one_shot=True))
+        return int(statistics["cpu_stats"]["throttling_data"]["throttled_periods"])
 
     def describe(self) -> Containers | None:
         """The engine and the images; None before `up`."""
@@ -271,16 +271,16 @@ class DockerTopology:
             for node, container in self._containers.items():
                 try:
                     text: bytes = container.logs(since=self._since_s)
-                except engine_errors() as error:  # somebody removed it: its end has been reported
+                except engine_errors() as error:  # something removed it: its end has been reported
                     text = f"its output is lost: {error}".encode()
                 log.writelines(f"{node} | {line}\n" for line in text.decode(errors="replace").splitlines())
         self._containers = {}
 
 
 def _words_of(process: subprocess.Popen[str]) -> str:
-    """What compose says, once it has ended; RunError where it takes too long, and then it is ended.
+    """What compose prints until it ends; RunError where it takes too long, which ends it.
 
-    An interrupt is passed on when compose has ended, too, which it is given some time for.
+    An interrupt, too, is raised only once compose has ended or was killed.
     """
     try:
         return process.communicate(timeout=_COMPOSE_TIMEOUT_S)[1]
@@ -288,7 +288,7 @@ def _words_of(process: subprocess.Popen[str]) -> str:
         os.killpg(process.pid, signal.SIGTERM)
         raise RunError(
             f"docker compose up takes longer than {_COMPOSE_TIMEOUT_S:g} s",
-            "see dockerd's log, and what else it does",
+            "see dockerd's log",
         ) from error
     finally:
         if process.returncode is None:

@@ -81,8 +81,8 @@ class NetnsTopology:
     def down(self) -> None:
         """Ends the programs, the hedger first so that it can detach, and removes the namespaces.
 
-        Control groups go before everything else: what is frozen does not end. Every step is taken, whatever becomes
-        of those before it; then what went wrong is raised.
+        Control groups go first: frozen processes do not end. Every step is taken, even if one before it fails; then
+        the error is raised.
         """
         self._nodes.close()
         with ExitStack() as last_first:
@@ -131,7 +131,7 @@ class NetnsTopology:
         self._groups[node].thaw()
 
     def frozen(self, node: str) -> bool:
-        """What the freezer says."""
+        """As the freezer reports."""
         return self._groups[node].frozen
 
     def limit_cpu(self, node: str, percent: float | None) -> None:
@@ -192,7 +192,7 @@ class NetnsTopology:
     def _start(self, node: str, namespace: str, program: Sequence[str], arguments: Sequence[str]) -> None:
         """nsenter rather than `ip netns exec`, which mounts another /sys; setpriv so that no program outlives us.
 
-        The program enters its control groups before it is itself, so that none of its processes is left outside.
+        The program enters its control groups before it is itself, so that all of its processes are inside.
         """
         entrances = self._groups[node].entrances if node in self._groups else ()
         command = ["sh", "-c", _ENTER, "sh", *map(str, entrances), "--"] if entrances else []
