@@ -85,7 +85,7 @@ def test_figures_and_claims_stand_in_their_arms(summary: dict[str, Any]) -> None
     assert [claim["id"] for claim in summary["claims"]] == ["app-late"]
 
 
-def test_the_timeout_of_an_arm_is_that_arms(tmp_path: Path) -> None:
+def test_each_arm_has_its_own_timeout(tmp_path: Path) -> None:
     text = ARMS.replace("  one-server-paused:\n", "  one-server-paused:\n    workload: {timeout: 140ms}\n")
     claim = 'expect: "p99(baseline@one-server-paused) > 160ms"'
     text = text.replace("  - id: app-late", f"  - {{id: censored, {claim}}}\n  - id: app-late")
@@ -137,7 +137,7 @@ def test_rounds_are_paired_across_arms(tmp_path: Path) -> None:
     assert widths[1] < widths[0] / 10
 
 
-def test_an_arm_without_a_baseline_takes_no_other_arms_control_away(run: RunFolder) -> None:
+def test_an_arm_without_a_baseline_leaves_the_controls_of_the_others(run: RunFolder) -> None:
     data = read_run(run)
     arms = {
         arm.name: Evidence(
@@ -166,7 +166,7 @@ def test_the_verdict_is_the_worst_of_all_arms_and_of_what_is_claimed_across(tmp_
     assert (worse.verdict, [arm.verdict for arm in worse.arms]) == ("refuted", ["supported", "refuted"])
 
 
-def test_open_arrivals_tell_how_late_they_were_sent_and_how_long_answers_lay_in_the_buffer(
+def test_open_arrivals_have_send_lateness_and_time_in_the_buffer(
     summary: dict[str, Any],
 ) -> None:
     client, server = (arm["strategies"]["kernel"] for arm in summary["arms"])
@@ -185,9 +185,9 @@ def test_closed_arrivals_have_no_schedule_to_be_late_against(tmp_path: Path) -> 
     assert (summary.faults, summary.discarded) == ((), ())
 
 
-def test_every_fault_is_told_with_its_proofs_and_how_many_requests_it_met(summary: dict[str, Any]) -> None:
-    told = [(fault["arm"], fault["fault"], fault["target"]) for fault in summary["faults"]]
-    assert told == [
+def test_every_fault_is_listed_with_its_proofs_and_the_requests_affected(summary: dict[str, Any]) -> None:
+    entries = [(fault["arm"], fault["fault"], fault["target"]) for fault in summary["faults"]]
+    assert entries == [
         ("client-paused", "pause", "client"),
         ("one-server-paused", "pause", "server-0"),
         *(("one-server-paused", "loss", f"server-{replica}") for replica in range(3)),
@@ -202,7 +202,7 @@ def test_every_fault_is_told_with_its_proofs_and_how_many_requests_it_met(summar
     assert set(loss["requests"].values()) == {1000}
 
 
-def test_what_was_declared_and_never_happened_is_told_as_none(tmp_path: Path) -> None:
+def test_a_fault_that_never_happened_is_listed_with_no_occurrence(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
     folder.journal.unlink()
     faults = summarise(folder).faults
@@ -210,7 +210,7 @@ def test_what_was_declared_and_never_happened_is_told_as_none(tmp_path: Path) ->
     assert {(fault.occurrences, fault.proven) for fault in faults} == {(0, 0)}
 
 
-def test_discarded_blocks_are_told(tmp_path: Path) -> None:
+def test_discarded_blocks_are_listed(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
     record = {
         "event": "block-discarded",
@@ -233,14 +233,14 @@ def test_discarded_blocks_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_a_sweep_tells_its_keys_and_each_arm_its_value(tmp_path: Path) -> None:
+def test_a_sweep_lists_its_keys_and_each_arm_its_value(tmp_path: Path) -> None:
     summary = summarise(made(tmp_path, SWEEP))
     assert summary.matrix == {"hedging.delay": ["5ms", "20ms", "100ms"]}
     assert [arm.set for arm in summary.arms] == [{"hedging.delay": value} for value in ("5ms", "20ms", "100ms")]
     assert [claim.verdict for claim in summary.claims_across_arms] == ["supported"]
 
 
-def test_a_strategy_that_left_nothing_has_no_figures_and_supports_no_claim(tmp_path: Path) -> None:
+def test_a_strategy_without_rows_has_no_figures_and_supports_no_claim(tmp_path: Path) -> None:
     text = ARMS.replace("p99(kernel) <= 25ms", "duplicates(kernel) == 0")
     folder = made(tmp_path, text)
     table = pq.read_table(folder.samples)
@@ -264,7 +264,7 @@ def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:
         summarise(folder)
 
 
-def test_tables_of_runs_before_there_were_arms_are_read(tmp_path: Path) -> None:
+def test_tables_without_a_column_for_the_arm_are_read(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke"))
     before = summarise(folder)
     for path in (folder.samples, folder.server):

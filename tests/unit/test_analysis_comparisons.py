@@ -53,7 +53,7 @@ def lost(*ids: int, blocks: int = 5) -> Story:
     return Story(unanswered=frozenset(block * 200 + id_ for block in range(blocks) for id_ in ids))
 
 
-def test_what_falls_among_unanswered_requests_keeps_its_row_and_the_end_that_is_known(tmp_path: Path) -> None:
+def test_a_censored_figure_keeps_its_row_and_the_end_that_is_known(tmp_path: Path) -> None:
     found = figures_of(tmp_path, {"kernel": lost(40, 50, 60, 70)})
     assert (found["p99"].ratio, found["p99"].difference_ms) == (None, None)
     assert found["p99"].censored == ("strategy",)
@@ -64,14 +64,14 @@ def test_what_falls_among_unanswered_requests_keeps_its_row_and_the_end_that_is_
     assert found["p50"].censored == ()
 
 
-def test_a_yardstick_among_unanswered_requests_bounds_the_ratio_from_above(tmp_path: Path) -> None:
+def test_a_censored_reference_bounds_the_ratio_from_above(tmp_path: Path) -> None:
     found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70)})
     assert (found["p99"].ratio, found["p99"].censored) == (None, ("with",))
     assert ends(found["p99"].ratio_ci95) == (0, pytest.approx(12.7 / 450, rel=0.05))
     assert ends(found["p99"].difference_ci95_ms) == (None, pytest.approx(12.7 - 450, rel=0.01))
 
 
-def test_where_only_some_resamples_of_the_yardstick_are_censored_one_end_is_open(tmp_path: Path) -> None:
+def test_a_reference_censored_in_some_resamples_leaves_one_end_open(tmp_path: Path) -> None:
     """5 of 200 in one block of five: P99 is a number but in resamples that hold that block thrice."""
     found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70, 80, blocks=1)})
     row = found["p99"]
@@ -85,7 +85,7 @@ def test_where_only_some_resamples_of_the_yardstick_are_censored_one_end_is_open
     assert row.difference_ms < high < -350
 
 
-def test_two_figures_among_unanswered_requests_say_nothing_of_each_other(tmp_path: Path) -> None:
+def test_two_censored_figures_have_no_comparison(tmp_path: Path) -> None:
     found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70), "kernel": lost(40, 50, 60, 70)})
     assert found["p99"].censored == ("strategy", "with")
     assert (found["p99"].ratio_ci95, found["p99"].difference_ci95_ms) == (None, None)

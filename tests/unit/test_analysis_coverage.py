@@ -75,7 +75,7 @@ def coverage(method: Method, draw: Draw, truth: float, blocks: int, requests: in
 @pytest.mark.parametrize("quantile", [0.5, 0.99])
 @pytest.mark.parametrize(("blocks", "requests"), [(5, 400), (10, 300)])
 @pytest.mark.parametrize(("draw", "true"), [(pareto, true_pareto), (varying, true_varying)])
-def test_the_interval_by_blocks_holds_the_truth_as_often_as_it_says(
+def test_the_interval_by_blocks_holds_the_truth_in_95_percent_of_runs(
     draw: Draw, true: Callable[[float], float], blocks: int, requests: int, quantile: float
 ) -> None:
     held = coverage(by_blocks, draw, true(quantile), blocks, requests, quantile)
@@ -83,7 +83,7 @@ def test_the_interval_by_blocks_holds_the_truth_as_often_as_it_says(
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.99])
-def test_the_interval_by_ranks_holds_it_where_requests_are_independent_and_only_there(quantile: float) -> None:
+def test_the_interval_by_ranks_does_so_only_where_requests_are_independent(quantile: float) -> None:
     held = coverage(by_ranks, lognormal, true_lognormal(quantile), 5, 400, quantile)
     assert 0.93 <= held <= 0.98  # at least: ranks are whole numbers
     held = coverage(by_ranks, varying, true_varying(quantile), 5, 400, quantile)

@@ -26,7 +26,7 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, ArmData]:
     return {arm.name: arm for arm in run.arms}
 
 
-def test_windows_are_when_faults_really_were_on(arms: dict[str | None, ArmData]) -> None:
+def test_windows_are_when_faults_were_in_force(arms: dict[str | None, ArmData]) -> None:
     paused, lost = sorted(windows(arms["one-server-paused"], "kernel"), key=lambda window: window.fault)
     assert (paused.fault, paused.throughout) == (0, False)
     assert paused.start_ns == pytest.approx(100 * NS_PER_MS, abs=NS_PER_MS)
@@ -34,7 +34,7 @@ def test_windows_are_when_faults_really_were_on(arms: dict[str | None, ArmData])
     assert (lost.fault, lost.throughout) == (1, True)
 
 
-def test_requests_due_in_a_window_are_those_that_the_plan_says_are_struck(
+def test_requests_due_in_a_window_are_those_that_the_plan_expects(
     arms: dict[str | None, ArmData], tmp_path: Path
 ) -> None:
     experiment = experiment_from(tmp_path, ARMS)

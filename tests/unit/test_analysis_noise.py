@@ -58,7 +58,7 @@ def test_both_halves_have_as_many_stalled_requests(run: RunData) -> None:
         assert [int((group > 300 * NS_PER_MS).sum()) for group in half.latency.groups] == [2] * 5
 
 
-def test_the_same_seed_deals_the_same_halves(run: RunData) -> None:
+def test_the_same_seed_gives_the_same_halves(run: RunData) -> None:
     first, again, another = (halves_of(run, seed) for seed in (1, 1, 2))
     assert first[0].latency.merged.tolist() == again[0].latency.merged.tolist()
     assert first[0].latency.merged.tolist() != another[0].latency.merged.tolist()
@@ -84,7 +84,7 @@ def test_an_effect_between_the_halves_would_be_seen(run: RunData) -> None:
     assert found.figures["p50"].ratio == pytest.approx(1 / 1.5, rel=0.05)
 
 
-def test_too_few_blocks_tell_the_ratio_and_no_more(tmp_path: Path) -> None:
+def test_too_few_blocks_give_the_ratio_without_an_interval(tmp_path: Path) -> None:
     few = read_run(finished_run(tmp_path, scenario_from("smoke", "design.blocks=2")))
     found = control_of(halves_of(few), few)
     assert found.no_effect is None

@@ -68,7 +68,7 @@ def bound(evidence: Evidence, function: str, wanted_p: float) -> float:
     return high
 
 
-def test_what_is_decided_alone_may_not_be_among_many(evidence: Evidence) -> None:
+def test_a_claim_decided_alone_may_be_undecided_among_many(evidence: Evidence) -> None:
     evidence = replace(evidence, noise=None)
     close = f"mean(kernel) <= {bound(evidence, 'mean', 0.03):.6f}ms"
     alone = found(close, evidence)
@@ -84,7 +84,7 @@ def test_what_is_decided_alone_may_not_be_among_many(evidence: Evidence) -> None
     assert among[0].requests_needed > 1000
 
 
-def test_what_is_counted_takes_no_part_in_it(evidence: Evidence) -> None:
+def test_counted_claims_do_not_count_for_holm(evidence: Evidence) -> None:
     evidence = replace(evidence, noise=None)
     close = parse_claim(f"mean(kernel) <= {bound(evidence, 'mean', 0.03):.6f}ms")
     counted = [parse_claim(claim) for claim in ("duplicates(kernel) == 0", "stalled_hedged(kernel) == 100%")]
@@ -93,8 +93,8 @@ def test_what_is_counted_takes_no_part_in_it(evidence: Evidence) -> None:
     assert [finding.p_value for finding in findings[1:]] == [None, None]
 
 
-def test_as_many_requests_as_are_said_to_be_needed_decide_it(tmp_path: Path) -> None:
-    """With the same story told with so many requests, the claim is decided; with a tenth of them it is not."""
+def test_the_requests_needed_do_decide_the_claim(tmp_path: Path) -> None:
+    """Of the same run with so many requests the claim is decided; with a tenth of them it is not."""
     claim = "p50(app-deadline) <= 1.01 * p50(kernel)"
     small = found(claim, evidence_of(tmp_path / "small", {}))
     assert small.verdict == "inconclusive"
@@ -124,13 +124,13 @@ def test_a_comparison_within_the_baselines_own_noise_is_not_decided(evidence: Ev
     assert found(f"mean(kernel) <= {observed * 9:.4f} * mean(baseline)", torn).verdict == "supported"
 
 
-def test_a_claim_without_the_baseline_asks_nothing_of_the_control(evidence: Evidence) -> None:
+def test_a_claim_without_the_baseline_ignores_the_control(evidence: Evidence) -> None:
     assert found("p99(kernel) <= 15ms", evidence).verdict == "supported"
     assert found("p99(baseline) >= 300ms", evidence).verdict == "supported"
 
 
-def test_an_effect_that_the_hosts_own_noise_may_have_made_is_not_decided(evidence: Evidence) -> None:
-    """The yardstick may be too long by as much as wake-ups are late."""
+def test_an_effect_within_the_hosts_noise_is_not_decided(evidence: Evidence) -> None:
+    """The reference may be too long by as much as wake-ups are late."""
     p99 = found("p99(kernel) <= p99(app-deadline)", evidence)
     assert p99.observed is not None
     near = "p99(kernel) <= p99(app-deadline) + 1ms"
@@ -153,13 +153,13 @@ def test_noise_makes_nothing_faster(evidence: Evidence) -> None:
     assert found(f"p99(kernel) <= {p99 - 1.0:.3f}ms", loud).verdict == "inconclusive"
 
 
-def test_noise_on_a_yardstick_counts_for_as_much_as_the_yardstick_does(evidence: Evidence) -> None:
+def test_noise_of_a_reference_is_scaled_like_the_reference(evidence: Evidence) -> None:
     """A millisecond and a half on four hundred, of which a twenty-fifth is the bound, is next to nothing."""
     loud = replace(evidence, noise=LOUD)
     assert found("p99(kernel) <= 0.04 * p99(baseline)", loud).verdict == "supported"
 
 
-def test_lateness_is_what_is_measured_not_what_disturbs(evidence: Evidence) -> None:
+def test_lateness_has_no_noise_floor(evidence: Evidence) -> None:
     """A host whose wake-ups are late is why user-space hedges are late: that is no reason not to say so."""
     claim = "lateness_p50(kernel) < lateness_p50(app-deadline)"
     assert found(claim, replace(evidence, noise=LOUD)).verdict == "supported"
@@ -173,7 +173,7 @@ def test_a_quotient_of_times_is_measured_against_the_same_noise(evidence: Eviden
     assert found(near, replace(evidence, noise=LOUD)).verdict == "inconclusive"
 
 
-def test_a_figure_named_twice_is_moved_as_a_whole(evidence: Evidence) -> None:
+def test_a_figure_named_twice_is_shifted_in_both_places(evidence: Evidence) -> None:
     """Or noise would be counted where it cancels: this claim is `p50(kernel) >= 2ms` with 0.7 ms to spare."""
     noisy = replace(evidence, halves=None, noise=HostNoise({"p50": 0.5e6, "p99": 2e6, "max": 5e6}))
     plainly = found("p50(kernel) >= 2ms", noisy)

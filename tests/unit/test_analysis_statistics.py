@@ -94,7 +94,7 @@ def test_the_rank_is_the_exact_ceiling_whatever_floating_point_makes_of_it(n: in
     assert figure.quantile(q, plain(1))[0] == rank
 
 
-def test_a_quantile_that_is_kept_is_that_of_the_resamples_asked_for() -> None:
+def test_a_cached_quantile_belongs_to_the_resamples_given() -> None:
     figure = gather([[1.0], [2.0], [3.0]])
     first, other = np.array([[3, 0, 0], [0, 3, 0]]), np.array([[0, 0, 3], [3, 0, 0]])
     for weights, quantiles in ((first, [1, 2]), (other, [3, 1]), (first, [1, 2]), (first, [1, 2])):
@@ -104,7 +104,7 @@ def test_a_quantile_that_is_kept_is_that_of_the_resamples_asked_for() -> None:
     assert figure.kept_quantile(0.1, other).tolist() == [3, 1]
 
 
-def test_unanswered_requests_count_as_what_one_says_in_a_mean() -> None:
+def test_unanswered_requests_count_as_given_in_a_mean() -> None:
     figure = gather([[1.0, 3.0], [math.inf, 5.0]])
     assert figure.mean(plain(2))[0] == math.inf
     assert figure.mean(plain(2), unanswered=11.0)[0] == 5.0
@@ -133,7 +133,7 @@ def ends(resampled: NDArray[np.float64], value: float, rounds: int, *, time: boo
     return list(found)
 
 
-def test_with_many_rounds_a_fortieth_is_left_out_at_each_end() -> None:
+def test_with_many_rounds_2_5_percent_are_left_out_at_each_end() -> None:
     assert ends(EVENLY, 1000.5, 1_000_000, time=False) == pytest.approx([50, 1950], abs=1)
 
 
@@ -162,7 +162,7 @@ def test_a_time_that_may_be_negative_has_the_hull_with_the_interval_of_itself() 
 
 
 def test_what_is_never_negative_has_no_negative_end() -> None:
-    """Zeros in some resamples (a yardstick beyond the time-out) leave no logarithm to be taken."""
+    """Zeros in some resamples (a reference beyond the time-out) leave no logarithm to be taken."""
     resampled = np.concatenate([np.zeros(500), np.linspace(0.0, 5.0, 1500)])
     low, high = ends(resampled, 2.0, 5, time=True)
     assert [low, high] == pytest.approx([0, 2 + critical(0.05, 5) * spread(resampled, 5)])
@@ -192,13 +192,13 @@ def test_the_critical_distance_is_students() -> None:
     assert critical(0.05, 11) == pytest.approx(2.228, abs=5e-4)
 
 
-NOBODY = np.zeros(2000, bool)
+NONE_AGAINST = np.zeros(2000, bool)
 
 
 def test_a_time_beyond_all_resamples_is_judged_by_its_distance() -> None:
-    assert p_value(NOBODY, 5, 2.776, time=True) == pytest.approx(0.05, abs=1e-4)
-    assert p_value(NOBODY, 5, 20, time=True) < 1e-4
-    assert p_value(NOBODY, 5, math.inf, time=True) == 0
+    assert p_value(NONE_AGAINST, 5, 2.776, time=True) == pytest.approx(0.05, abs=1e-4)
+    assert p_value(NONE_AGAINST, 5, 20, time=True) < 1e-4
+    assert p_value(NONE_AGAINST, 5, math.inf, time=True) == 0
 
 
 def test_of_a_time_the_larger_of_both_counts() -> None:
@@ -207,12 +207,12 @@ def test_of_a_time_the_larger_of_both_counts() -> None:
     assert p_value(np.ones(2000, bool), 10, 50, time=True) == 1
 
 
-def test_a_share_at_the_end_of_its_range_is_judged_by_what_so_many_resamples_can_tell() -> None:
+def test_a_share_at_the_end_of_its_range_has_the_finest_p_that_resamples_resolve() -> None:
     """No block hedged fewer than 2 %: far from no distance, and yet no resample says otherwise."""
-    close = p_value(NOBODY, 10, 1.0, time=False)
-    assert close == p_value(NOBODY, 10, 0.5, time=False)
+    close = p_value(NONE_AGAINST, 10, 1.0, time=False)
+    assert close == p_value(NONE_AGAINST, 10, 0.5, time=False)
     assert 0.001 < close < 0.05
-    assert p_value(NOBODY, 10, 24.0, time=False) < 1e-6
+    assert p_value(NONE_AGAINST, 10, 24.0, time=False) < 1e-6
     assert p_value(np.arange(2000) < 400, 10, 24.0, time=False) > 0.2
 
 
@@ -251,9 +251,7 @@ def ranks(count: int, quantile: float) -> tuple[int, int] | None:
 @pytest.mark.parametrize(
     ("count", "quantile"), [(6, 0.5), (50, 0.5), (100, 0.25), (400, 0.99), (800, 0.99), (59, 0.95)]
 )
-def test_each_end_misses_at_most_a_fortieth_and_the_next_rank_inwards_would_miss_more(
-    count: int, quantile: float
-) -> None:
+def test_each_end_misses_at_most_2_5_percent_and_the_next_rank_inwards_more(count: int, quantile: float) -> None:
     found = ranks(count, quantile)
     if found is None:
         assert count < samples_needed(quantile)
@@ -269,7 +267,7 @@ def test_the_ranks_of_a_median_are_those_in_the_tables() -> None:
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.99, 0.999])
-def test_there_is_one_from_the_sample_on_that_plan_asks_for(quantile: float) -> None:
+def test_an_interval_by_ranks_exists_from_the_sample_size_that_plan_wants(quantile: float) -> None:
     needed = samples_needed(quantile)
     assert ranks(needed - 1, quantile) is None
     found = ranks(needed, quantile)
@@ -289,7 +287,7 @@ def test_holms_procedure_on_a_worked_example() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
 
 
-def test_a_single_p_value_stays_as_it_is_and_none_is_none() -> None:
+def test_a_single_p_value_stays_as_it_is() -> None:
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
 

@@ -30,7 +30,7 @@ def summary(run: RunFolder) -> dict[str, Any]:
     return content
 
 
-def test_it_says_what_was_run_on_what(run: RunFolder, summary: dict[str, Any]) -> None:
+def test_a_summary_names_scenario_run_and_backend(run: RunFolder, summary: dict[str, Any]) -> None:
     assert {key: summary[key] for key in ("schema", "scenario", "run", "backend", "engine", "delay_line")} == {
         "schema": 1,
         "scenario": "smoke",
@@ -78,7 +78,7 @@ def test_figures_that_do_not_exist_are_null(summary: dict[str, Any]) -> None:
     assert baseline["ci95_ms"]["p999"] is None, "500 requests carry no interval of P99.9"
 
 
-def test_what_falls_among_time_outs_is_null_and_named(summary: dict[str, Any]) -> None:
+def test_censored_latencies_are_null_and_listed(summary: dict[str, Any]) -> None:
     kernel = summary["strategies"]["kernel"]
     assert kernel["censored"] == ["p999", "max", "mean"]
     assert [kernel["latency_ms"][name] for name in kernel["censored"]] == [None, None, None]
@@ -101,7 +101,7 @@ def test_the_exact_interval_by_ranks_stands_beside_that_by_blocks(summary: dict[
     assert baseline["order_ci95_ms"]["p999"] is None
 
 
-def test_the_mean_of_those_that_were_hedged(run: RunFolder, summary: dict[str, Any]) -> None:
+def test_the_mean_of_hedged_requests(run: RunFolder, summary: dict[str, Any]) -> None:
     hedged = pq.read_table(run.hedges, filters=[("strategy", "=", "app-seed")])["request_id"].to_pylist()
     rows = pq.read_table(run.samples, filters=[("strategy", "=", "app-seed")]).to_pylist()
     took_ns = [row["received_ns"] - row["intended_ns"] for row in rows if row["request_id"] in set(hedged)]
@@ -111,7 +111,7 @@ def test_the_mean_of_those_that_were_hedged(run: RunFolder, summary: dict[str, A
     assert summary["strategies"]["baseline"]["hedged_mean_ms"] is None
 
 
-def test_what_hedges_won_and_wasted(summary: dict[str, Any]) -> None:
+def test_win_rate_and_wasted_copies(summary: dict[str, Any]) -> None:
     kernel = summary["strategies"]["kernel"]
     assert kernel["win_rate"] is None, "both copies went to one server that does not tell them apart"
     assert kernel["wasted"] == (500 + 10 - 499) / 500
@@ -125,7 +125,7 @@ def test_the_control_and_the_comparisons_stand_beside_the_figures(summary: dict[
     assert [row["figure"] for row in of_kernel] == ["p50", "p99"]
 
 
-def test_claims_say_how_surely(summary: dict[str, Any]) -> None:
+def test_claims_have_p_values(summary: dict[str, Any]) -> None:
     claims = {claim["id"]: claim for claim in summary["claims"]}
     tested = [claim for claim in claims.values() if claim["p_value"] is not None]
     assert all(claim["p_value"] <= claim["p_adjusted"] <= 1 for claim in tested)

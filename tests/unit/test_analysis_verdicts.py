@@ -67,7 +67,7 @@ def test_verdicts_of_a_quiet_run(quiet: Evidence, claim: str, verdict: str) -> N
     assert found(claim, quiet).verdict == verdict
 
 
-def test_two_figures_are_told_as_their_ratio_without_the_factor(quiet: Evidence) -> None:
+def test_two_figures_are_reported_as_their_ratio_without_the_factor(quiet: Evidence) -> None:
     for claim in (
         "p99(kernel) <= 0.04 * p99(baseline)",
         "p99(kernel) <= p99(baseline) * 0.04",
@@ -102,7 +102,7 @@ def test_one_figure_is_told_in_its_unit(quiet: Evidence, claim: str, unit: str, 
     assert finding.ci95 is not None
 
 
-def test_what_cannot_be_told_says_why(quiet: Evidence) -> None:
+def test_what_cannot_be_decided_says_why(quiet: Evidence) -> None:
     straddling = found("p50(kernel) < p50(baseline)", quiet)
     assert straddling.requests_needed is not None
     assert straddling.reason == (
@@ -120,7 +120,7 @@ def test_one_duplicate_refutes_that_there_is_none(tmp_path: Path) -> None:
     assert (finding.verdict, finding.observed, finding.ci95, finding.unit) == ("refuted", 1.0, None, "count")
 
 
-def test_a_maximum_is_what_it_was_in_this_run(tmp_path: Path) -> None:
+def test_a_maximum_is_judged_as_it_was_in_this_run(tmp_path: Path) -> None:
     """No sample says how large it can become, so it is counted, not estimated."""
     evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
     beyond = found("max(kernel) <= 100ms", evidence)
@@ -133,7 +133,7 @@ def test_a_maximum_is_what_it_was_in_this_run(tmp_path: Path) -> None:
     assert found("lateness_max(kernel) <= 1ms", evidence).verdict == "supported"
 
 
-def test_a_share_without_a_single_event_is_as_sure_as_so_many_requests_make_it(tmp_path: Path) -> None:
+def test_a_share_without_an_event_is_as_sure_as_its_number_of_requests(tmp_path: Path) -> None:
     """Of 500 requests all were answered; were one in a thousand lost, that would happen in three of five runs."""
     evidence = evidence_of(tmp_path, {})
     tight = found("answered(kernel) >= 99.9%", evidence)
@@ -192,7 +192,7 @@ def test_one_claim_in_five_spellings_has_one_verdict_and_one_p(quiet: Evidence, 
 
 
 @pytest.mark.parametrize("claim", ["p50(app-deadline) < p50(app-seed)", "p50(kernel) < p50(app-seed)"])
-def test_how_many_requests_would_do_follows_from_p_itself(quiet: Evidence, claim: str) -> None:
+def test_the_requests_needed_follow_from_p(quiet: Evidence, claim: str) -> None:
     """Here more resamples lie on the other side than the standard error alone lets expect."""
     finding = found(claim, quiet)
     assert finding.p_value is not None
@@ -201,7 +201,7 @@ def test_how_many_requests_would_do_follows_from_p_itself(quiet: Evidence, claim
     assert 500 * times <= finding.requests_needed <= 1.1 * 500 * times
 
 
-def test_an_answer_may_be_taken_later_than_the_time_out(tmp_path: Path) -> None:
+def test_an_answer_may_be_accepted_after_the_time_out(tmp_path: Path) -> None:
     """By a client that was held up; what had no answer then took at least as long."""
     evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
     slow = evidence.measures["kernel"]
@@ -211,7 +211,7 @@ def test_an_answer_may_be_taken_later_than_the_time_out(tmp_path: Path) -> None:
     assert found("max(kernel) <= 2s", evidence).verdict == "refuted"
 
 
-def test_one_stall_that_nobody_hedged_refutes_that_all_are(tmp_path: Path) -> None:
+def test_one_stall_without_a_hedge_refutes_that_all_are_hedged(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path, {"kernel": Story(unhedged=frozenset({100}))})
     finding = found("stalled_hedged(kernel) == 100%", evidence)
     assert (finding.verdict, finding.observed) == ("refuted", 0.9)
@@ -242,7 +242,7 @@ def test_a_censored_quantile_is_judged_by_what_it_must_exceed(tmp_path: Path) ->
     )
 
 
-def test_a_censored_yardstick_may_still_be_long_enough(tmp_path: Path) -> None:
+def test_a_censored_reference_may_still_be_long_enough(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path, {"baseline": HOLES})
     assert found("p99(kernel) <= 0.04 * p99(baseline)", evidence).verdict == "supported"
     assert found("p99(kernel) <= 0.02 * p99(baseline)", evidence).verdict == "inconclusive"
@@ -259,7 +259,7 @@ def test_a_mean_with_unanswered_requests_is_at_least_what_the_time_out_makes_it(
     assert found("mean(kernel) <= 400ms", evidence).verdict == "inconclusive"
 
 
-def test_a_division_by_what_turns_out_zero_is_not_told(quiet: Evidence) -> None:
+def test_a_division_by_zero_is_not_decided(quiet: Evidence) -> None:
     finding = found("rate(kernel) / rate(baseline) >= 1", quiet)
     assert (finding.verdict, finding.observed) == ("inconclusive", None)
     assert finding.reason == "the claim divides by zero in some resamples"
@@ -280,7 +280,7 @@ def test_rounding_decides_no_claim_whose_sides_are_equal(tmp_path: Path) -> None
     assert found("1 - answered(kernel) < 0.7%", evidence).verdict == "refuted"
 
 
-def test_what_was_never_measured_needs_no_more_requests(quiet: Evidence) -> None:
+def test_a_figure_never_measured_needs_no_more_requests(quiet: Evidence) -> None:
     finding = found("send_lateness_p50(kernel) <= 1ms", quiet)
     assert (finding.verdict, finding.reason) == (
         "inconclusive",

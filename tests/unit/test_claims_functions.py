@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.scenario.models import Scenario
 
-#: Rows that nobody has: a statistic of what is measured already, and three of what is not.
+#: Rows that are not in the table: a statistic of what is measured already, and three of what is not.
 UNANSWERED = Measure("unanswered", Dimension.RATIO, "share")
 TIMEOUTS = Measure("timeouts", Dimension.COUNT, "count")
 HEDGED_WAIT = Measure("hedged_wait", Dimension.DURATION, "us", of="hedges", needs=(Need.HEDGES,))
@@ -57,7 +57,7 @@ def test_every_row_has_values() -> None:
         assert function.measure.key in keys, function.name
 
 
-def test_every_row_is_in_order() -> None:
+def test_every_row_is_consistent() -> None:
     for name, function in FUNCTIONS.items():
         assert name == function.name
         assert function.meaning
@@ -87,7 +87,7 @@ def test_a_new_row_is_judged_from_end_to_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("made_up")
-def test_a_new_row_is_told_what_its_scenario_lacks() -> None:
+def test_a_new_row_is_refused_where_its_scenario_lacks_what_it_needs() -> None:
     with pytest.raises(
         ScenarioError, match=r"hedged_wait_p95\(baseline\) never has a value, baseline sends no hedges"
     ):

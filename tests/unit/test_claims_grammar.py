@@ -95,7 +95,7 @@ def test_units_follow_through_arithmetic(text: str, dimension: Dimension) -> Non
         ("1" * (MAX_LENGTH + 1), MAX_LENGTH + 1, "at most 500 characters"),
     ],
 )
-def test_what_is_no_claim_is_refused_at_its_column(text: str, column: int, message: str) -> None:
+def test_an_invalid_claim_is_refused_at_its_column(text: str, column: int, message: str) -> None:
     with pytest.raises(ClaimError) as refusal:
         parse_claim(text)
     assert refusal.value.column == column
@@ -119,7 +119,7 @@ terms = st.recursive(
 
 
 @given(left=terms, right=terms, operator=st.sampled_from(["<", "<=", ">", ">=", "=="]))
-def test_a_parsed_claim_says_the_same_when_parsed_again(left: str, right: str, operator: str) -> None:
+def test_a_printed_claim_parses_to_the_same_claim(left: str, right: str, operator: str) -> None:
     claim = parse_claim(f"{left} {operator} {right} + p99(app-seed)")
     again = parse_claim(printed(claim))
     assert printed(again) == printed(claim)
@@ -136,7 +136,7 @@ calls = st.builds(
 
 
 @given(first=calls, second=calls, operator=st.sampled_from(["<", "<=", ">", ">=", "=="]))
-def test_a_call_with_an_arm_says_the_same_when_parsed_again(first: str, second: str, operator: str) -> None:
+def test_a_printed_call_with_an_arm_parses_to_the_same_call(first: str, second: str, operator: str) -> None:
     text = f"{first} - {second} {operator} 1ms"
     if len(text) > MAX_LENGTH:
         return
@@ -154,7 +154,7 @@ def test_a_claim_may_name_any_arm_that_arms_and_matrix_make(arm: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:
         parse_claim(text)
     except ClaimError as refusal:
