@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The hedger as a program file, for containers and by hand; see `hedgerow_hedger`."""
+"""The hedger as a program file, for containers and standalone use; see `hedgerow_hedger`."""
 
 import sys
 

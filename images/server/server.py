@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The server as a program file, for containers and by hand; see `hedgerow_server`."""
+"""The server as a program file, for containers and standalone use; see `hedgerow_server`."""
 
 import sys
 

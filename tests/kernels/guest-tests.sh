@@ -18,7 +18,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 step in-guest env HEDGEROW_GUEST=1 .venv/bin/python -m pytest -p no:cacheprovider tests/kernels/in_guest
 # The other half differs by nothing that a kernel has a hand in.
 step faults .venv/bin/python -m pytest -p no:cacheprovider -k 'IPv6 or same_requests or let_go' \
-    tests/netns/test_network_faults_by_hand.py
+    tests/netns/test_network_faults_standalone.py
 step cgroups .venv/bin/python -m pytest -p no:cacheprovider tests/netns/test_cgroups.py
 for line in netem htb; do
     step "smoke-$line" .venv/bin/orchestrator run scenarios/smoke.yaml --backend netns --collect-only \

@@ -266,7 +266,7 @@ def run_server(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
-def test_by_hand_it_serves_as_its_command_line_says() -> None:
+def test_standalone_it_serves_as_its_command_line_says() -> None:
     options = "--replica 4 --seed 1 --service-time 1ms --sigma 0.2 --concurrency 2 --heal-on-duplicate"
     stall = ["--stall-when", "id == 1", "--stall-duration", "150ms", "--request-id", "2:2", "--response-id", "0:2"]
     command = [str(IMAGES / "server/server.py"), "--listen", "127.0.0.1:0", *options.split(), *stall]
@@ -316,7 +316,7 @@ def test_an_address_that_is_taken_is_named() -> None:
     assert done.stderr == f"server: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-def test_by_hand_a_dead_worker_ends_the_program() -> None:
+def test_standalone_a_dead_worker_ends_the_program() -> None:
     command = [sys.executable, str(IMAGES / "server/server.py"), "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

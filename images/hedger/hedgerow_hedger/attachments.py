@@ -1,4 +1,4 @@
-"""Attaches the programs to TC hooks with pyroute2, and takes away what it attached and nothing else.
+"""Attaches the programs to TC hooks with pyroute2, and removes what it attached and nothing else.
 
 Our filters are known by their names and their preference, so that the leftovers of a killed hedger can be
 distinguished from other tools' filters. A clsact qdisc is removed only if a hedger of ours made it and no other tool
@@ -39,7 +39,7 @@ def _refusal_in_words(name: str) -> Iterator[None]:
     try:
         yield
     except NetlinkError as error:
-        raise AttachError(f"the kernel does not take program {name}: {error}; see orchestrator doctor") from error
+        raise AttachError(f"the kernel rejects program {name}: {error}; see orchestrator doctor") from error
 
 
 class InterfaceLock:
@@ -78,7 +78,7 @@ class Attachments:
                 kind = qdisc.get_attr("TCA_KIND")
                 if kind != "clsact":
                     raise AttachError(
-                        f"a qdisc {kind} leaves no room for the programs; put a clsact in its place"
+                        f"a qdisc {kind} leaves no room for the programs; replace it by a clsact"
                         " (tc qdisc delete dev NAME ingress; filters at ingress work there as well)"
                     )
                 return True

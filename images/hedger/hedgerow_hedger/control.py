@@ -117,7 +117,7 @@ def add_operations(supervisor: Supervisor, slot: HedgerSlot) -> None:
     def configure(request: JsonObject) -> JsonObject:
         assignment = Assignment.from_json(request)
         with _refusals():
-            # In a container nobody knows beforehand by which interface the servers are reached.
+            # By which interface the servers are reached is not known beforehand in a container.
             slot.configure(assignment, interface_towards(assignment.services[0][0][0]))
         return slot.status().to_json()
 

@@ -60,7 +60,7 @@ class DelayLink(Link):
 
 @dataclass(frozen=True)
 class Leftover:
-    """A delay link that somebody made, for an interface that may be gone by now."""
+    """A delay link of an earlier hedger, for an interface that may be gone by now."""
 
     near: str
     for_ifindex: int
@@ -68,7 +68,7 @@ class Leftover:
 
 
 def link_names(run_id: str, letter: str = "d") -> tuple[str, str]:
-    """The near and the far end's names for a run; `letter` tells its links apart."""
+    """The near and the far end's names for a run; `letter` distinguishes its links."""
     return f"{LINK_PREFIX}{run_id}{letter}0", f"{LINK_PREFIX}{run_id}{letter}1"
 
 
@@ -90,7 +90,7 @@ def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
 
 
 def probe(for_ifindex: int = 0) -> dict[str, str | None]:
-    """For each delay line None if this kernel has it, else the kernel's words; makes and removes a throwaway link."""
+    """For each delay line None, or the kernel's reason why it has none; makes and removes a link to find out."""
     names = link_names(secrets.token_hex(3))
     _add_link(*names, alias=f"{LINK_ALIAS} {for_ifindex}")
     try:
@@ -106,9 +106,9 @@ def choose(wanted: str, for_ifindex: int) -> DelayLineKind:
     for kind in candidates:
         if refusals[kind.name.lower()] is None:
             return kind
-    words = "; ".join(f"{kind.name.lower()}: {refusals[kind.name.lower()]}" for kind in candidates)
+    reasons = "; ".join(f"{kind.name.lower()}: {refusals[kind.name.lower()]}" for kind in candidates)
     raise DelayLineError(
-        f"no delay line {'at all' if wanted == 'auto' else wanted} on this kernel ({words});"
+        f"no delay line {'at all' if wanted == 'auto' else wanted} on this kernel ({reasons});"
         " install the distribution's extra modules package (linux-modules-extra), or ask for --delay-line auto"
     )
 
@@ -118,7 +118,7 @@ def make(
 ) -> DelayLink:
     """Makes the link, up and with its qdisc, for requests of interface `for_ifindex`; on failure nothing stays.
 
-    `makes_clsact` is for whoever finds the link after a kill: that interface's clsact qdisc is the hedger's own.
+    `makes_clsact` is recorded for a hedger that finds the link after a kill: that interface's clsact qdisc is ours.
     """
     near, far = names
     _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex} {MADE_CLSACT if makes_clsact else ''}".rstrip())
@@ -148,7 +148,7 @@ def held(near: str) -> int:
 
 
 def remove(near: str) -> None:
-    """Removes the link, with it its qdisc and what that still holds; harmless where it is gone."""
+    """Removes the link, with its qdisc and the packets in it; harmless where it is gone."""
     if any(link.name == near for link in links()):
         batch("ip", [f"link delete {near}"])
 
@@ -166,7 +166,7 @@ def leftovers(for_ifindex: int) -> list[Leftover]:
 
 
 def statistics(link: str) -> str:
-    """What `tc -s` says of the link's qdisc."""
+    """What `tc -s` prints for the link's qdisc."""
     return output("tc", "-s", "qdisc", "show", "dev", link)
 
 

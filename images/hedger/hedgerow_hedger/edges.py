@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BpfClass = Any  #: `bcc.BPF`
-Map = Any  #: one of bpf/maps.h, as bcc shows it: `map[key]`, `map.Key()`, `map.Leaf()`
-Struct = Any  #: a structure of bpf/types.h, as bcc derives it: a field is an attribute
+Map = Any  #: one of bpf/maps.h: `map[key]`, and `map.Key()` and `map.Leaf()`, structures of bpf/types.h
 NetlinkMessage = Any  #: from the kernel, by pyroute2: header fields by `[name]`, attributes by `get_attr(name)`
 
 

@@ -1,8 +1,8 @@
 """A stand-in for a kernel source tree, made of links, so that bcc compiles on hosts without kernel headers.
 
 bcc asks for a kernel's build tree. Programs that use UAPI headers only need a few of its files, and the UAPI headers
-are those of the C library's development packages (Debian: linux-libc-dev). The tree is made anew for each compilation
-and lives as long as that.
+are those of the C library's development packages (Debian: linux-libc-dev). Each compilation makes
+its own tree, and removes it afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One hedger on one interface: delay link, programs and attachments, made in order and taken away in reverse."""
+"""One hedger on one interface: delay link, programs and attachments, made in order and removed in reverse."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def find_interface(ip: IPRoute, name: str) -> int:
 
 def remove_leftovers(ip: IPRoute, ifindex: int) -> list[str]:
     """Removes what a killed hedger left on the interface, whose lock the caller holds, and what was left of others
-    whose interface is gone; says what that was.
+    whose interface is gone; returns what that was.
     """
     attachments = Attachments(ip)
     removed = attachments.detach(ifindex)
@@ -158,19 +158,19 @@ class Hedger:
         return "netem" if self.link.kind is DelayLineKind.NETEM else "htb"
 
     def attach(self) -> None:
-        """Puts splitter and responder in place, the responder first: no hedge leaves before its loser can be met."""
+        """Attaches splitter and responder, the responder first: no hedge leaves before its loser can be dropped."""
         self._attachments.attach(self._ifindex, INGRESS, "responder", self._programs.responder.fd)
         self._attachments.attach(self._ifindex, EGRESS, "splitter", self._programs.splitter.fd)
 
     def detach(self) -> None:
-        """Takes splitter and responder away; harmless where they are not there, or the interface is not.
+        """Removes splitter and responder; harmless where they are not there, or the interface is not.
 
         Network faults stay in force, but affect nothing: they look only at what the splitter has recorded.
         """
         self._attachments.detach(self._ifindex, "splitter", "responder")
 
     def close(self) -> None:
-        """Takes everything away again."""
+        """Removes everything that it made."""
         self._stack.close()
 
     def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
@@ -215,5 +215,5 @@ class Hedger:
         )
 
     def delay_line_statistics(self) -> str:
-        """What `tc -s` says of the delay line."""
+        """What `tc -s` prints for the delay line."""
         return delay_link.statistics(self.link.near)

@@ -99,7 +99,7 @@ class Service:
     replicas: Sequence[tuple[str, int]]
     request_id: IdPlace
     response_id: IdPlace
-    copy_ordinal: IdPlace = NO_PLACE  #: where a response tells which copy it answers
+    copy_ordinal: IdPlace = NO_PLACE  #: where a response says which copy it answers
     target: Target = Target.SAME
 
 
@@ -230,7 +230,7 @@ class KernelPrograms:
         return self._bpf[name.encode()]
 
     def load(self, name: str) -> int:
-        """A descriptor of the program `name` of bpf/hedger.c, which the kernel checks when it is first asked for.
+        """A descriptor of the program `name` of bpf/hedger.c, which the kernel checks when it is first loaded.
 
         Raises ProgramsError where the kernel refuses it: the hedger works on without.
         """

@@ -1,4 +1,4 @@
-"""What the orchestrator tells the hedger, and what the hedger reports."""
+"""Messages between the orchestrator and the hedger."""
 
 from __future__ import annotations
 
@@ -255,9 +255,8 @@ class InterfaceState(Message):
     """A network interface as the kernel has it."""
 
     name: str
-    offloads: dict[str, bool] | None = (
-        None  #: by the kernel's names, those that are on or can be switched; None: not told
-    )
+    #: By the kernel's names, whether those are on that are on or can be switched; None where it does not say.
+    offloads: dict[str, bool] | None = None
     qdiscs: dict[str, dict[str, int]] | None = None  #: by kind and handle, their counters; None where tc cannot say
     statistics: dict[str, int] = field(default_factory=dict)  #: bytes, packets, errors and drops, each way
     udp: dict[str, int] = field(default_factory=dict)  #: the network namespace's counters by the kernel's names

@@ -1,4 +1,4 @@
-"""What the orchestrator tells a server, and what the server reports."""
+"""Messages between the orchestrator and a server."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ class ServerReport(Message):
 
     rows: int  #: copies in the log
     in_flight: int  #: of these, responses that are still to be sent
-    timer_lateness_us: dict[str, float] | None = (
-        None  #: p50, p99 and max of how late responses left; None without any
-    )
+    timer_lateness_us: dict[str, float] | None = None  #: p50, p99 and max of how late responses left
     malformed: int = 0  #: datagrams that were not requests
     send_errors: int = 0  #: responses that the kernel would not take
     fault_hits: dict[str, int] = field(default_factory=dict)  #: by the faults' keys, copies affected

@@ -33,19 +33,19 @@ class NetemError(Exception):
 
 def netem_options(rules: Sequence[NetemRule]) -> str:
     """The options of the one netem qdisc that applies all `rules` of a replica; NetemError where there is none."""
-    words: dict[str, str] = {}
+    values: dict[str, str] = {}
     is_partitioned = any(rule.kind is NetemKind.PARTITION for rule in rules)
     for rule in rules:
         if is_partitioned and rule.kind is NetemKind.LOSS:
             continue  # the partition loses everything
         for option, value in _options(rule).items():
-            if option in words:
+            if option in values:
                 raise NetemError(
                     f"netem: two network faults set {option} for replica {rule.replica}; declare one, or model: ebpf"
                 )
-            words[option] = value
+            values[option] = value
     # What is reordered is what is not delayed, so tc wants the delay first.
-    return " ".join(f"{option} {words[option]}" for option in sorted(words, key=_ORDER.index))
+    return " ".join(f"{option} {values[option]}" for option in sorted(values, key=_ORDER.index))
 
 
 _ORDER = ("delay", "reorder", "loss", "duplicate", "corrupt", "rate")

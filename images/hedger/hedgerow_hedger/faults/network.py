@@ -1,4 +1,4 @@
-"""Network faults by eBPF at the client's interface: attached while rules are in force, and gone without.
+"""Network faults by eBPF at the client's interface: attached only while rules are in force.
 
 A fault that holds packets back has a fault link of its own (a second delay line); one that corrupts sends them over a
 link without checksum offloading, since only a packet with a complete sum can be found corrupt by its receiver.
@@ -19,8 +19,8 @@ from hedgerow_node.protocol.hedger import FaultHits, FaultRules
 if TYPE_CHECKING:
     from hedgerow_hedger.delay_link import Link
 
-#: Behind the splitter, which must have recorded a request that gets lost; before the responder, which must not have
-#: seen a response that does.
+#: Behind the splitter, which must have recorded a request that gets lost; before the responder, which must not see a
+#: response that does.
 _HOOKS = {
     Direction.REQUESTS: (EGRESS, PREFERENCE + 1, "fault_egress"),
     Direction.RESPONSES: (INGRESS, PREFERENCE - 1, "fault_ingress"),
@@ -46,7 +46,7 @@ class NetworkFaults:
     def put(self, rules: FaultRules) -> None:
         """Puts `rules` in force in place of those before; raises one of `hedger.CANNOT`, and then there are none.
 
-        Without rules it ends at once, but stays attached until the packets that it holds back have gone on.
+        Without rules faults end at once, but the programs stay attached until the packets that they hold have left.
         """
         if not rules.rules:
             self._end()
@@ -76,13 +76,13 @@ class NetworkFaults:
         return FaultHits(self._maps.hits(self._rules), self._maps.failed() if self._rules.rules else 0)
 
     def settle(self) -> None:
-        """Takes away what has ended, once it holds no packet back; to be called now and then."""
+        """Removes what has ended and holds no packet any more; to be called every now and then."""
         if self._ending and (self._delaying is None or delay_link.held(self._delaying.near) == 0):
             time.sleep(_CROSSING_S)
             self.close()
 
     def close(self) -> None:
-        """Takes everything away at once: packets that are held back are lost."""
+        """Removes everything at once: packets that are held back are lost."""
         self._stack.close()
         self._rules, self._delaying, self._ending = _NO_RULES, None, False
 
