@@ -48,16 +48,15 @@ class CiOutputs(AbstractContextManager["CiOutputs"]):
             typer.echo(self.last_line, err=True)
 
     def _publish(self, error: HedgerowError | None) -> None:
-        content = None if self.summary is None else self.summary.to_json()
         if self._junit is not None:
             try:
                 make_folder(self._junit.parent)
-                self._junit.write_text(as_junit(self.subject, content, error), encoding="utf-8")
+                self._junit.write_text(as_junit(self.subject, self.summary, error), encoding="utf-8")
                 chown_like(self._junit, self._junit.parent)
             except OSError as failure:
                 _warn("--junit", self._junit, failure)
         if self._page:
-            told = "" if content is None else as_markdown(content)
+            told = "" if self.summary is None else as_markdown(self.summary)
             told += "" if error is None else error_as_markdown(self.subject, error)
             try:
                 with Path(self._page).open("a", encoding="utf-8") as file:

@@ -9,9 +9,9 @@ import typer
 
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
 from orchestrator.errors import UsageError
-from orchestrator.report.comparison.comparison import compare as compare_runs
-from orchestrator.report.comparison.text import notes, sections
-from orchestrator.report.terminal import print_tables
+from orchestrator.report.compare.model import compare as compare_runs
+from orchestrator.report.compare.view import notes, sections
+from orchestrator.report.terminal import print_sections
 from orchestrator.runfolder.folder import find_run
 
 #: In the results folder; no run can be called that, since the names of runs end with a time and a token.
@@ -42,7 +42,7 @@ def compare(
     comparison = compare_runs(find_run(results, first), find_run(results, second))
     page = None
     if not no_report:
-        from orchestrator.report.comparison.files import write_comparison  # noqa: PLC0415 - matplotlib takes a second
+        from orchestrator.report.compare.page import write_comparison  # noqa: PLC0415 - matplotlib takes a second
 
         folder = output or results / FOLDER / comparison.name
         try:
@@ -53,6 +53,6 @@ def compare(
     if as_json:
         print_json({**comparison.as_json(), "report": None if page is None else str(page)})
     else:
-        print_tables(sections(comparison), notes(comparison))
+        print_sections(sections(comparison), notes(comparison))
     if page is not None:
         typer.echo(str(page.parent), err=True)

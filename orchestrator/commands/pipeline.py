@@ -40,7 +40,7 @@ def evaluate(folder: RunFolder, report: bool) -> Summary:
 
 def make_report(folder: RunFolder) -> None:
     """Plots and report.html of a folder that has its tables and its summary."""
-    from orchestrator.report.html import write_report  # noqa: PLC0415
+    from orchestrator.report.page import write_report  # noqa: PLC0415
     from orchestrator.report.plots import draw  # noqa: PLC0415
 
     draw(folder)
@@ -54,7 +54,7 @@ def print_result(summary: Summary, as_json: bool) -> None:
         return
     from orchestrator.report.terminal import print_summary  # noqa: PLC0415
 
-    print_summary(summary.to_json())
+    print_summary(summary)
 
 
 def exit_with(summary: Summary) -> typer.Exit:

@@ -1,4 +1,4 @@
-"""`orchestrator report`: the page of a run anew, or the index of all runs, from what their folders hold."""
+"""`orchestrator report`: the page of a run again, or the index of all runs, from what their folders hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def report(
     if index == (run is not None):
         raise UsageError("report takes a run, or --index", "orchestrator report last, or orchestrator report --index")
     if run is None:
-        from orchestrator.report.index import write_index  # noqa: PLC0415
+        from orchestrator.report.listing import write_index  # noqa: PLC0415
 
         if not results.is_dir():
             raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
 from orchestrator.errors import RunError, UsageError
-from orchestrator.report.entries import Entry, entries, entry_of
-from orchestrator.report.tables import Section
-from orchestrator.report.terminal import print_summary, tables_as_text
+from orchestrator.report.listing import Entry, entries, entry_of, table
+from orchestrator.report.terminal import as_text, print_summary
 from orchestrator.runfolder.folder import RunFolder, find_run
 from orchestrator.runfolder.summary import Summary
 
-_HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 #: In the order in which a reader wants to know of them.
 _STATES = {
     state: place
@@ -37,13 +35,13 @@ class SortKey(StrEnum):
     RUN = "run"
 
 
-_SORTED_BY: dict[SortKey, Callable[[Entry], Any]] = {
+_SORTED_BY: dict[SortKey, Callable[[Entry], str | int]] = {
     SortKey.TIME: lambda entry: str(entry.began or ""),
     SortKey.SCENARIO: lambda entry: entry.scenario,
     SortKey.VERDICT: lambda entry: _STATES.get(entry.state, len(_STATES)),
     SortKey.CLAIMS: lambda entry: sum(entry.claims.values()),
-    SortKey.BACKEND: lambda entry: entry.told("backend") or "",
-    SortKey.ENGINE: lambda entry: entry.told("engine") or "",
+    SortKey.BACKEND: lambda entry: entry.backend or "",
+    SortKey.ENGINE: lambda entry: entry.engine or "",
     SortKey.RUN: lambda entry: entry.folder.name,
 }
 
@@ -69,9 +67,8 @@ def ls(
     if as_json:
         print_json({"runs": [entry.as_json() for entry in found]})
     elif found:
-        table = Section("", _HEADER, [_row(entry) for entry in found], words=len(_HEADER))
         # also on a terminal as plain lines: a name that was folded to fit could not be copied
-        typer.echo(tables_as_text([table], []), nl=False)
+        typer.echo(as_text([table(found)]), nl=False)
     else:
         typer.echo(f"no runs in {results}", err=True)
 
@@ -97,18 +94,13 @@ def show(
         if as_json:
             typer.echo(folder.summary.read_text(encoding="utf-8"), nl=False)
         else:
-            print_summary(summary.to_json())
+            print_summary(summary)
 
 
 def _remedy(folder: RunFolder) -> str:
     """What helps where there is no summary: a run that was measured needs only to be analysed."""
-    status = entry_of(folder).manifest.get("status")
+    status = entry_of(folder).manifest.status
     tables = all(table.exists() for table in (folder.samples, folder.hedges, folder.server))
     if tables or (folder.raw.exists() and status == "complete"):
         return f"it was measured; orchestrator analyze {folder.path} does the rest"
     return "it did not finish; see log.txt in the folder"
-
-
-def _row(entry: Entry) -> list[str]:
-    claims = ", ".join(f"{count} {verdict}" for verdict, count in entry.claims.items())
-    return [entry.scenario, entry.time, entry.state, claims, entry.told("backend") or "", entry.folder.name]

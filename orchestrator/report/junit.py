@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from orchestrator.report import figures
+from orchestrator.report.formatting import format_observed
 from orchestrator.runfolder.folder import RUN_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.errors import HedgerowError
+    from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict, Summary
 
-_PROPERTIES = ("run", "scenario", "backend", "engine", "delay_line", "verdict")
 #: What XML 1.0 has no way to write; YAML has (by escapes), so a scenario may hold it.
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_OPEN, _FAILED, _BROKEN = "skipped", "failure", "error"
-_COUNTED = {"failures": _FAILED, "errors": _BROKEN, "skipped": _OPEN}
+_SKIPPED, _FAILED, _BROKEN = "skipped", "failure", "error"
+_COUNTED = {"failures": _FAILED, "errors": _BROKEN, "skipped": _SKIPPED}
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,14 @@ class Case:
     message: str = ""
 
 
-def as_junit(subject: str, summary: dict[str, Any] | None, error: HedgerowError | None = None) -> str:
+def as_junit(subject: str, summary: Summary | None, error: HedgerowError | None = None) -> str:
     """The document on a run: its claims where there is a summary, and the error with which it ended, if it did.
 
-    `subject` is what the run is called where there is no summary.
+    `subject` is the name of the run where there is no summary.
     """
     suites = [] if summary is None else list(_suites(summary))
     if error is not None:
-        suites.append(
-            _suite(subject if summary is None else summary["run"], subject, [_broken(error)], summary or {})
-        )
+        suites.append(_suite(subject if summary is None else summary.run, subject, [_broken(error)], summary))
     root = ElementTree.Element("testsuites", _counts(suites), name="hedgerow")
     root.extend(suites)
     ElementTree.indent(root)
@@ -55,45 +53,61 @@ def as_junit(subject: str, summary: dict[str, Any] | None, error: HedgerowError 
     return f'<?xml version="1.0" encoding="utf-8"?>\n{document}\n'
 
 
-def _suites(summary: dict[str, Any]) -> Iterator[ElementTree.Element]:
+def _suites(summary: Summary) -> Iterator[ElementTree.Element]:
     """One suite for the run; where it has arms one for each, and one for the claims across them if there are any."""
-    run, scenario = summary["run"], summary["scenario"]
-    if "arms" not in summary or summary["claims"]:
-        yield _suite(run, scenario, [_case(claim) for claim in summary["claims"]], summary)
-    for arm in summary.get("arms", []):
-        about = {**summary, "arm": arm["name"], "verdict": arm.get("verdict")}
-        yield _suite(
-            f"{run}: {arm['name']}", f"{scenario}.{arm['name']}", [_case(claim) for claim in arm["claims"]], about
-        )
+    run, scenario = summary.run, summary.scenario
+    if summary.claims_across_arms:
+        yield _suite(run, scenario, [_case(claim) for claim in summary.claims_across_arms], summary)
+    for arm in summary.arms:
+        cases = [_case(claim) for claim in arm.claims]
+        if arm.name is None:
+            yield _suite(run, scenario, cases, summary)
+        else:
+            yield _suite(f"{run}: {arm.name}", f"{scenario}.{arm.name}", cases, summary, arm)
 
 
-def _suite(name: str, class_name: str, cases: Sequence[Case], about: dict[str, Any]) -> ElementTree.Element:
-    elements = [_element(case, class_name) for case in cases]
+def _suite(
+    name: str, class_name: str, cases: Sequence[Case], summary: Summary | None, arm: ArmSummary | None = None
+) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=_clean(name), tests=str(len(cases)))
     for attribute, ending in _COUNTED.items():
         suite.set(attribute, str(sum(case.ending == ending for case in cases)))
-    match = RUN_NAME.fullmatch(about.get("run", ""))
+    match = RUN_NAME.fullmatch("" if summary is None else summary.run)
     if match:
         time = match["time"]
         suite.set("timestamp", f"{time[:4]}-{time[4:6]}-{time[6:11]}:{time[11:13]}:{time[13:15]}")
     properties = ElementTree.SubElement(suite, "properties")
-    for key in (*_PROPERTIES, "arm"):
-        if about.get(key) is not None:
-            ElementTree.SubElement(properties, "property", name=key, value=_clean(str(about[key])))
-    suite.extend(elements)
+    for key, value in _properties(summary, arm).items():
+        if value is not None:
+            ElementTree.SubElement(properties, "property", name=key, value=_clean(value))
+    suite.extend(_element(case, class_name) for case in cases)
     return suite
 
 
-def _case(claim: dict[str, Any]) -> Case:
-    observed = figures.observed(claim)
-    told = [f"expected {claim['expect']}", f"observed {observed}"]
-    reason = claim.get("reason", "")
-    text = "\n".join([*([claim["text"]] if claim.get("text") else []), *told, *([reason] if reason else [])])
-    if claim["verdict"] == "refuted":
-        return Case(claim["id"], text, _FAILED, "refuted", f"observed {observed}, expected {claim['expect']}")
-    if claim["verdict"] == "inconclusive":
-        return Case(claim["id"], text, _OPEN, "inconclusive", f"inconclusive: {reason or 'this run cannot tell'}")
-    return Case(claim["id"], text)
+def _properties(summary: Summary | None, arm: ArmSummary | None) -> dict[str, str | None]:
+    if summary is None:
+        return {}
+    return {
+        "run": summary.run,
+        "scenario": summary.scenario,
+        "backend": summary.backend,
+        "engine": summary.engine,
+        "delay_line": summary.delay_line,
+        "verdict": summary.verdict if arm is None else arm.verdict,
+        "arm": None if arm is None else arm.name,
+    }
+
+
+def _case(claim: ClaimVerdict) -> Case:
+    observed = format_observed(claim)
+    lines = [claim.text, f"expected {claim.expect}", f"observed {observed}", claim.reason]
+    text = "\n".join(line for line in lines if line)
+    if claim.verdict == "refuted":
+        return Case(claim.id, text, _FAILED, "refuted", f"observed {observed}, expected {claim.expect}")
+    if claim.verdict == "inconclusive":
+        why = claim.reason or "this run cannot tell"
+        return Case(claim.id, text, _SKIPPED, "inconclusive", f"inconclusive: {why}")
+    return Case(claim.id, text)
 
 
 def _broken(error: HedgerowError) -> Case:
@@ -108,7 +122,7 @@ def _element(case: Case, class_name: str) -> ElementTree.Element:
         ElementTree.SubElement(element, "system-out").text = _clean(case.text)
         return element
     ending = ElementTree.SubElement(element, case.ending, message=_clean(case.message))
-    if case.ending != _OPEN:
+    if case.ending != _SKIPPED:
         ending.set("type", case.kind)
     ending.text = _clean(case.text)
     return element

@@ -1,50 +1,39 @@
 """A run's summary as Markdown, for the page that GitHub shows of a job: verdict, claims, latencies.
 
-What a scenario says may hold anything: its words are escaped, so that a cell stays a cell and text stays text.
+The text of a scenario may hold anything: it is escaped, so that a cell stays a cell and text stays text.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from orchestrator.report import figures
-from orchestrator.report.notes import notes
+from orchestrator.report.view import Row, Section, overview
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.errors import HedgerowError
+    from orchestrator.runfolder.summary import Summary
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#!$&])")
-_LATENCIES = ("p50", "p95", "p99", "max")
 _MARKS = {"supported": "✅", "refuted": "❌", "inconclusive": "❔"}
 
 
-def as_markdown(summary: dict[str, Any]) -> str:
+def as_markdown(summary: Summary) -> str:
     """The verdict, a table of all claims and one of all latencies; where there are arms, their names come first."""
-    lines = [f"## {escaped(summary['scenario'])}: {_verdict(summary['verdict'])}", ""]
-    claims, latencies = list(_claims(summary)), list(_latencies(summary))
-    arm = ["arm"] if "arms" in summary else []
-    if claims:
-        header = [*arm, "claim", "verdict", "observed (95 % interval)", "expected", "remark"]
-        lines += [*_table(header, claims, len(header)), ""]
-    header = [
-        *arm,
-        "strategy",
-        *(name if name == "max" else name.upper() for name in _LATENCIES),
-        "P99, 95 % interval",
-    ]
-    lines += ["Latency in ms, from the intended time of sending:", ""]
-    lines += [*_table(header, latencies, len(arm) + 1), ""]
-    lines += [f"{escaped(line)}  " for line in notes({**summary, "claims": [], "verdict": None})]
+    content = overview(summary)
+    lines = [f"## {escaped(summary.scenario)}: {_verdict(summary.verdict or 'no claims')}", ""]
+    for section in content.sections:
+        lines += [*([section.title, ""] if section.title else []), *_table(section), ""]
+    lines += [f"{escaped(line)}  " for line in content.notes]
     return "\n".join([*lines, ""]) + "\n"
 
 
 def error_as_markdown(subject: str, error: HedgerowError) -> str:
     """What a run that could not be judged leaves on that page."""
-    told = [f"## {escaped(subject)}: no verdict (exit {int(error.exit_code)})", "", escaped(error.message), ""]
-    return "\n".join([*told, *([f"Remedy: {escaped(error.remedy)}", ""] if error.remedy else [])]) + "\n"
+    lines = [f"## {escaped(subject)}: no verdict (exit {int(error.exit_code)})", "", escaped(error.message), ""]
+    return "\n".join([*lines, *([f"Remedy: {escaped(error.remedy)}", ""] if error.remedy else [])]) + "\n"
 
 
 def escaped(text: str) -> str:
@@ -52,31 +41,21 @@ def escaped(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _verdict(verdict: str | None) -> str:
-    return "no claims" if verdict is None else f"{_MARKS.get(verdict, '')} {verdict}".strip()
+def _verdict(verdict: str) -> str:
+    return f"{_MARKS.get(verdict, '')} {verdict}".strip()
 
 
-def _claims(summary: dict[str, Any]) -> Iterator[list[str]]:
-    with_arms = "arms" in summary
-    groups = [(arm["name"], arm["claims"]) for arm in summary.get("arms", [])]
-    for arm, claims in [*groups, ("across" if with_arms else None, summary["claims"])]:
-        for claim in claims:
-            row = [claim["id"], _verdict(claim["verdict"]), figures.observed(claim), claim["expect"]]
-            yield [*([arm] if with_arms else []), *row, claim.get("reason", "")]
+def _table(section: Section) -> Iterator[str]:
+    yield _line(section.header)
+    yield f"|{'|'.join(':--' if index < section.left else '--:' for index in range(len(section.header)))}|"
+    yield from (_line(_marked(row, section)) for row in section.rows)
 
 
-def _latencies(summary: dict[str, Any]) -> Iterator[list[str]]:
-    for arm in summary.get("arms", [{"name": None, **summary}]):
-        for name, strategy in arm["strategies"].items():
-            told = [figures.latency(strategy, quantile) for quantile in _LATENCIES]
-            row = [name, *told, figures.interval(strategy["ci95_ms"]["p99"])]
-            yield row if arm["name"] is None else [arm["name"], *row]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> list[str]:
-    """A table whose first `words` columns hold words, the others figures."""
-    rule = [":--" if index < words else "--:" for index in range(len(header))]
-    return [_line(header), f"|{'|'.join(rule)}|", *(_line(row) for row in rows)]
+def _marked(row: Row, section: Section) -> Sequence[str]:
+    """The row's cells, its verdict with a mark."""
+    return [
+        _verdict(cell) if name == "verdict" else cell for name, cell in zip(section.header, row.cells, strict=True)
+    ]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,30 +1,47 @@
-"""What the report's page shows, gathered from a run folder: the template only lays it out.
+"""report.html: one file that shows what was claimed, what this run says of it, how sure it is, and on which machine.
 
 Everything comes from the folder: summary, manifest, scenario, journal, plots. A year later, on another machine, the
-page is the same.
+page is the same. It is gathered here; the template only lays it out.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hedgerow_node.units import NS_PER_S
-from orchestrator.report import figures, plots
-from orchestrator.report.inline_svg import inline
-from orchestrator.report.meanwhile import meanwhile
-from orchestrator.report.threats import Threat, threats
-from orchestrator.runfolder.format_versions import read_json
+from orchestrator.report import plots
+from orchestrator.report.formatting import NONE, UNKNOWN, format_micros, format_seconds, format_value, in_arm
+from orchestrator.report.html import picture, render
+from orchestrator.report.threats import Threat, control_note, threats
+from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
+from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.journal import FaultRecord, read_fault_log
+from orchestrator.runfolder.manifest import Manifest
+from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from markupsafe import Markup
+
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.observed import Activity, ActivityDifferences
+    from orchestrator.runfolder.summary import ArmSummary
     from orchestrator.scenario.experiment import Experiment
 
-LATENCIES = ("p50", "p95", "p99", "p999", "max")
+_US_PER_S = 1e6
+_NS_PER_US = 1_000
+#: The times that /proc/stat counts but for those of guests, which it counts twice.
+_CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+_LOSSES = {
+    "received_dropped": "received and dropped",
+    "transmitted_dropped": "dropped in sending",
+    "received_errors": "received with errors",
+    "transmitted_errors": "sent with errors",
+}
+_UDP_LOSSES = {"RcvbufErrors": "socket buffer full", "InCsumErrors": "wrong checksum", "InErrors": "other errors"}
 
 
 @dataclass(frozen=True)
@@ -34,33 +51,24 @@ class Picture:
     name: str
     title: str
     caption: str
-    svg: str
+    svg: Markup
 
 
 @dataclass(frozen=True)
 class Part:
-    """The figures of one arm, or of the whole scenario where it has none (`name` None)."""
+    """The figures of one arm, or of the whole scenario where it has none."""
 
-    name: str | None
+    arm: ArmSummary
     anchor: str
-    changes: dict[str, Any]
-    arrivals: str
-    strategies: dict[str, dict[str, Any]]
-    comparisons: list[dict[str, Any]]
-    control: dict[str, Any] | None
-    claims: list[dict[str, Any]]
-    pictures: list[Picture]
-
-    @classmethod
-    def of(cls, name: str | None, anchor: str, figures_: dict[str, Any], pictures: list[Picture]) -> Part:
-        """From an arm's entry in the summary, or from the summary itself."""
-        kept = {key: figures_[key] for key in ("strategies", "comparisons", "control", "claims")}
-        return cls(name, anchor, figures_.get("set", {}), figures_["arrivals"], **kept, pictures=pictures)
+    tables: tuple[Section, ...]
+    comparisons: Section
+    control: str
+    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
-class Strike:
-    """One occurrence of a fault as it was carried out in one block."""
+class Occurrence:
+    """A fault as it was carried out in one block."""
 
     block: str
     fault: str
@@ -76,138 +84,158 @@ class Strike:
 class Page:
     """All that the template needs; `folded` where the parts are points of a sweep, which the sweep's plot sums up."""
 
-    summary: dict[str, Any]
-    manifest: dict[str, Any]
+    summary: Summary
+    manifest: Manifest
     experiment: Experiment
     headline: str
-    parts: list[Part]
-    pictures: list[Picture]
+    parts: tuple[Part, ...]
+    pictures: tuple[Picture, ...]
     folded: bool
-    strikes: list[Strike]
+    occurrences: tuple[Occurrence, ...]
     threats: list[Threat]
     command: str
     scenario_text: str
     environment: list[tuple[str, str]]
-    meanwhile: list[tuple[str, str]]
+    host_activity: list[tuple[str, str]]
+
+
+def write_report(folder: RunFolder) -> None:
+    """Write report.html of the run in `folder`; RunError where the folder lacks what it shows."""
+    folder.report.write_text(render("report.html.j2", page=gather(folder)), encoding="utf-8")
+    folder.give_to_owner()
 
 
 def gather(folder: RunFolder) -> Page:
     """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
-    remedy = f"orchestrator analyze {folder.path} makes it anew"
-    summary, manifest = read_json(folder.summary, remedy), read_json(folder.manifest, remedy)
+    summary = Summary.read(folder.summary)
+    manifest = Manifest.read(folder.manifest)
     experiment = load_recorded(folder.scenario)
-    parts = list(_parts(folder, summary))
-    drawn = {picture.name for part in parts for picture in part.pictures}
+    parts = tuple(_parts(folder, summary))
+    drawn = {shown.name for part in parts for shown in part.pictures}
     return Page(
         summary=summary,
         manifest=manifest,
         experiment=experiment,
         headline=headline(summary),
         parts=parts,
-        pictures=[picture for picture in _pictures(folder, None, "") if picture.name not in drawn],
-        folded=bool(experiment.matrix),
-        strikes=list(_strikes(folder)),
+        pictures=tuple(found for found in _pictures(folder, None, "") if found.name not in drawn),
+        folded=bool(summary.matrix),
+        occurrences=tuple(_occurrence(record) for record in read_fault_log(folder.journal).records),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
         command=command(manifest),
         scenario_text=folder.scenario.read_text(encoding="utf-8"),
         environment=list(_environment(manifest)),
-        meanwhile=meanwhile(manifest),
+        host_activity=host_activity(manifest),
     )
 
 
-def headline(summary: dict[str, Any]) -> str:
-    """What became of the claims, in a sentence that names those that did not hold."""
-    arms = [(arm["name"], arm["claims"]) for arm in summary.get("arms", ())]
-    claims = [(arm, claim) for arm, made in [*arms, (None, summary["claims"])] for claim in made]
-    if not claims:
-        return "This scenario claims nothing."
-    if summary["verdict"] == "supported":
-        return "The only claim is supported." if len(claims) == 1 else f"All {len(claims)} claims are supported."
-    told = []
-    for verdict, word in (("refuted", "refuted"), ("inconclusive", "undecided")):
-        names = [
-            f"{claim['id']} in {arm}" if arm else claim["id"] for arm, claim in claims if claim["verdict"] == verdict
-        ]
-        if names:
-            told.append(f"{len(names)} of {len(claims)} {word}: {', '.join(names)}.")
-    return " ".join(told)
-
-
-def command(manifest: dict[str, Any]) -> str:
+def command(manifest: Manifest) -> str:
     """The command line that made the run, as one pastes it into a shell."""
-    words = list(manifest.get("command") or [])
-    if "--results" in words[:-1]:  # where somebody else kept theirs
+    words = list(manifest.command)
+    if "--results" in words[:-1]:  # that is where the author kept theirs
         at = words.index("--results")
         del words[at : at + 2]
     return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
 
 
-def _parts(folder: RunFolder, summary: dict[str, Any]) -> Iterator[Part]:
-    if "arms" not in summary:
-        yield Part.of(None, "", summary, list(_pictures(folder, None, "")))
-        return
-    endings = plots.file_endings(arm["name"] for arm in summary["arms"])
-    for arm in summary["arms"]:
-        ending = endings[arm["name"]]
-        pictures = list(_pictures(folder, arm["name"], ending))
-        yield Part.of(arm["name"], f"arm{ending}", arm, pictures)
+def host_activity(manifest: Manifest) -> list[tuple[str, str]]:
+    """What else went on while the run measured, as names and words; empty where the run did not come to its end.
+
+    Of some hundred counters a reader wants to know whether anything disturbed: CPU time that the hypervisor took,
+    waiting for a CPU, heat, lost packets, a setting that changed under the run. All of them are in manifest.json.
+    """
+    around = manifest.environment
+    if around.before is None or around.after is None or around.differences is None:
+        return []
+    lines = _host_activity(around.before, around.after, around.differences)
+    return [(name, words) for name, words in lines if words]
+
+
+def _host_activity(before: Activity, after: Activity, found: ActivityDifferences) -> Iterator[tuple[str, str]]:
+    yield "measured for", f"{found.duration_s:.0f} s"
+    yield "load average", _change(_load(before), _load(after))
+    spent_ms = found.cpu_time_ms or {}
+    total_ms = sum(spent_ms.get(kind, 0) for kind in _CPU_TIMES)
+    if total_ms:
+        yield "CPUs idle", f"{spent_ms['idle'] / total_ms:.0%} of the time"
+        yield "CPU time taken by the hypervisor", f"{spent_ms['steal'] / total_ms:.1%}"
+    waited_us = (found.pressure_us.get("cpu") or {}).get("some")
+    if waited_us is not None:
+        yield "something waited for a CPU", f"{waited_us / _US_PER_S / found.duration_s:.1%} of the time (PSI)"
+    throttles = found.thermal_throttles
+    yield "slowed down by heat", _times(None if throttles is None else sum(throttles.values()))
+    yield "stopped by a CPU quota", _times(found.throttled_periods)
+    yield "packets lost at the client's interface", _losses(found.interface.statistics, _LOSSES)
+    yield "datagrams lost in the client's namespace", _losses(found.interface.udp, _UDP_LOSSES)
+    changed = [f"{key}: {_change(str(was), str(now))}" for key, (was, now) in found.settings_changed.items()]
+    yield "settings that changed", "; ".join(changed) or "none, of sysctls, CPU governors and offloads"
+
+
+def _load(observed: Activity) -> str:
+    return f"{observed.load_average[0]:.2f}" if observed.load_average else UNKNOWN
+
+
+def _change(before: str, after: str) -> str:
+    return f"{before} before, {after} after"
+
+
+def _times(count: int | None) -> str:
+    return "" if count is None else f"{count} times"
+
+
+def _losses(counters: Mapping[str, int], names: Mapping[str, str]) -> str:
+    if not counters:
+        return ""
+    return ", ".join(f"{counters[key]} {words}" for key, words in names.items() if counters.get(key)) or "none"
+
+
+def _parts(folder: RunFolder, summary: Summary) -> Iterator[Part]:
+    endings = plots.file_endings(arm.name for arm in summary.arms)
+    for arm in summary.arms:
+        ending = endings[arm.name]
+        yield Part(
+            arm,
+            anchor=f"arm{ending}",
+            tables=(latency_table(arm, full=True), hedge_table(arm, full=True)),
+            comparisons=comparison_table(arm),
+            control="" if arm.control is None else control_note(arm.control),
+            pictures=tuple(_pictures(folder, arm.name, ending)),
+        )
 
 
 def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Picture]:
     """The plots of an arm, or those of the whole run, in the order of the table."""
     for plot in plots.PLOTS:
-        stem = f"{plot.name}{ending}"
-        path = folder.plots / f"{stem}.svg"
+        path = folder.plots / f"{plot.name}{ending}.svg"
         if path.exists():
             title = plot.title if arm is None else f"{plot.title}: {arm}"
-            svg = inline(path.read_text(encoding="utf-8"), stem, f"{title}. {plot.caption}")
-            yield Picture(stem, title, plot.caption, svg)
+            yield Picture(path.stem, title, plot.caption, picture(path, f"{title}. {plot.caption}"))
 
 
-def _strikes(folder: RunFolder) -> Iterator[Strike]:
-    """The fault records of the journal, but for those of discarded blocks."""
-    for record in read_fault_log(folder.journal).records:
-        yield _strike(record)
-
-
-def _strike(record: FaultRecord) -> Strike:
+def _occurrence(record: FaultRecord) -> Occurrence:
     applied_ns, undone_ns, planned_ns = record.applied_ns, record.undone_ns, record.planned_ns
-    planned = f"at {_seconds(planned_ns - record.start_ns)}"
+    planned = f"at {format_seconds(planned_ns - record.start_ns)}"
     if record.planned_until_ns is not None:
-        planned += f" for {_seconds(record.planned_until_ns - planned_ns)}"
-    return Strike(
-        block=f"{record.arm}, " * (record.arm is not None) + f"{record.strategy}, block {record.block}",
+        planned += f" for {format_seconds(record.planned_until_ns - planned_ns)}"
+    return Occurrence(
+        block=in_arm(record.arm, f"{record.strategy}, block {record.block}"),
         fault=record.fault,
         target=record.target,
         planned=planned,
-        began_late=figures.NONE if applied_ns is None else figures.micros((applied_ns - planned_ns) / 1_000),
-        lasted=figures.NONE if applied_ns is None or undone_ns is None else _seconds(undone_ns - applied_ns),
-        proof=_spoken(record.proof),
+        began_late=NONE if applied_ns is None else format_micros((applied_ns - planned_ns) / _NS_PER_US),
+        lasted=NONE if applied_ns is None or undone_ns is None else format_seconds(undone_ns - applied_ns),
+        proof=format_value(record.proof),
         proven=record.proven,
     )
 
 
-def _seconds(duration_ns: int) -> str:
-    return f"{duration_ns / NS_PER_S:.3f} s"
-
-
-def _environment(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for section in ("host", "versions", "noise"):
-        for name, value in (manifest.get(section) or {}).items():
-            yield f"{section}: {name.replace('_', ' ')}", _spoken(value)
+def _environment(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    noise = {} if manifest.noise is None else encode_object(manifest.noise)
+    for section, facts in (("host", manifest.host), ("versions", manifest.versions), ("noise", noise)):
+        for name, value in facts.items():
+            yield f"{section}: {name.replace('_', ' ')}", format_value(value)
     for name in ("backend", "engine", "delay_line", "started_at", "finished_at", "seeds"):
-        yield name.replace("_", " "), _spoken(manifest.get(name))
-    git = manifest.get("git") or {}
-    yield "git commit", f"{git.get('commit') or 'unknown'}{' (with uncommitted changes)' if git.get('dirty') else ''}"
-
-
-def _spoken(value: Any) -> str:
-    if value is None or value == []:
-        return "not told"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_spoken(item)}" for name, item in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_spoken(item) for item in value)
-    return str(value)
+        yield name.replace("_", " "), format_value(getattr(manifest, name))
+    git = manifest.git
+    commit = UNKNOWN if git is None or not git.commit else git.commit
+    yield "git commit", f"{commit}{' (with uncommitted changes)' if git is not None and git.dirty else ''}"

@@ -1,4 +1,4 @@
-"""Tables for people: of a run's summary (our figures with the published ones below, the claims), and of others.
+"""Tables on the terminal: of a run's summary (our figures with the published ones below, the claims), and of others.
 
 On a terminal with rules and colour, elsewhere as plain aligned text that survives a log file and a diff. Both fit 80
 columns but for long claims and sweeps over two keys.
@@ -7,88 +7,85 @@ columns but for long claims and sweeps over two keys.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.report.notes import notes
-from orchestrator.report.tables import PUBLISHED, Section, sections
+from orchestrator.report.view import Row, Section, view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from orchestrator.runfolder.summary import Summary
+
 _STYLES = {"supported": "green", "refuted": "bold red", "inconclusive": "yellow"}
 
 
-def print_summary(summary: dict[str, Any], file: TextIO | None = None) -> None:
-    """Print `summary` (the content of summary.json) to `file`, standard output by default."""
-    print_tables(sections(summary), notes(summary), file)
+def print_summary(summary: Summary, file: TextIO | None = None) -> None:
+    """Print `summary` to `file`, standard output by default."""
+    content = view(summary)
+    print_sections(content.sections, content.notes, file)
 
 
-def print_tables(tables: Sequence[Section], lines: Sequence[str] = (), file: TextIO | None = None) -> None:
-    """Print `tables` and the `lines` below them to `file`, standard output by default."""
+def print_sections(sections: Sequence[Section], notes: Sequence[str] = (), file: TextIO | None = None) -> None:
+    """Print `sections` and the `notes` below them to `file`, standard output by default."""
     file = sys.stdout if file is None else file
     if file.isatty():
-        render_tables(tables, lines, Console(file=file))
+        render(sections, notes, Console(file=file))
     else:
-        file.write(tables_as_text(tables, lines))
+        file.write(as_text(sections, notes))
 
 
-def render(summary: dict[str, Any], console: Console) -> None:
-    """Print `summary` with rules and colours to a terminal."""
-    render_tables(sections(summary), notes(summary), console)
-
-
-def render_tables(tables: Sequence[Section], lines: Sequence[str], console: Console) -> None:
-    """Print `tables` with rules and colours to a terminal, and the `lines` below them."""
-    for section in tables:
+def render(sections: Sequence[Section], notes: Sequence[str], console: Console) -> None:
+    """Print `sections` with rules and colours to a terminal, and the `notes` below them."""
+    for section in sections:
         if section.rows:
             console.print(_table(section))
         else:
             console.print(Text(section.title, style="bold"))
-    for line in lines:
+    for line in notes:
         console.print(line, highlight=False, markup=False)
 
 
-def as_text(summary: dict[str, Any]) -> str:
-    """`summary` as plain text, columns aligned by spaces."""
-    return tables_as_text(sections(summary), notes(summary))
-
-
-def tables_as_text(tables: Sequence[Section], lines: Sequence[str]) -> str:
-    """`tables` and the `lines` below them as plain text, columns aligned by spaces."""
+def as_text(sections: Sequence[Section], notes: Sequence[str] = ()) -> str:
+    """`sections` and the `notes` below them as plain text, columns aligned by spaces."""
     text: list[str] = []
-    for section in tables:
+    for section in sections:
         text += [*([section.title] if section.title else []), *(_aligned(section) if section.rows else []), ""]
-    if not lines:
+    if not notes:
         text = text[:-1]  # the empty line parts tables from what follows
-    return "".join(f"{line}\n" for line in [*text, *lines])
+    return "".join(f"{line}\n" for line in [*text, *notes])
 
 
 def _table(section: Section) -> Table:
     table = Table(title=section.title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.padding = (0, 1, 0, 0)
     for index, name in enumerate(section.header):
-        folds = index == len(section.header) - 1 and index < section.words
-        justify: Any = "left" if index < section.words else "right"
+        folds = index == len(section.header) - 1 and index < section.left
+        justify: Literal["left", "right"] = "left" if index < section.left else "right"
         table.add_column(name, justify=justify, no_wrap=not folds, overflow="fold")
     for row in section.rows:
-        row_style = "dim" if row[0] == PUBLISHED else ""
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row), style=row_style)
+        cells = (Text(cell, style=_STYLES.get(cell, "")) for cell in _indented(row))
+        table.add_row(*cells, style="dim" if row.kind == "published" else "")
     return table
 
 
 def _aligned(section: Section) -> list[str]:
-    table = [list(section.header), *section.rows]
+    table = [section.header, *map(_indented, section.rows)]
     widths = [max(len(row[index]) for row in table) for index in range(len(section.header))]
     lines = []
     for row in table:
         cells = [
-            cell.ljust(width) if index < section.words else cell.rjust(width)
+            cell.ljust(width) if index < section.left else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(["", *cells]).rstrip())
     return lines
+
+
+def _indented(row: Row) -> Sequence[str]:
+    """The row's cells, published figures set off from ours above them."""
+    return [f"  {row.cells[0]}", *row.cells[1:]] if row.kind == "published" else row.cells

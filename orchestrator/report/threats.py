@@ -1,21 +1,28 @@
-"""What keeps a run's figures from meaning more than they do: the threats to validity of this scenario on this host.
+"""What keeps a run's figures from meaning more than they do, in words: threats to validity, and warnings.
 
-A report that only praises its figures is not believed. Each rule looks at what was run and says what follows from it;
-what does not apply is not said, so that what is said gets read.
+Each rule looks at what was run and says what follows from it. What does not apply is not said, so that what is said
+gets read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.plan.sample_size import MIN_BLOCKS
-from orchestrator.report.figures import blocks
+from orchestrator.report.formatting import format_blocks, in_arm, of_arm
 from orchestrator.scenario.faults import FAULT_KINDS
-from orchestrator.scenario.models import Scenario
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestrator.runfolder.manifest import Manifest
+    from orchestrator.runfolder.summary import ControlResult, Summary
     from orchestrator.scenario.fields import Section
+    from orchestrator.scenario.models import Scenario
+
+#: From this share of late wake-ups on, a host is noisy.
+_OFTEN_LATE = 0.01
 
 
 class Threat(NamedTuple):
@@ -25,36 +32,81 @@ class Threat(NamedTuple):
     text: str
 
 
-#: This share of late wake-ups makes a noisy host.
-_OFTEN_LATE = 0.01
+class _Measured(NamedTuple):
+    """What the rules look at: the scenario of each arm, where they were run, and what came out."""
 
-#: A rule: the arms' scenarios, the manifest and the summary in, a threat out where it applies.
-_Rule = Callable[[list[Scenario], dict[str, Any], dict[str, Any]], Threat | None]
-
-
-def threats(scenarios: list[Scenario], manifest: dict[str, Any], summary: dict[str, Any]) -> list[Threat]:
-    """The threats that apply to a run of `scenarios` (one an arm), the gravest kinds first."""
-    return list(_applying(scenarios, manifest, summary))
+    scenarios: Sequence[Scenario]
+    manifest: Manifest
+    summary: Summary
 
 
-def _applying(scenarios: list[Scenario], manifest: dict[str, Any], summary: dict[str, Any]) -> Iterator[Threat]:
-    for rule in _RULES:
-        threat = rule(scenarios, manifest, summary)
-        if threat is not None:
-            yield threat
+_Rule = Callable[[_Measured], Threat | None]
 
 
-def _few_blocks(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[str, Any]) -> Threat | None:
-    if summary["blocks"] >= MIN_BLOCKS:
-        return None
-    return Threat(
-        "Too few blocks",
-        f"No intervals from {blocks(summary['blocks'])} of each strategy: this run shows, it proves not.",
+def threats(scenarios: Sequence[Scenario], manifest: Manifest, summary: Summary) -> list[Threat]:
+    """The threats that apply to a run of `scenarios` (one an arm), the most serious kinds first."""
+    run = _Measured(scenarios, manifest, summary)
+    return [threat for rule in _RULES if (threat := rule(run)) is not None]
+
+
+def warnings(summary: Summary) -> Iterator[str]:
+    """What the figures lack: requests without an answer, an A/A control that fails, discarded blocks."""
+    for arm in summary.arms:
+        for name, strategy in arm.strategies.items():
+            if not strategy.requests:
+                yield f"{in_arm(arm.name, name)}: no requests in this run"
+            elif strategy.unanswered:
+                share = f"{strategy.unanswered} of {strategy.requests} requests"
+                yield f"{in_arm(arm.name, name)}: {share} were not answered in time"
+    for arm in summary.arms:
+        # of several arms only where one of them shows an effect
+        if arm.control is not None and (arm.name is None or arm.control.no_effect is False):
+            yield of_arm(arm.name, control_note(arm.control))
+    for block in summary.discarded:
+        where = in_arm(block.arm, block.strategy)
+        yield f"{where}: block {block.block} was discarded and measured again: {'; '.join(block.reasons)}"
+
+
+def closed_arrivals(summary: Summary) -> Iterator[str]:
+    """What the latencies of closed arrivals leave out, where there are such."""
+    closed = [arm.name or "" for arm in summary.arms if arm.arrivals == "closed"]
+    if closed:
+        where = "" if len(closed) == len(summary.arms) else f" in {', '.join(closed)}"
+        yield (
+            f"Closed arrivals{where}: while a request is stuck no other is sent, so these latencies leave out the "
+            "waiting of those that would have come (coordinated omission)."
+        )
+
+
+def control_note(control: ControlResult) -> str:
+    """What the baseline against itself says of the run."""
+    one, other = control.requests
+    halves = f"A/A control: {one} requests of the baseline against its other {other}."
+    if control.no_effect is None:
+        return f"{halves} No intervals{f': {control.reason}' if control.reason else ''}."
+    if control.no_effect:
+        return (
+            f"{halves} No effect shows, as it must be. The width of these intervals is the noise within blocks; what "
+            "differs from block to block is in the claims' own intervals."
+        )
+    return (
+        f"{halves} An effect shows where there can be none. Chance alone shows one in one run of twenty; else "
+        "something is wrong with this run: do not trust its small differences."
     )
 
 
-def _closed(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    if all(scenario.workload.arrivals.mode != "closed" for scenario in scenarios):
+def _few_blocks(run: _Measured) -> Threat | None:
+    if run.summary.blocks >= MIN_BLOCKS:
+        return None
+    return Threat(
+        "Too few blocks",
+        f"With {format_blocks(run.summary.blocks)} of each strategy there are too few blocks for intervals: treat "
+        "the result as indicative.",
+    )
+
+
+def _closed(run: _Measured) -> Threat | None:
+    if all(scenario.workload.arrivals.mode != "closed" for scenario in run.scenarios):
         return None
     return Threat(
         "Closed arrivals",
@@ -63,8 +115,8 @@ def _closed(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict
     )
 
 
-def _healing(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    if not any(scenario.service.stall and scenario.service.stall.heal_on_duplicate for scenario in scenarios):
+def _healing(run: _Measured) -> Threat | None:
+    if not any(scenario.service.stall and scenario.service.stall.heal_on_duplicate for scenario in run.scenarios):
         return None
     return Threat(
         "The rescue is certain by construction",
@@ -76,15 +128,15 @@ def _healing(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dic
 def _of_fault(kind: type[Section]) -> _Rule:
     """The threat that faults of `kind` bring, wherever there is one."""
 
-    def rule(scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-        faults = (fault for scenario in scenarios for fault in scenario.faults if isinstance(fault, kind))
+    def rule(run: _Measured) -> Threat | None:
+        faults = (fault for scenario in run.scenarios for fault in scenario.faults if isinstance(fault, kind))
         return next((Threat(*fault.threat) for fault in faults if fault.threat is not None), None)
 
     return rule
 
 
-def _one_host(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    joined = "a Docker bridge" if manifest.get("backend") == "docker" else "a bridge between network namespaces"
+def _one_host(run: _Measured) -> Threat | None:
+    joined = "a Docker bridge" if run.manifest.backend == "docker" else "a bridge between network namespaces"
     return Threat(
         "One host, no network",
         f"Client, hedger and servers share one kernel and its CPUs, joined by {joined}: no network card, no switch, "
@@ -92,30 +144,30 @@ def _one_host(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: di
     )
 
 
-def _virtual(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    if not manifest.get("host", {}).get("hypervisor"):
+def _virtual(run: _Measured) -> Threat | None:
+    if not run.manifest.host.get("hypervisor"):
         return None
     return Threat(
         "A virtual machine",
-        "The hypervisor may take the CPU away at any time, which shows as lateness of whoever was to run. Maxima and "
-        "P99.9 are this host's moods first of all.",
+        "The hypervisor may take the CPU away at any time, which shows as lateness of the program that was to run. "
+        "Maxima and P99.9 reflect host variability first of all.",
     )
 
 
-def _busy(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    noise = manifest.get("noise")
-    if noise is None or noise["late_1ms"] < _OFTEN_LATE:
+def _busy(run: _Measured) -> Threat | None:
+    noise = run.manifest.noise
+    if noise is None or noise.late_1ms < _OFTEN_LATE:
         return None
     return Threat(
         "A noisy host",
-        f"Before the run, with nothing of it at work, {noise['late_1ms']:.1%} of this host's wake-ups were more than "
-        f"a millisecond late (P99 {noise['lateness_us']['p99'] / 1000:.1f} ms). Every latency here may be too long "
+        f"Before the run, with nothing of it at work, {noise.late_1ms:.1%} of this host's wake-ups were more than "
+        f"a millisecond late (P99 {noise.lateness_us.p99 / 1000:.1f} ms). Every latency here may be too long "
         "by as much; tails most of all.",
     )
 
 
-def _htb(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[str, Any]) -> Threat | None:
-    if summary.get("delay_line") != "htb":
+def _htb(run: _Measured) -> Threat | None:
+    if run.summary.delay_line != "htb":
         return None
     return Threat(
         "Another delay line than published",
@@ -124,15 +176,15 @@ def _htb(_scenarios: list[Scenario], _manifest: dict[str, Any], summary: dict[st
     )
 
 
-def _dirty(_scenarios: list[Scenario], manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
-    git = manifest.get("git") or {}
-    if git.get("commit") and not git.get("dirty"):
+def _dirty(run: _Measured) -> Threat | None:
+    git = run.manifest.git
+    if git is not None and git.commit and not git.dirty:
         return None
-    state = "had changes that no commit holds" if git.get("commit") else "was no git checkout that could be asked"
-    return Threat("Sources not pinned", f"The sources {state}, so nobody can be sure to run the same again.")
+    state = "had uncommitted changes" if git is not None and git.commit else "were not in a git checkout"
+    return Threat("Sources not pinned", f"The sources {state}, so exactly the same code cannot be run again.")
 
 
-def _one_run(_scenarios: list[Scenario], _manifest: dict[str, Any], _summary: dict[str, Any]) -> Threat | None:
+def _one_run(_: _Measured) -> Threat | None:
     return Threat(
         "One run on one machine",
         "The intervals tell how sure this run is of this machine at that hour. Another machine is another "

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.cli import run
+from support.summaries import arm, claim, summary_of
+
+if TYPE_CHECKING:
+    from orchestrator.runfolder.summary import Verdict
 
 #: Time, scenario, verdict (None: unfinished), backend.
-RUNS = (
+RUNS: tuple[tuple[str, str, Verdict | None, str], ...] = (
     ("20260101T120000Z", "smoke", "supported", "netns"),
     ("20260102T120000Z", "paper", "refuted", "docker"),
     ("20260103T120000Z", "gc-pause", "inconclusive", "netns"),
@@ -26,9 +32,9 @@ def results(tmp_path: Path) -> Path:
         folder.mkdir()
         (folder / "manifest.json").write_text(json.dumps({"schema": 1, "backend": backend}))
         if verdict is not None:
-            claims = [{"verdict": verdict}, {"verdict": "supported"}]
-            summary = {"schema": 1, "scenario": scenario, "verdict": verdict, "backend": backend, "claims": claims}
-            (folder / "summary.json").write_text(json.dumps(summary))
+            one = arm(None, claim("first", verdict), claim("second", "supported"))
+            summary = replace(summary_of(one, verdict=verdict), backend=backend, engine=None, delay_line=None)
+            (folder / "summary.json").write_text(summary.as_text())
     (tmp_path / "comparisons" / "smoke-20260101T120000Z-000000--paper-20260102T120000Z-000001").mkdir(parents=True)
     return tmp_path
 

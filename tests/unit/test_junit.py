@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
 
 from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import LeftoversError, PrerequisiteError
-from orchestrator.report import figures
+from orchestrator.report.formatting import format_observed
 from orchestrator.report.junit import as_junit
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.summaries import with_claims
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.runfolder.summary import Summary
+
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run with a claim of each verdict: a duplicate refutes one, too many time-outs leave another open."""
     stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories)).to_json()
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories))
 
 
 def parsed(text: str) -> ElementTree.Element:
@@ -49,20 +53,22 @@ def text_of(element: ElementTree.Element | None) -> str:
     return element.text or ""
 
 
-def test_a_run_is_a_suite_and_a_claim_a_case(summary: dict[str, Any]) -> None:
+def test_a_run_is_a_suite_and_a_claim_a_case(summary: Summary) -> None:
     (suite,) = parsed(as_junit("smoke", summary))
-    assert suite.get("name") == summary["run"]
-    assert [element.get("name") for element in suite.iter("testcase")] == [claim["id"] for claim in summary["claims"]]
+    assert suite.get("name") == summary.run
+    assert [element.get("name") for element in suite.iter("testcase")] == [
+        claim.id for claim in summary.arms[0].claims
+    ]
     assert {element.get("classname") for element in suite.iter("testcase")} == {"smoke"}
     assert str(suite.get("timestamp")).startswith("20")
 
 
-def test_properties_say_on_what_it_was_measured(summary: dict[str, Any]) -> None:
+def test_properties_say_on_what_it_was_measured(summary: Summary) -> None:
     found = {
         element.get("name"): element.get("value") for element in parsed(as_junit("smoke", summary)).iter("property")
     }
     assert found == {
-        "run": summary["run"],
+        "run": summary.run,
         "scenario": "smoke",
         "backend": "netns",
         "engine": "clone",
@@ -71,32 +77,32 @@ def test_properties_say_on_what_it_was_measured(summary: dict[str, Any]) -> None
     }
 
 
-def test_refuted_fails_inconclusive_is_skipped_supported_passes(summary: dict[str, Any]) -> None:
+def test_refuted_fails_inconclusive_is_skipped_supported_passes(summary: Summary) -> None:
     root = parsed(as_junit("smoke", summary))
-    for claim in summary["claims"]:
-        element = case(root, claim["id"])
+    for claim in summary.arms[0].claims:
+        element = case(root, claim.id)
         endings = [child.tag for child in element]
-        tag = {"refuted": "failure", "inconclusive": "skipped", "supported": "system-out"}[claim["verdict"]]
+        tag = {"refuted": "failure", "inconclusive": "skipped", "supported": "system-out"}[claim.verdict]
         assert endings == [tag]
         text = text_of(element.find(tag))
-        assert f"expected {claim['expect']}" in text
-        assert f"observed {figures.observed(claim)}" in text
-    assert {claim["verdict"] for claim in summary["claims"]} == {"refuted", "inconclusive", "supported"}
+        assert f"expected {claim.expect}" in text
+        assert f"observed {format_observed(claim)}" in text
+    assert {claim.verdict for claim in summary.arms[0].claims} == {"refuted", "inconclusive", "supported"}
 
 
-def test_what_was_skipped_says_why(summary: dict[str, Any]) -> None:
+def test_what_was_skipped_says_why(summary: Summary) -> None:
     skipped = case(parsed(as_junit("smoke", summary)), "p99-kernel").find("skipped")
     assert skipped is not None
     assert str(skipped.get("message")).startswith("inconclusive: p99(kernel) falls among requests without an answer")
 
 
 def test_every_arm_is_a_suite_and_so_are_the_claims_across_them(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS))).to_json()
+    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     across, paused, one = parsed(as_junit("pauses", summary))
     assert [suite.get("name") for suite in (across, paused, one)] == [
-        summary["run"],
-        f"{summary['run']}: client-paused",
-        f"{summary['run']}: one-server-paused",
+        summary.run,
+        f"{summary.run}: client-paused",
+        f"{summary.run}: one-server-paused",
     ]
     names = [[element.get("name") for element in suite.iter("testcase")] for suite in (across, paused, one)]
     assert names == [["app-late"], ["punctual"], ["rescued"]]
@@ -113,19 +119,19 @@ def test_a_run_that_failed_is_an_error() -> None:
     assert "remedy: sudo orchestrator run smoke.yaml" in text_of(broken)
 
 
-def test_leftovers_are_an_error_beside_the_claims(summary: dict[str, Any]) -> None:
+def test_leftovers_are_an_error_beside_the_claims(summary: Summary) -> None:
     root = parsed(as_junit("smoke", summary, LeftoversError("left behind: hr-1", "orchestrator down")))
     assert len(root) == 2
-    assert len(list(root.iter("testcase"))) == len(summary["claims"]) + 1
+    assert len(list(root.iter("testcase"))) == len(summary.arms[0].claims) + 1
 
 
-def test_a_run_without_claims_is_a_suite_without_cases(summary: dict[str, Any]) -> None:
-    (suite,) = parsed(as_junit("smoke", {**summary, "claims": [], "verdict": None}))
+def test_a_run_without_claims_is_a_suite_without_cases(summary: Summary) -> None:
+    (suite,) = parsed(as_junit("smoke", replace(with_claims(summary), verdict=None)))
     assert suite.get("tests") == "0"
 
 
-def test_words_of_a_scenario_stay_words(summary: dict[str, Any]) -> None:
+def test_words_of_a_scenario_stay_words(summary: Summary) -> None:
     """Also those that XML cannot write at all."""
-    claim = {**summary["claims"][0], "text": "<b>&\x07]]>", "id": 'quo"te\x00'}
-    root = parsed(as_junit("smoke", {**summary, "claims": [claim]}))
+    claim = replace(summary.arms[0].claims[0], text="<b>&\x07]]>", id='quo"te\x00')
+    root = parsed(as_junit("smoke", with_claims(summary, claim)))
     assert "<b>&\ufffd]]>" in text_of(next(iter(case(root, 'quo"te\ufffd'))))

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.report.page import command, headline
+from orchestrator.report.page import command
+from orchestrator.report.view import headline
+from orchestrator.runfolder.manifest import Manifest
+from support.summaries import arm, claim, summary_of
+
+if TYPE_CHECKING:
+    from orchestrator.runfolder.summary import Summary, Verdict
 
 
-def claims(**verdicts: str) -> list[dict[str, Any]]:
-    return [{"id": name, "verdict": verdict} for name, verdict in verdicts.items()]
+def plain(verdict: Verdict | None, **verdicts: Verdict) -> Summary:
+    """A run without arms, and the verdict on each of its claims."""
+    return summary_of(arm(None, *(claim(name, found) for name, found in verdicts.items())), verdict=verdict)
 
 
 @pytest.mark.parametrize(
     ("summary", "words"),
     [
-        ({"verdict": None, "claims": []}, "This scenario claims nothing."),
-        ({"verdict": "supported", "claims": claims(a="supported")}, "The only claim is supported."),
-        ({"verdict": "supported", "claims": claims(a="supported", b="supported")}, "All 2 claims are supported."),
+        (plain(None), "This scenario claims nothing."),
+        (plain("supported", a="supported"), "The only claim is supported."),
+        (plain("supported", a="supported", b="supported"), "All 2 claims are supported."),
         (
-            {"verdict": "refuted", "claims": claims(a="refuted", b="inconclusive", c="inconclusive", d="supported")},
+            plain("refuted", a="refuted", b="inconclusive", c="inconclusive", d="supported"),
             "1 of 4 refuted: a. 2 of 4 undecided: b, c.",
         ),
         (
-            {
-                "verdict": "inconclusive",
-                "claims": claims(across="supported"),
-                "arms": [{"name": "one", "claims": claims(a="inconclusive")}],
-            },
+            summary_of(
+                arm("one", claim("a", "inconclusive")),
+                verdict="inconclusive",
+                across=(claim("across", "supported"),),
+            ),
             "1 of 2 undecided: a in one.",
         ),
     ],
 )
-def test_the_headline(summary: dict[str, Any], words: str) -> None:
+def test_the_headline(summary: Summary, words: str) -> None:
     assert headline(summary) == words
 
 
 def test_the_command_is_the_readers_not_the_authors() -> None:
-    """Where somebody else kept results is nobody's business."""
-    words = ["orchestrator", "run", "scenarios/paper.yaml", "--results", "/home/someone/results", "--smoke"]
-    assert command({"command": words}) == ".venv/bin/orchestrator run scenarios/paper.yaml --smoke"
-    assert command({}) == ""
+    """Where the author kept results is of no use to a reader."""
+    words = ("orchestrator", "run", "scenarios/paper.yaml", "--results", "/home/someone/results", "--smoke")
+    assert command(Manifest(command=words)) == ".venv/bin/orchestrator run scenarios/paper.yaml --smoke"
+    assert command(Manifest()) == ""

@@ -12,8 +12,8 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.host.observe.provenance import provenance
-from orchestrator.report.html import write_report
-from orchestrator.report.index import write_index
+from orchestrator.report.listing import write_index
+from orchestrator.report.page import write_report
 from orchestrator.report.plots import draw
 from support import browser
 from support.arms_scenarios import ARMS
@@ -74,7 +74,7 @@ def test_it_says_verdict_claims_figures_faults_and_how_to_repeat_it(page: str, r
         assert claim["id"] in text
     assert "&gt; timeout" in page
     assert "401.14" in text  # the published figure
-    assert "slow server-0 at 0.500 s for 0.400 s 83 0.400 s proven hits 12, rows not told" in text
+    assert "slow server-0 at 0.500 s for 0.400 s 83 0.400 s proven hits 12, rows unknown" in text
     assert "1 of 1 are proven" in text
     assert "sudo .venv/bin/orchestrator run &#39;scenarios/my paper.yaml&#39;" in page
     assert "Closed arrivals" in text

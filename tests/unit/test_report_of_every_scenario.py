@@ -1,4 +1,4 @@
-"""Every scenario can be told as a page, a table and in JUnit: with arms or none, with a baseline or none."""
+"""Every scenario can be reported as a page, a table and in JUnit: with arms or none, with a baseline or none."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.host.observe.provenance import provenance
-from orchestrator.report.html import write_report
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown
-from orchestrator.report.terminal import as_text
+from orchestrator.report.page import write_report
+from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.load import load_experiment
 from support.run_folder_factory import ROOT, finished_run
+from support.summaries import printed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,7 @@ def surroundings() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
-def test_the_quick_variant_can_be_told_in_every_way(
+def test_the_quick_variant_can_be_reported_in_every_way(
     scenario: Path, tmp_path: Path, surroundings: dict[str, object]
 ) -> None:
     experiment = load_experiment(scenario, smoke=True)
@@ -38,9 +39,9 @@ def test_the_quick_variant_can_be_told_in_every_way(
     folder.manifest.write_text(json.dumps({**manifest, **surroundings, **ran}))
     write_report(folder)
     page = folder.report.read_text()
-    summary = json.loads(folder.summary.read_text())
+    summary = Summary.read(folder.summary)
     for arm in experiment.arms:
         for strategy in arm.scenario.strategies:
             assert strategy in page
-    for told in (as_text(summary), as_markdown(summary), as_junit(folder.name, summary)):
-        assert experiment.name in told
+    for text in (printed(summary), as_markdown(summary), as_junit(folder.name, summary)):
+        assert experiment.name in text

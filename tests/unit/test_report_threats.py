@@ -1,28 +1,38 @@
-"""Each threat to validity is told where it applies, and only there."""
+"""Each threat to validity is stated where it applies, and only there."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.report.threats import threats
+from orchestrator.runfolder.manifest import Manifest
+from orchestrator.runfolder.observed import GitState, Lateness, NoiseProbe
 from support.run_folder_factory import scenario_from
+from support.summaries import arm, summary_of
 
-QUIET: dict[str, Any] = {
-    "backend": "netns",
-    "host": {"hypervisor": False},
-    "git": {"commit": "c0ffee", "dirty": False},
-}
-SUMMARY: dict[str, Any] = {"delay_line": "netem", "blocks": 10}
+if TYPE_CHECKING:
+    from orchestrator.runfolder.summary import Summary
+
+QUIET = Manifest(backend="netns", host={"hypervisor": False}, git=GitState(commit="c0ffee", dirty=False))
+NOISY = NoiseProbe(
+    duration_s=2.0,
+    length="in full",
+    cpus=2,
+    wakeups=4000,
+    lateness_us=Lateness(p50=60.0, p99=4093.0, max=9000.0),
+    late_1ms=0.08,
+    steal_ms=0,
+)
+SUMMARY = summary_of(arm(None))
 ALWAYS = {"One host, no network", "One run on one machine"}
 
 
-def headings(
-    *overrides: str, manifest: dict[str, Any] | None = None, summary: dict[str, Any] | None = None
-) -> set[str]:
+def headings(*overrides: str, manifest: Manifest = QUIET, summary: Summary = SUMMARY) -> set[str]:
     scenario = scenario_from("paper", *overrides)
-    found = threats([scenario], manifest or QUIET, summary or SUMMARY)
+    found = threats([scenario], manifest, summary)
     assert all(threat.text.endswith(".") for threat in found)
     return {threat.heading for threat in found}
 
@@ -32,22 +42,25 @@ def test_the_published_experiment_has_its_own_two() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "heading"),
+    ("manifest", "heading"),
     [
-        ({"manifest": {**QUIET, "host": {"hypervisor": True}}}, "A virtual machine"),
-        ({"manifest": {**QUIET, "git": {"commit": "c0ffee", "dirty": True}}}, "Sources not pinned"),
-        ({"manifest": {**QUIET, "git": None}}, "Sources not pinned"),
-        ({"manifest": {**QUIET, "noise": {"late_1ms": 0.08, "lateness_us": {"p99": 4093.0}}}}, "A noisy host"),
-        ({"summary": {**SUMMARY, "delay_line": "htb"}}, "Another delay line than published"),
+        (replace(QUIET, host={"hypervisor": True}), "A virtual machine"),
+        (replace(QUIET, git=GitState(commit="c0ffee", dirty=True)), "Sources not pinned"),
+        (replace(QUIET, git=None), "Sources not pinned"),
+        (replace(QUIET, noise=NOISY), "A noisy host"),
     ],
 )
-def test_what_the_host_adds(changes: dict[str, Any], heading: str) -> None:
-    assert heading in headings(**changes)
+def test_what_the_host_adds(manifest: Manifest, heading: str) -> None:
+    assert heading in headings(manifest=manifest)
     assert heading not in headings()
 
 
-def test_a_quiet_host_is_no_noisy_one() -> None:
-    quiet = {**QUIET, "noise": {"late_1ms": 0.001, "lateness_us": {"p99": 200.0}}}
+def test_another_delay_line_than_the_published_one_is_said() -> None:
+    assert headings(summary=replace(SUMMARY, delay_line="htb")) - headings() == {"Another delay line than published"}
+
+
+def test_a_quiet_host_is_not_called_noisy() -> None:
+    quiet = replace(QUIET, noise=replace(NOISY, late_1ms=0.001))
     assert "A noisy host" not in headings(manifest=quiet)
 
 
@@ -61,10 +74,10 @@ def test_what_the_scenario_adds(override: str, heading: str, there: bool) -> Non
     assert (heading in headings(override)) is there
 
 
-@pytest.mark.parametrize(("blocks", "words"), [(4, "from 4 blocks of"), (1, "from 1 block of"), (5, None)])
+@pytest.mark.parametrize(("blocks", "words"), [(4, "With 4 blocks of"), (1, "With 1 block of"), (5, None)])
 def test_blocks_are_counted_as_they_were_measured(blocks: int, words: str | None) -> None:
     """Not as they were planned: discarded ones may be missing."""
-    found = threats([scenario_from("paper")], QUIET, {**SUMMARY, "blocks": blocks})
+    found = threats([scenario_from("paper")], QUIET, replace(SUMMARY, blocks=blocks))
     texts = [threat.text for threat in found if threat.heading == "Too few blocks"]
     assert [words in text for text in texts if words] == ([True] if words else [])
     assert len(texts) == (words is not None)
@@ -73,7 +86,7 @@ def test_blocks_are_counted_as_they_were_measured(blocks: int, words: str | None
 def test_a_bridge_of_containers_is_called_so() -> None:
     (found,) = [
         threat
-        for threat in threats([scenario_from("paper")], {**QUIET, "backend": "docker"}, SUMMARY)
+        for threat in threats([scenario_from("paper")], replace(QUIET, backend="docker"), SUMMARY)
         if threat.heading == "One host, no network"
     ]
     assert "Docker bridge" in found.text

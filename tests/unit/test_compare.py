@@ -9,8 +9,7 @@ import pytest
 
 from orchestrator.cli import run
 from orchestrator.errors import RunError, UsageError
-from orchestrator.report.comparison.comparison import Comparison, compare
-from orchestrator.report.comparison.figures import Interval, overlap
+from orchestrator.report.compare.model import Comparison, compare, overlap
 from orchestrator.runfolder.folder import RunFolder
 from support.arms_scenarios import ARMS
 from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
@@ -18,6 +17,8 @@ from support.run_folder_factory import Story, experiment_from, finished_run, sce
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from orchestrator.runfolder.summary import Interval
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +86,9 @@ def test_figures_stand_beside_each_other_with_their_intervals(
 ) -> None:
     assert [pair.strategy for pair in comparison.pairs] == ["baseline", "kernel"]
     summaries = [json.loads(run.summary.read_text())["strategies"]["kernel"] for run in (first, second)]
-    figures = {figure.figure: figure for figure in comparison.pairs[1].figures}
+    figures = {pair.figure.name: pair for pair in comparison.pairs[1].figures}
     assert figures["P99"].values == tuple(summary["latency_ms"]["p99"] for summary in summaries)
-    assert figures["P99"].ci95 == tuple(summary["ci95_ms"]["p99"] for summary in summaries)
+    assert figures["P99"].ci95 == tuple(tuple(summary["ci95_ms"]["p99"]) for summary in summaries)
     assert figures["P99"].overlap is False
     assert figures["P50"].overlap is True
     assert figures["hedge rate"].overlap is None
@@ -95,7 +96,7 @@ def test_figures_stand_beside_each_other_with_their_intervals(
 
 
 def test_a_figure_beyond_the_time_out_says_so(comparison: Comparison) -> None:
-    p99 = {figure.figure: figure for figure in comparison.pairs[0].figures}["P99"]
+    p99 = {pair.figure.name: pair for pair in comparison.pairs[0].figures}["P99"]
     assert p99.beyond == (False, True)
     assert p99.values[1] is None
 
@@ -103,11 +104,11 @@ def test_a_figure_beyond_the_time_out_says_so(comparison: Comparison) -> None:
 @pytest.mark.parametrize(
     ("one", "other", "shared"),
     [
-        ([1.0, 2.0], [2.0, 3.0], True),
-        ([1.0, 2.0], [2.1, 3.0], False),
-        ([5.0, None], [100.0, 200.0], True),
-        ([5.0, None], [1.0, 4.0], False),
-        ([None, None], [5.0, None], True),
+        ((1.0, 2.0), (2.0, 3.0), True),
+        ((1.0, 2.0), (2.1, 3.0), False),
+        ((5.0, None), (100.0, 200.0), True),
+        ((5.0, None), (1.0, 4.0), False),
+        ((None, None), (5.0, None), True),
     ],
 )
 def test_an_end_beyond_the_time_out_is_longer_than_any_number(one: Interval, other: Interval, shared: bool) -> None:
@@ -128,19 +129,20 @@ def test_changed_claims_are_those_with_another_verdict_or_of_one_run_alone(
     assert set(verdicts) == gone
 
 
-def test_summaries_with_more_than_this_version_knows_are_compared_all_the_same(
+def test_summaries_with_more_than_this_version_knows_or_less_are_compared_all_the_same(
     first: RunFolder, second: RunFolder, tmp_path: Path
 ) -> None:
     richer = RunFolder(tmp_path)
     for name in ("manifest", "scenario", "summary"):
         getattr(richer, name).write_text(getattr(first, name).read_text())
     summary = json.loads(richer.summary.read_text())
-    summary["control"] = {"strategy": "baseline"}
+    summary["power"] = {"strategy": "baseline"}
     for claim in summary["claims"]:
-        claim |= {"p_value": 0.01, "requests_needed": 400}
+        claim["power"] = 0.8
+        del claim["p_value"], claim["requests_needed"]
     for strategy in summary["strategies"].values():
-        strategy["win_rate"] = 0.5
-        del strategy["lateness_us"]
+        strategy["power"] = 0.5
+        del strategy["send_lateness_us"], strategy["buffered_ms"]
     richer.summary.write_text(json.dumps(summary))
     assert compare(richer, second).pairs
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from orchestrator.report.inline_svg import inline
+from orchestrator.report.html import inline
 
 FILE = """<?xml version="1.0" encoding="utf-8" standalone="no"?>
 <!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN"
@@ -41,6 +41,6 @@ def test_a_screen_reader_finds_one_named_picture() -> None:
     assert "<title>P99 &lt; 5 &amp; &quot;so on&quot;</title>" in picture
 
 
-def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(ValueError, match="tail is no SVG picture"):
+def test_what_is_not_a_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="tail is not an SVG picture"):
         inline("<html></html>", "tail", "The tail")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli import run
-from orchestrator.report.comparison.comparison import compare
-from orchestrator.report.comparison.files import render, write_comparison
+from orchestrator.report.compare.model import compare
+from orchestrator.report.compare.page import render, write_comparison
 from support import browser
 from support.arms_scenarios import ARMS
 from support.comparisons import ELSEWHERE, described

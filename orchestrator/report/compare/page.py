@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
-from orchestrator.report.comparison import words
-from orchestrator.report.comparison.comparison import CAUTION, LETTERS, Comparison
-from orchestrator.report.html import environment
-from orchestrator.report.inline_svg import inline
+from orchestrator.report import html
+from orchestrator.report.compare import view
+from orchestrator.report.compare.model import CAUTION, LETTERS, Comparison
 from orchestrator.report.plots import file_endings
 from orchestrator.report.plots.distributions import compared_ccdf
 from orchestrator.report.plots.style import save
@@ -18,6 +17,8 @@ from orchestrator.runfolder.folder import chown_like, make_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from markupsafe import Markup
 
 PAGE = "comparison.html"
 _CAPTION = (
@@ -32,7 +33,7 @@ class Tail:
 
     arm: str | None
     name: str
-    svg: str
+    svg: Markup
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -52,9 +53,14 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 def render(comparison: Comparison, tails: Sequence[Tail]) -> str:
     """The page."""
-    template = environment().get_template("comparison.html.j2")
-    return template.render(
-        comparison=comparison, tails=tails, words=words, letters=LETTERS, caution=CAUTION, caption=_CAPTION
+    return html.render(
+        "comparison.html.j2",
+        comparison=comparison,
+        tails=tails,
+        view=view,
+        letters=LETTERS,
+        caution=CAUTION,
+        caption=_CAPTION,
     )
 
 
@@ -66,7 +72,7 @@ def _tails(comparison: Comparison, runs: Sequence[RunData], folder: Path) -> Ite
         figure = compared_ccdf(runs, [_arm(run, arm) for run in runs], comparison.strategies(arm), names)
         save(folder, name, figure)
         title = f"The tails{'' if arm is None else f' of {arm}'}. {_CAPTION}"
-        yield Tail(arm, name, inline((folder / f"{name}.svg").read_text(encoding="utf-8"), name, title))
+        yield Tail(arm, name, html.picture(folder / f"{name}.svg", title))
 
 
 def _arm(run: RunData, name: str | None) -> ArmData:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import pytest
 
-from orchestrator.report.meanwhile import meanwhile
+from orchestrator.report.page import host_activity
+from orchestrator.runfolder.codec import JsonObject, decode
+from orchestrator.runfolder.manifest import Manifest
 
 
-def manifest(**differences: Any) -> dict[str, Any]:
-    found = {
+def activity(**differences: object) -> dict[str, str]:
+    """What is said where `differences` are others than usual."""
+    found: JsonObject = {
         "duration_s": 20.0,
         "cpu_time_ms": {
             **dict.fromkeys(("user", "nice", "system", "iowait", "irq", "softirq"), 0),
@@ -28,13 +31,14 @@ def manifest(**differences: Any) -> dict[str, Any]:
         **differences,
     }
     before, after = {"load_average": [0.5, 0, 0]}, {"load_average": None}
-    return {"environment": {"before": before, "after": after, "differences": found}}
+    environment = {"before": before, "after": after, "differences": found}
+    return dict(host_activity(decode(Manifest, {"environment": environment})))
 
 
-def test_what_disturbed_is_told_and_what_is_not_told_is_left_out() -> None:
-    assert dict(meanwhile(manifest())) == {
+def test_what_disturbed_is_said_and_what_is_unknown_is_left_out() -> None:
+    assert activity() == {
         "measured for": "20 s",
-        "load average": "0.50 before, not told after",
+        "load average": "0.50 before, unknown after",
         "CPUs idle": "75% of the time",
         "CPU time taken by the hypervisor": "25.0%",
         "something waited for a CPU": "25.0% of the time (PSI)",
@@ -46,16 +50,16 @@ def test_what_disturbed_is_told_and_what_is_not_told_is_left_out() -> None:
 
 
 def test_a_setting_that_changed_under_the_run_is_named_with_both_values() -> None:
-    changed = manifest(settings_changed={"sysctls.net.core.rmem_max": [1, 2]})
-    assert dict(meanwhile(changed))["settings that changed"] == "sysctls.net.core.rmem_max: 1 before, 2 after"
+    changed = activity(settings_changed={"sysctls.net.core.rmem_max": [1, 2]})
+    assert changed["settings that changed"] == "sysctls.net.core.rmem_max: 1 before, 2 after"
 
 
-def test_a_run_that_did_not_end_has_nothing_to_tell() -> None:
-    unfinished: dict[str, Any] = {"environment": {"before": {}, "after": None, "differences": None}}
-    assert meanwhile(unfinished) == meanwhile({}) == []
+@pytest.mark.parametrize("recorded", [{}, {"environment": {"before": {}, "after": None, "differences": None}}])
+def test_of_a_run_that_did_not_end_nothing_is_said(recorded: JsonObject) -> None:
+    assert host_activity(decode(Manifest, recorded)) == []
 
 
-def test_hosts_that_tell_little_are_told_of_little() -> None:
-    quiet = manifest(cpu_time_ms=None, pressure_us={"cpu": None}, thermal_throttles=None)
-    assert "CPUs idle" not in dict(meanwhile(quiet))
-    assert "something waited for a CPU" not in dict(meanwhile(quiet))
+def test_of_hosts_that_record_little_little_is_said() -> None:
+    quiet = activity(cpu_time_ms=None, pressure_us={"cpu": None}, thermal_throttles=None)
+    assert "CPUs idle" not in quiet
+    assert "something waited for a CPU" not in quiet

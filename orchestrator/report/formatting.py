@@ -1,0 +1,120 @@
+"""How numbers, units and values are written for people, in every format alike.
+
+Numbers have as many digits as they carry, and a word stands where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from hedgerow_node.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from orchestrator.runfolder.summary import ClaimVerdict, Difference, Interval, StrategySummary
+
+NONE = "-"
+BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
+OPEN = "unbounded"  #: any other end that is not a number
+UNKNOWN = "unknown"
+_MINUS = "\N{MINUS SIGN}"
+#: By the unit of a claim: how many of it are 1, what stands behind the number, and how many decimals it has.
+_UNITS = {"ms": (1, " ms", 2), "us": (1, " µs", 0), "share": (100, " %", 2), "count": (1, "", 0), "ratio": (1, "", 4)}
+_TIMES = ("ms", "us")
+_CENSORED = {("strategy",): BEYOND, ("with",): f"other {BEYOND}", ("strategy", "with"): f"both {BEYOND}"}
+
+
+def format_number(value: float | None) -> str:
+    """`value` with two decimals, or fewer the larger it is."""
+    if value is None:
+        return NONE
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def format_micros(value_us: float | None) -> str:
+    """A lateness in whole microseconds, without the unit."""
+    return NONE if value_us is None else f"{value_us:.0f}"
+
+
+def format_percent(ratio: float | None) -> str:
+    """`ratio` as a percentage."""
+    return NONE if ratio is None else f"{ratio * 100:.2f} %"
+
+
+def format_seconds(duration_ns: int) -> str:
+    """A duration in seconds, to the millisecond."""
+    return f"{duration_ns / NS_PER_S:.3f} s"
+
+
+def format_p_value(value: float) -> str:
+    """A p-value with as many digits as are of use."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def format_blocks(count: int) -> str:
+    """How many blocks."""
+    return "1 block" if count == 1 else f"{count} blocks"
+
+
+def format_figure(name: str) -> str:
+    """The name of a latency figure, e.g. p999, as a heading has it."""
+    if name in ("max", "mean"):
+        return name
+    return "P99.9" if name == "p999" else name.upper()
+
+
+def format_latency(strategy: StrategySummary, name: str) -> str:
+    """A latency of a strategy in ms; quantiles that fall among time-outs say so."""
+    return BEYOND if name in strategy.censored else format_number(strategy.latency_ms.get(name))
+
+
+def format_interval(ends: Interval | None, digits: int = 2, beyond: str = BEYOND) -> str:
+    """An interval; an open upper end is called `beyond`: that of a latency lies beyond the time-out."""
+    if ends is None:
+        return NONE
+    low, high = (
+        open_end if end is None else f"{end:.{digits}f}" for end, open_end in zip(ends, (OPEN, beyond), strict=True)
+    )
+    return f"{low} to {high}"
+
+
+def format_observed(claim: ClaimVerdict) -> str:
+    """What a claim observed, in its unit, with its interval."""
+    if claim.observed is None:
+        return NONE
+    scale, suffix, digits = _UNITS.get(claim.unit, _UNITS["ratio"])
+    bounds = ""
+    if claim.ci95 is not None:
+        low, high = (None if end is None else end * scale for end in claim.ci95)
+        bounds = f" ({format_interval((low, high), digits, BEYOND if claim.unit in _TIMES else OPEN)})"
+    return f"{claim.observed * scale:.{digits}f}{suffix}{bounds}"
+
+
+def format_difference(row: Difference, figure: Literal["ratio", "difference"], digits: int) -> str:
+    """Ratio or difference of two figures with its interval; where one has no number, which side is censored."""
+    value, ends = (row.ratio, row.ratio_ci95) if figure == "ratio" else (row.difference_ms, row.difference_ci95_ms)
+    text = _CENSORED.get(row.censored, NONE) if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
+    return text if ends is None else f"{text} ({format_interval(ends, digits, OPEN)})".replace("-", _MINUS)
+
+
+def format_value(value: object) -> str:
+    """Anything that a manifest or a journal records, in words."""
+    if value is None or value == []:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {format_value(item)}" for name, item in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(format_value(item) for item in value)
+    return str(value)
+
+
+def in_arm(arm: str | None, words: str) -> str:
+    """`words` with the arm that they are about, where there is one, in front."""
+    return words if arm is None else f"{arm}, {words}"
+
+
+def of_arm(arm: str | None, words: str) -> str:
+    """`words` as a title, with the arm that they are about, where there is one, in front."""
+    return words if arm is None else f"{arm}: {words}"

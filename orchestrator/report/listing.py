@@ -1,0 +1,122 @@
+"""The runs of a results folder, for those who list them: one entry each, and index.html over all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import RunError
+from orchestrator.report.view import Row, Section
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder, chown_like, list_runs
+from orchestrator.runfolder.manifest import Manifest
+from orchestrator.runfolder.summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from orchestrator.runfolder.codec import JsonObject
+
+VERDICTS = ("supported", "refuted", "inconclusive")
+_HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run; `summary` is None where it did not finish or its summary is torn, `manifest` is then all there is."""
+
+    folder: RunFolder
+    scenario: str
+    began: datetime | None
+    summary: Summary | None
+    manifest: Manifest
+
+    @property
+    def time(self) -> str:
+        """When it began, to the minute; empty where the folder's name does not say."""
+        return "" if self.began is None else f"{self.began:%Y-%m-%d %H:%M} UTC"
+
+    @property
+    def state(self) -> str:
+        """The verdict in a word, or why there is none."""
+        if self.summary is None:
+            return "unreadable" if self.folder.summary.exists() else "unfinished"
+        return self.summary.verdict or "no claims"
+
+    @property
+    def claims(self) -> dict[str, int]:
+        """How many claims there are of each verdict that occurs, those of all arms together."""
+        counts = Counter[str](claim.verdict for _, claim in self.summary.claims()) if self.summary else Counter[str]()
+        return {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]}
+
+    @property
+    def link(self) -> str | None:
+        """The report relative to the results folder, None where there is none."""
+        return f"{self.folder.name}/{self.folder.report.name}" if self.folder.report.exists() else None
+
+    @property
+    def backend(self) -> str | None:
+        """What carried the run, as far as it is known."""
+        return (self.summary or self.manifest).backend
+
+    @property
+    def engine(self) -> str | None:
+        """What hedged in the kernel, as far as it is known."""
+        return (self.summary or self.manifest).engine
+
+    def as_json(self) -> JsonObject:
+        """What `ls --json` prints."""
+        return {
+            "run": self.folder.name,
+            "scenario": self.scenario,
+            "time": None if self.began is None else self.began.isoformat(),
+            "state": self.state,
+            "verdict": None if self.summary is None else self.summary.verdict,
+            "claims": {verdict: self.claims.get(verdict, 0) for verdict in VERDICTS},
+            "backend": self.backend,
+            "engine": self.engine,
+            "delay_line": (self.summary or self.manifest).delay_line,
+        }
+
+
+def entries(results: Path) -> list[Entry]:
+    """The runs in `results`, oldest first."""
+    return [entry_of(folder) for folder in list_runs(results)]
+
+
+def entry_of(folder: RunFolder) -> Entry:
+    """What is known of the run in `folder`."""
+    match = RUN_NAME.fullmatch(folder.name)
+    began = None if match is None else datetime.strptime(match["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    scenario = folder.name if match is None else match["scenario"]
+    try:
+        manifest = Manifest.read(folder.manifest)
+    except RunError:
+        manifest = Manifest()
+    try:
+        summary = Summary.read(folder.summary)
+    except RunError:
+        summary = None
+    return Entry(folder, scenario, began, summary, manifest)
+
+
+def table(listed: Sequence[Entry]) -> Section:
+    """A row for each of `listed`."""
+    return Section("", _HEADER, [Row(_cells(entry)) for entry in listed], left=len(_HEADER))
+
+
+def _cells(entry: Entry) -> list[str]:
+    claims = ", ".join(f"{count} {verdict}" for verdict, count in entry.claims.items())
+    return [entry.scenario, entry.time, entry.state, claims, entry.backend or "", entry.folder.name]
+
+
+def write_index(results: Path) -> Path:
+    """Write index.html over the runs in `results`, the latest first, and return its path."""
+    from orchestrator.report.html import render  # noqa: PLC0415 (`ls` needs no templates)
+
+    path = results / "index.html"
+    path.write_text(render("index.html.j2", entries=entries(results)[::-1]), encoding="utf-8")
+    chown_like(path, results)
+    return path

@@ -1,0 +1,289 @@
+"""What is told of a run: tables of plain text, a headline, and notes. Exporters only dress it.
+
+The tables of an arm come in two widths: a short one for terminals of 80 columns, and a full one for the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.report.formatting import (
+    format_blocks,
+    format_difference,
+    format_figure,
+    format_interval,
+    format_latency,
+    format_micros,
+    format_number,
+    format_observed,
+    format_percent,
+    in_arm,
+    of_arm,
+)
+from orchestrator.report.threats import closed_arrivals, warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict, FaultSummary, StrategySummary, Summary
+
+_LATENCIES, _MORE_LATENCIES = ("p50", "p95", "p99", "max"), ("p50", "p95", "p99", "p999", "max")
+_CLAIM = ("claim", "verdict", "observed (95 % interval)", "expected")
+_FAULT = ("fault", "target", "occurrences", "proven", "requests during")
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one row, and what sort of row it is where it is not a figure of ours like the others."""
+
+    cells: Sequence[str]
+    kind: Literal["", "published", "control"] = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table; its first `left` columns are text and aligned left, the others numbers. Without rows: a title."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Row]
+    left: int = 1
+
+
+@dataclass(frozen=True)
+class View:
+    """A run for people: a sentence on its claims, the tables in reading order, and the lines below them."""
+
+    headline: str
+    sections: Sequence[Section]
+    notes: Sequence[str]
+
+
+def view(summary: Summary) -> View:
+    """The tables of each arm; those of a sweep's arms in one. None is empty."""
+    sections = [section for section in _sections(summary) if section.rows]
+    return View(headline(summary), sections, [*_reasons(summary), *notes(summary), *_verdict(summary)])
+
+
+def overview(summary: Summary) -> View:
+    """A table of all claims and a table of all latencies, with a column for the arm where there are arms."""
+    claims = claim_table("", summary.claims(), arms=summary.has_arms, remarks=True)
+    latencies = latency_table(summary.arms[0])
+    names, left = latencies.header, 1
+    rows = [row for arm in summary.arms for row in _with_arm(arm, latency_table(arm).rows) if row.kind != "published"]
+    if summary.has_arms:
+        names, left = ("arm", *names), 2
+    sections = [claims, Section("Latency in ms, from the intended time of sending:", names, rows, left)]
+    return View(headline(summary), [section for section in sections if section.rows], notes(summary))
+
+
+def headline(summary: Summary) -> str:
+    """What became of the claims, in a sentence that names those that did not hold."""
+    claims = list(summary.claims())
+    if not claims:
+        return "This scenario claims nothing."
+    if summary.verdict == "supported":
+        return "The only claim is supported." if len(claims) == 1 else f"All {len(claims)} claims are supported."
+    sentences = []
+    for verdict, word in (("refuted", "refuted"), ("inconclusive", "undecided")):
+        names = [f"{claim.id} in {arm}" if arm else claim.id for arm, claim in claims if claim.verdict == verdict]
+        if names:
+            sentences.append(f"{len(names)} of {len(claims)} {word}: {', '.join(names)}.")
+    return " ".join(sentences)
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader of the figures must know: warnings, and on what they were measured."""
+    backend, engine, line = (name or "unknown" for name in (summary.backend, summary.engine, summary.delay_line))
+    measured = f"backend {backend}, engine {engine}, delay line {line}"
+    return [
+        *warnings(summary),
+        f"{summary.run}: {measured}; {format_blocks(summary.blocks)} of each strategy",
+        *closed_arrivals(summary),
+    ]
+
+
+def _reasons(summary: Summary) -> Iterator[str]:
+    """Why claims could not be decided."""
+    return (f"{in_arm(arm, claim.id)}: {claim.reason}" for arm, claim in summary.claims() if claim.reason)
+
+
+def _verdict(summary: Summary) -> list[str]:
+    return [f"Verdict: {summary.verdict}"] if summary.verdict else []
+
+
+def _sections(summary: Summary) -> Iterator[Section]:
+    if summary.matrix:
+        yield _sweep(summary)
+        own = [(arm.name, claim) for arm in summary.arms for claim in arm.claims]
+        yield claim_table("Claims in each arm", own, arms=True)
+    else:
+        for arm in summary.arms:
+            yield latency_table(arm)
+            yield hedge_table(arm)
+            yield _wait_table(arm)
+            yield claim_table(_title("claims", arm.name), [(arm.name, claim) for claim in arm.claims])
+    yield claim_table("Claims across arms", [(None, claim) for claim in summary.claims_across_arms])
+    yield _fault_table(summary)
+
+
+def latency_table(arm: ArmSummary, full: bool = False) -> Section:
+    """Our latencies, and below them the published ones where there are some."""
+    names = _MORE_LATENCIES if full else _LATENCIES
+    header = ["strategy", *map(format_figure, names), "P99, 95 % interval", *(["answered"] if full else [])]
+    rows = []
+    for strategy, figures in arm.strategies.items():
+        ours = [format_latency(figures, name) for name in names]
+        answered = [f"{figures.answered} of {figures.requests}"] if full else []
+        rows.append(Row([strategy, *ours, format_interval(figures.ci95_ms.get("p99")), *answered]))
+        if figures.published_ms is not None:
+            theirs = [format_number(figures.published_ms.get(name)) for name in names]
+            rows.append(Row(["published", *theirs, "", *("" for _ in answered)], "published"))
+    return Section(_latency_caption(arm) if full else _title("latency in ms", arm.name), header, rows)
+
+
+def _latency_caption(arm: ArmSummary) -> str:
+    published = any(figures.published_ms is not None for figures in arm.strategies.values())
+    return (
+        f"Latency in ms, from the {'time' if arm.arrivals == 'closed' else 'intended time'} of sending"
+        f"{'; published: figures of others, on another machine' if published else ''}"
+    )
+
+
+def hedge_table(arm: ArmSummary, full: bool = False) -> Section:
+    """How many hedges there were, what they cost and how late they left; `full`: how many won, and were wasted."""
+    header = ["strategy", "hedges", "hedge rate", "extra load", "duplicates", "late P50", "late P99"]
+    if full:
+        header[3:4] = ["won", "extra load", "wasted"]
+    rows = [Row([strategy, *_hedges(figures, full)]) for strategy, figures in arm.strategies.items()]
+    return Section(_title("hedges, and their lateness in µs", None if full else arm.name), header, rows)
+
+
+def _hedges(figures: StrategySummary, full: bool) -> list[str]:
+    unknown = f" (+{figures.hedges_won_unknown} unknown)" if figures.hedges_won_unknown else ""
+    return [
+        str(figures.hedges),
+        format_percent(figures.hedge_rate),
+        *([f"{figures.hedges_won}{unknown}"] if full else []),
+        format_percent(figures.extra_load),
+        *([format_percent(figures.wasted)] if full else []),
+        str(figures.duplicates_delivered),
+        format_micros(figures.lateness_us.get("p50")),
+        format_micros(figures.lateness_us.get("p99")),
+    ]
+
+
+def _wait_table(arm: ArmSummary) -> Section:
+    """Of open arrivals, how well the schedule was kept."""
+    return Section(
+        _title("lateness of sends, and time in the socket buffer, in µs", arm.name),
+        ("strategy", "sent late P50", "sent late P99", "buffered P50", "buffered P99"),
+        [
+            Row([strategy, *map(format_micros, _waits_us(figures, figures.send_lateness_us))])
+            for strategy, figures in arm.strategies.items()
+            if figures.send_lateness_us
+        ],
+    )
+
+
+def _waits_us(figures: StrategySummary, sent_us: dict[str, float | None]) -> Iterator[float | None]:
+    yield from (sent_us.get(name) for name in ("p50", "p99"))
+    for name in ("p50", "p99"):
+        buffered_ms = figures.buffered_ms.get(name)
+        yield None if buffered_ms is None else buffered_ms * 1000
+
+
+def comparison_table(arm: ArmSummary) -> Section:
+    """The strategies of an arm against each other, and the A/A control."""
+    rows = [
+        Row(
+            [
+                *(row.strategy, row.reference, format_figure(row.figure)),
+                *(format_difference(row, "ratio", 4), format_difference(row, "difference", 3)),
+            ]
+        )
+        for row in arm.comparisons
+    ]
+    for name, row in (arm.control.figures if arm.control else {}).items():
+        differences = [format_difference(row, "ratio", 4), format_difference(row, "difference", 3)]
+        rows.append(Row(["baseline", "itself", format_figure(name), *differences], "control"))
+    header = ("strategy", "against", "figure", "Ratio", "Difference, ms")
+    return Section("Against each other, paired by round, with 95 % intervals", header, rows, left=3)
+
+
+def claim_table(
+    title: str, claims: Iterable[tuple[str | None, ClaimVerdict]], arms: bool = False, remarks: bool = False
+) -> Section:
+    """The `claims`, with a column for the arm that makes them (`arms`), and one for why they are undecided."""
+    header = [*(["arm"] if arms else []), *_CLAIM, *(["remark"] if remarks else [])]
+    rows = [
+        Row(
+            [
+                *([arm or "across"] if arms else []),
+                *(claim.id, claim.verdict, format_observed(claim), claim.expect),
+                *([claim.reason] if remarks else []),
+            ]
+        )
+        for arm, claim in claims
+    ]
+    return Section(title, header, rows, left=len(header))
+
+
+def _sweep(summary: Summary) -> Section:
+    """A row for each strategy at each swept value, which is written where its rows begin."""
+    keys = list(summary.matrix)
+    rows = []
+    for arm in summary.arms:
+        values = [str(arm.set[key]) for key in keys]
+        for strategy, figures in arm.strategies.items():
+            rows.append(Row([*values, strategy, *_swept(figures)]))
+            values = [""] * len(keys)
+    swept = (key.rpartition(".")[2] for key in keys)
+    header = (*swept, "strategy", "P50", "P99", "95 % interval", "load", "late P99")
+    title = f"Latency in ms, extra load, and lateness in µs, over {' and '.join(keys)}"
+    return Section(title, header, rows, left=len(keys) + 1)
+
+
+def _swept(figures: StrategySummary) -> list[str]:
+    return [
+        format_latency(figures, "p50"),
+        format_latency(figures, "p99"),
+        format_interval(figures.ci95_ms.get("p99")),
+        format_percent(figures.extra_load),
+        format_micros(figures.lateness_us.get("p99")),
+    ]
+
+
+def _fault_table(summary: Summary) -> Section:
+    """How often each fault occurred at which node, and how many requests of a strategy were due during it."""
+    by_arm = summary.has_arms and not summary.matrix
+    found: dict[tuple[str, ...], list[FaultSummary]] = {}
+    for fault in summary.faults:
+        key = (*([fault.arm or ""] if by_arm else []), fault.fault, fault.target)
+        found.setdefault(key, []).append(fault)
+    rows = [
+        Row([*key, str(sum(fault.occurrences for fault in faults)), str(sum(fault.proven for fault in faults)),
+             _due(faults)])
+        for key, faults in found.items()
+    ]  # fmt: skip
+    return Section("Faults", ("arm", *_FAULT) if by_arm else _FAULT, rows, left=3 if by_arm else 2)
+
+
+def _due(faults: Sequence[FaultSummary]) -> str:
+    """How many requests each strategy had due during the faults: one number where it is the same for all."""
+    totals: dict[str, int] = {}
+    for fault in faults:
+        for strategy, requests in fault.requests.items():
+            totals[strategy] = totals.get(strategy, 0) + requests
+    low, high = min(totals.values(), default=0), max(totals.values(), default=0)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _with_arm(arm: ArmSummary, rows: Iterable[Row]) -> Iterator[Row]:
+    """`rows` with the name of the arm in front, where it has one."""
+    return (row if arm.name is None else Row([arm.name, *row.cells], row.kind) for row in rows)
+
+
+def _title(words: str, arm: str | None) -> str:
+    return f"{words[0].upper()}{words[1:]}" if arm is None else of_arm(arm, words)
