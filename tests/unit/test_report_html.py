@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FAULT = {
     "event": "fault",
     "serial": 7,
+    "order": 3,
     "arm": None,
     "strategy": "kernel",
     "block": 3,
