@@ -5,16 +5,14 @@ from __future__ import annotations
 import typer
 
 from orchestrator.commands.options import AsJson, Overrides, ScenarioFile, Smoke, print_json
-from orchestrator.plan.blocks import make_plan
+from orchestrator.plan.checks import load_plan
 from orchestrator.plan.outline import as_json as plan_as_json
 from orchestrator.plan.outline import as_text
-from orchestrator.scenario.load import load_experiment
 
 
 def plan(file: ScenarioFile, overrides: Overrides = None, smoke: Smoke = False, as_json: AsJson = False) -> None:
     """Print a run's blocks in their order, its faults, how long it takes, and whether its claims can be judged."""
-    experiment = load_experiment(file, overrides or (), smoke)
-    blocks = make_plan(experiment)
+    experiment, blocks = load_plan(file, overrides or (), smoke)
     if as_json:
         print_json(plan_as_json(experiment, blocks))
         return

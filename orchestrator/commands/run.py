@@ -28,16 +28,15 @@ from orchestrator.commands.options import (
 from orchestrator.commands.pipeline import evaluate, exit_with, print_result
 from orchestrator.errors import HedgerowError, PrerequisiteError, UsageError
 from orchestrator.host.live import Working, measuring
-from orchestrator.plan.blocks import Plan, make_plan
+from orchestrator.plan.blocks import Plan
+from orchestrator.plan.checks import load_plan
 from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.run.ending import raising_leftovers
-from orchestrator.run.faults.network import check_room
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.experiment import Experiment
-from orchestrator.scenario.load import load_experiment
 from orchestrator.topology.backends import Choice, choose
 from orchestrator.topology.docker import inside
 
@@ -86,10 +85,8 @@ def run(
     if collect_only and junit is not None:
         raise UsageError("--collect-only leaves the verdicts to analyze", "give --junit to orchestrator analyze")
     with _compose_hint(as_json), CiOutputs(junit, file.stem, step_summary=True) as outputs:
-        experiment = load_experiment(file, overrides or (), smoke)
+        experiment, plan = load_plan(file, overrides or (), smoke)
         outputs.subject = experiment.name
-        plan = make_plan(experiment)
-        check_room(experiment, plan)
         limit_ns = _limit_ns(max_duration, run_eta_ns(experiment, plan))
         chosen = _choose(experiment, backend, build, file)
         with measuring(exclusive, partial(say_waiting, exclusive)):

@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.commands.options import AsJson, Overrides, Smoke, print_json
 from orchestrator.errors import Finding, ScenarioError
-from orchestrator.scenario.load import load_experiment
+from orchestrator.plan.checks import load_plan
 
 
 def validate(
@@ -23,7 +23,7 @@ def validate(
     valid: list[dict[str, str]] = []
     for file in files:
         try:
-            valid.append({"file": str(file), "scenario": load_experiment(file, overrides or (), smoke).name})
+            valid.append({"file": str(file), "scenario": load_plan(file, overrides or (), smoke)[0].name})
         except ScenarioError as error:
             findings += error.findings
     if findings:

@@ -10,10 +10,11 @@ import math
 import random
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from hedgerow_node.protocol.limits import replica_of, server_name
 from hedgerow_node.replicas import primary_replica
 from hedgerow_node.schedule import send_offsets_ns
 from orchestrator.scenario.fault_checks import nominal_block_ns
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.plan.blocks import Block, Plan
+    from orchestrator.scenario.faults import Carrier, Fault
     from orchestrator.scenario.models import Scenario
 
 #: The replica that each request's primary went to, by id, where clients choose it while they run. A request that is
@@ -129,7 +131,7 @@ def eligible_ids(
     targets = set(targets_of(fault, replicas)) if node is None else {node}
     ids: Iterator[int] = iter(affected_ids(scenario, block, occurrence))
     if CLIENT not in targets and len(targets) < replicas:
-        ids = (id_ for id_ in ids if f"server-{primary_of(scenario, id_, observed)}" in targets)
+        ids = (id_ for id_ in ids if server_name(primary_of(scenario, id_, observed)) in targets)
     condition = fault.condition
     return [id_ for id_ in ids if condition is None or condition.evaluate(id_)]
 
@@ -140,6 +142,90 @@ def send_offset_ns(scenario: Scenario, block: Block, request_id: int) -> int:
     if not isinstance(arrivals, OpenArrivals):
         return 0
     return _offsets(arrivals, scenario.workload.seed, block.first_id, block.count)[request_id - block.first_id]
+
+
+@dataclass(frozen=True)
+class PlannedFault:
+    """One occurrence of `fault` in `block` at `node`, one of its targets; at each of them it has to be proven.
+
+    `affected_ids` are the measured ids of the block that are meant to be sent while it is on. Times are offsets from
+    the block's first measured send.
+    """
+
+    fault: Fault
+    occurrence: Occurrence
+    block: Block
+    node: str
+    affected_ids: range
+
+    @property
+    def key(self) -> str:
+        """The occurrence's name in messages to a node."""
+        return self.occurrence.key
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others of its block, in messages to a program that injects several nodes' faults."""
+        return f"{self.key}@{self.node}"
+
+    @property
+    def at_ns(self) -> int:
+        """When it is to begin."""
+        return self.occurrence.offset_ns
+
+    @property
+    def until_ns(self) -> int | None:
+        """When it is to end; None: with the block."""
+        return self.occurrence.until_ns
+
+    @property
+    def replica(self) -> int:
+        """The number of the server that it is injected into; ValueError for the client."""
+        replica = replica_of(self.node)
+        if replica is None:
+            raise ValueError(f"{self.node} is not a server")
+        return replica
+
+    @property
+    def carrier(self) -> Carrier:
+        """Who injects it."""
+        return self.fault.carrier_at(self.node)
+
+    def span_from(self, start_ns: int) -> Span:
+        """When it is to be on, where `start_ns` is the block's first measured send."""
+        return Span(start_ns + self.at_ns, None if self.until_ns is None else start_ns + self.until_ns)
+
+    def overlaps(self, other: PlannedFault) -> bool:
+        """Whether the two are planned to be on at the same time."""
+
+        def end(planned: PlannedFault) -> float:
+            return math.inf if planned.until_ns is None else planned.until_ns
+
+        return self.at_ns < end(other) and other.at_ns < end(self)
+
+
+class BlockFaults(NamedTuple):
+    """The faults of a block, by time; `too_late` are those to begin when it has no requests any more.
+
+    The random gaps of its schedule make one block a little shorter than another.
+    """
+
+    planned: tuple[PlannedFault, ...]
+    too_late: tuple[PlannedFault, ...]
+
+
+def plan_faults(scenario: Scenario, block: Block) -> BlockFaults:
+    """What is to happen in `block` at which node."""
+    planned: list[PlannedFault] = []
+    too_late: list[PlannedFault] = []
+    for occurrence in timeline(scenario):
+        fault = scenario.faults[occurrence.fault]
+        affected = affected_ids(scenario, block, occurrence)
+        still_to_come = affected_ids(scenario, block, replace(occurrence, until_ns=None))
+        for node in targets_of(fault, scenario.topology.replicas):
+            each = PlannedFault(fault, occurrence, block, node, affected)
+            (planned if still_to_come or not block.count else too_late).append(each)
+    return BlockFaults(tuple(planned), tuple(too_late))
 
 
 def expected_hedges(scenario: Scenario, plan: Plan, arm: str | None = None) -> int:

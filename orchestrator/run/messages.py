@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, GcSettings, IdRange, OpenArrivals
-from hedgerow_node.protocol.limits import CLIENT, server_name
+from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
+from hedgerow_node.protocol.limits import server_name
+from hedgerow_node.protocol.server import ServiceSettings, ServiceTime, Stall
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 
@@ -13,44 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.plan.blocks import Block
-    from orchestrator.run.faults.scene import Scene
+    from orchestrator.run.faults.session import FaultSession
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.scenario.models import RequestId, Scenario
 
 
-def server_fields(scenario: Scenario, block: Block, serial: int, replica: int, scene: Scene) -> dict[str, Any]:
+def server_settings(
+    scenario: Scenario, block: Block, serial: int, replica: int, faults: FaultSession
+) -> ServiceSettings:
     """For the server `replica`: how it serves, and what its faults do to which requests."""
     service, stall, node = scenario.service, scenario.service.stall, server_name(replica)
-    return {
-        "block": serial,
-        "strategy": block.strategy,
-        "replica": replica,
-        "seed": scenario.workload.seed,
-        "service_time": {
-            "distribution": service.service_time.distribution,
-            "median_ns": service.service_time.median_ns,
-            "sigma": service.service_time.sigma,
-        },
-        "concurrency": service.concurrency,
-        "stall": None
-        if stall is None
-        else {
-            "when": stall.when.text,
-            "duration_ns": stall.duration_ns,
-            "heal_on_duplicate": stall.heal_on_duplicate,
-        },
-        "request_id": scenario.hedging.request_id.model_dump(),
-        "faults": scene.served_faults(node),
-        "gc": scene.garbage(node),
-    }
+    time = service.service_time
+    return ServiceSettings(
+        request_id=_places(scenario.hedging.request_id),
+        service_time=ServiceTime(time.distribution, time.median_ns, time.sigma),
+        seed=scenario.workload.seed,
+        replica=replica,
+        concurrency=service.concurrency,
+        stall=None if stall is None else Stall(stall.when.text, stall.duration_ns, stall.heal_on_duplicate),
+        faults=faults.service_faults(node),
+        gc=faults.object_graph(node),
+        block=serial,
+        strategy=block.strategy,
+    )
 
 
 def client_settings(
-    block: Block, serial: int, servers: Sequence[tuple[str, int]], folder: RunFolder, scene: Scene
+    scenario: Scenario,
+    block: Block,
+    serial: int,
+    servers: Sequence[tuple[str, int]],
+    folder: RunFolder,
+    faults: FaultSession,
 ) -> BlockSettings:
     """For the client, who may use `servers`: which requests it sends when, how it hedges, where its samples go."""
-    scenario = scene.scenario
-    workload, garbage = scenario.workload, scene.garbage(CLIENT)
+    workload = scenario.workload
     return BlockSettings(
         strategy=strategy_named(block.strategy).client_name,
         servers=tuple(servers),
@@ -64,8 +62,8 @@ def client_settings(
         hedge_delay_ns=scenario.hedging.delay_ns,
         places=_places(scenario.hedging.request_id),
         drain_ns=scenario.drain_ns,
-        lead_ns=scene.lead_ns,
-        gc=None if garbage is None else GcSettings(garbage["objects"], tuple(garbage["offsets_ns"])),
+        lead_ns=faults.lead_ns,
+        gc=faults.client_gc(),
         block=serial,
         samples=str(folder.raw_samples(block)),
     )

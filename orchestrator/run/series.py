@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hedgerow_node.protocol.hedger import Assignment
     from orchestrator.plan.blocks import Block, Plan
-    from orchestrator.run.faults.acts import Act, Proof
+    from orchestrator.run.faults.outcome import FaultResult
     from orchestrator.run.progress import Watcher
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.journal import Journal
@@ -113,37 +113,42 @@ class Series:
                 self._watcher.end(report.text())
                 return
             self._discard(attempt, report)
-        act, proof = report.unproven[0]
+        result = report.unproven[0]
         raise RunError(
-            f"{attempt.name}: {_unproven(act, proof)}, in {MAX_ATTEMPTS} attempts; {proof.evidence}",
+            f"{attempt.name}: {_unproven(result)}, in {MAX_ATTEMPTS} attempts; {result.proof.outcome.evidence}",
             "docs/scenarios.md says what proves each fault; see journal.jsonl for every attempt",
         )
 
     def _note_faults(self, attempt: Attempt, report: BlockReport) -> None:
-        for act, proof in report.acts:
-            planned_ns, planned_until_ns = act.planned_ns(report.start_ns)
+        for planned, proof in report.faults:
+            span = planned.span_from(report.start_ns)
             self._journal.note(
                 FaultRecord(
                     **vars(_record_of(attempt)),
-                    key=act.key,
-                    fault=act.fault.fault,
-                    target=act.node,
-                    planned_ns=planned_ns,
-                    applied_ns=act.applied_ns,
-                    planned_until_ns=planned_until_ns,
-                    undone_ns=act.undone_ns,
+                    key=planned.key,
+                    fault=planned.fault.fault,
+                    target=planned.node,
+                    planned_ns=span.from_ns,
+                    applied_ns=proof.outcome.applied_ns,
+                    planned_until_ns=span.until_ns,
+                    undone_ns=proof.outcome.undone_ns,
                     start_ns=report.start_ns,
                     proven=proof.proven,
                     proof=proof.as_record(),
                 )
             )
-        for act in report.too_late:
+        for planned in report.too_late:
             self._journal.note(
-                FaultTooLate(**vars(_record_of(attempt)), key=act.key, fault=act.fault.fault, target=act.node)
+                FaultTooLate(
+                    **vars(_record_of(attempt)),
+                    key=planned.key,
+                    fault=planned.fault.fault,
+                    target=planned.node,
+                )
             )
 
     def _discard(self, attempt: Attempt, report: BlockReport) -> None:
-        reasons = [_unproven(act, proof) for act, proof in report.unproven]
+        reasons = [_unproven(result) for result in report.unproven]
         self._journal.note(
             BlockDiscarded(**vars(_record_of(attempt)), attempt=attempt.number, reasons=tuple(reasons))
         )
@@ -172,8 +177,9 @@ def _entry(attempt: Attempt, report: BlockReport) -> BlockEntry:
     )
 
 
-def _unproven(act: Act, proof: Proof) -> str:
-    return f"{act.fault.fault} of {act.node} ({act.key}) is not proven: {proof.finding}"
+def _unproven(result: FaultResult) -> str:
+    planned = result.planned
+    return f"{planned.fault.fault} of {planned.node} ({planned.key}) is not proven: {result.proof.finding}"
 
 
 def _few(reasons: Sequence[str]) -> str:

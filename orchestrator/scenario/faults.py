@@ -130,6 +130,9 @@ class _Fault(Section):
     takes: ClassVar[frozenset[Part]] = frozenset()
     needs: ClassVar[frozenset[Part]] = frozenset()
     hedges_are_unknown: ClassVar[bool] = False  #: whether only a run can tell how many hedges it causes
+    #: What it sets of the qdisc netem where netem injects it; no two faults can set the same at the same time. Beside
+    #: a partition, a loss has no effect.
+    netem_options: ClassVar[frozenset[str]] = frozenset()
     threat: ClassVar[tuple[str, str] | None] = None  #: to validity: a heading, and what it means for the figures
 
     fault: str = Field(description="What happens.")
@@ -145,6 +148,11 @@ class _Fault(Section):
         alias="jitter",
         description="Each occurrence comes later by a time drawn between 0 and this from workload.seed.",
     )
+
+    @property
+    def directions(self) -> tuple[Literal["requests", "responses"], ...]:
+        """Which copies it affects, one direction at a time; none unless it is one of the network."""
+        return ()
 
     def carrier_at(self, node: str) -> Carrier:  # noqa: ARG002 (one that depends on the node says so)
         """Who injects it into that node."""
@@ -380,7 +388,6 @@ class _Network(_Lasting):
 
     @property
     def directions(self) -> tuple[Literal["requests", "responses"], ...]:
-        """Which copies it affects, one direction at a time."""
         return ("requests", "responses") if self.direction == "both" else (self.direction,)
 
     @property
@@ -407,6 +414,8 @@ class _BothWays(_Network):
 class Loss(_BothWays):
     """Copies are lost."""
 
+    netem_options = frozenset({"loss"})
+
     fault: Literal["loss"] = Field(description="Copies are lost on the way, silently.")
     percent: Percent = Field(description=_PERCENT, examples=[2])
 
@@ -421,6 +430,8 @@ class Loss(_BothWays):
 class Partition(_BothWays):
     """Every copy is lost."""
 
+    netem_options = frozenset({"partition"})
+
     fault: Literal["partition"] = Field(description="Nothing gets through.")
 
     def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (all are)
@@ -429,6 +440,8 @@ class Partition(_BothWays):
 
 class Duplicate(_Network):
     """Copies arrive twice."""
+
+    netem_options = frozenset({"duplicate"})
 
     fault: Literal["duplicate"] = Field(description="Copies are repeated by the network.")
     percent: Percent = Field(description=_PERCENT, examples=[2])
@@ -440,6 +453,8 @@ class Duplicate(_Network):
 
 class Corrupt(_Network):
     """Copies arrive damaged, so that the receiver's checksum refuses them."""
+
+    netem_options = frozenset({"corrupt"})
 
     fault: Literal["corrupt"] = Field(description="A bit of a copy is flipped on the way.")
     percent: Percent = Field(description=_PERCENT, examples=[2])
@@ -454,6 +469,8 @@ class Corrupt(_Network):
 
 class Delay(_Network):
     """Copies arrive late."""
+
+    netem_options = frozenset({"delay"})
 
     fault: Literal["delay"] = Field(description="Copies are held back on the way.")
     percent: Percent = Field(default=100.0, description=_PERCENT)
@@ -493,6 +510,8 @@ class _NetemOnly(_Lasting):
 class Reorder(_NetemOnly):
     """Some copies overtake the others, which are held back."""
 
+    netem_options = frozenset({"delay", "reorder"})
+
     fault: Literal["reorder"] = Field(description="Chosen copies go at once, the others are held back.")
     percent: Percent = Field(description="Chance for each copy to overtake.", examples=[2])
     delay_ns: Hold = Field(alias="delay", description="How long the other copies are held back.")
@@ -508,6 +527,7 @@ class Reorder(_NetemOnly):
 class RateLimit(_NetemOnly):
     """The way to a server is narrow."""
 
+    netem_options = frozenset({"rate"})
     hedges_are_unknown = True
 
     fault: Literal["rate"] = Field(description="Bandwidth is limited.")

@@ -20,20 +20,26 @@ from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.parse import parse_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from orchestrator.scenario.models import Scenario
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = (), smoke: bool = False) -> Experiment:
+def load_experiment(
+    path: Path,
+    overrides: Sequence[str] = (),
+    smoke: bool = False,
+    further_check: Callable[[Scenario], Iterable[Finding]] | None = None,
+) -> Experiment:
     """The experiment in the YAML file `path`: its `smoke` variant if asked for, `overrides` applied last of all.
 
-    An override reads like "workload.requests=500". Raises ScenarioError (exit code 2) with every finding in any of
-    the arms, one line each: "FILE:LINE: key: message; remedy".
+    An override reads like "workload.requests=500". `further_check` is asked of each arm that is valid otherwise.
+    Raises ScenarioError (exit code 2) with every finding in any of the arms, one line each:
+    "FILE:LINE: key: message; remedy".
     """
     parsed = _parse(*_read(path, overrides, smoke))
-    return _experiment(parsed, [*parsed.findings, *_check(parsed)])
+    return _experiment(parsed, [*parsed.findings, *_check(parsed, further_check)])
 
 
 def load_recorded(path: Path) -> Experiment:
@@ -116,11 +122,14 @@ def _parse(document: Document, known: list[Finding]) -> _Parsed:
     return parsed
 
 
-def _check(parsed: _Parsed) -> list[Finding]:
+def _check(parsed: _Parsed, further_check: Callable[[Scenario], Iterable[Finding]] | None = None) -> list[Finding]:
     """What keeps the experiment from being run or judged."""
-    of_arms = [
-        (arm.name, _located(arm.document, finding)) for arm in parsed.arms for finding in check_scenario(arm.scenario)
-    ]
+    of_arms: list[tuple[str | None, Finding]] = []
+    for arm in parsed.arms:
+        found = list(check_scenario(arm.scenario))
+        if not found and further_check is not None:
+            found += further_check(arm.scenario)
+        of_arms += [(arm.name, _located(arm.document, finding)) for finding in found]
     findings = _of_arms(of_arms, parsed)
     if parsed.base is not None and parsed.is_complete:
         together = check_arms(parsed.base, [arm.scenario for arm in parsed.arms], parsed.by_name)

@@ -1,4 +1,4 @@
-"""Runs that end in the middle of a fault, by whatever hand: nobody stays stopped, frozen, burning or limited."""
+"""Runs that end in the middle of a fault, however they end: no process stays stopped, frozen, burning or limited."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDED_OTHERWISE = ("pause", "freeze", "cpu-stress", "cpu-quota", "loss")
 
 
 @dataclass
-class Struck:
+class FaultyRun:
     """A run at work, its fault seen in force."""
 
     token: str
@@ -38,7 +38,7 @@ class Struck:
 
 
 @pytest.fixture
-def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
+def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultyRun]:
     name: str = request.param
     fault, in_force = FAULTS[name]
     results = tmp_path / "results"
@@ -61,7 +61,7 @@ def struck(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Struck]:
             process.communicate(timeout=60)
             return process.returncode
 
-        yield Struck(token, processes_of(token), end, results)
+        yield FaultyRun(token, processes_of(token), end, results)
     assert leftovers(token) == []
 
 
@@ -81,29 +81,29 @@ def alive(pids: list[int], token: str) -> list[int]:
     return sorted(set(pids) & set(processes_of(token)))
 
 
-@pytest.mark.parametrize("struck", FAULTS, indirect=True)
-def test_after_minus_nine_down_leaves_nobody_under_a_fault(struck: Struck) -> None:
-    assert groups_of(struck.token)
-    struck.end(signal.SIGKILL)
-    assert leftovers(struck.token)
+@pytest.mark.parametrize("faulty", FAULTS, indirect=True)
+def test_after_minus_nine_down_leaves_no_process_under_a_fault(faulty: FaultyRun) -> None:
+    assert groups_of(faulty.token)
+    faulty.end(signal.SIGKILL)
+    assert leftovers(faulty.token)
     done = orchestrate("down")
-    assert (done.returncode, f"cleaned up after run {struck.token}\n" in done.stdout) == (0, True), done.stderr
-    assert groups_of(struck.token) == []
-    assert alive(struck.processes, struck.token) == []
+    assert (done.returncode, f"cleaned up after run {faulty.token}\n" in done.stdout) == (0, True), done.stderr
+    assert groups_of(faulty.token) == []
+    assert alive(faulty.processes, faulty.token) == []
 
 
-@pytest.mark.parametrize("struck", ENDED_OTHERWISE, indirect=True)
-def test_after_minus_nine_and_without_its_journal_down_leaves_nobody_under_a_fault(struck: Struck) -> None:
-    struck.end(signal.SIGKILL)
-    (folder,) = struck.results.iterdir()
+@pytest.mark.parametrize("faulty", ENDED_OTHERWISE, indirect=True)
+def test_after_minus_nine_and_without_its_journal_down_leaves_no_process_under_a_fault(faulty: FaultyRun) -> None:
+    faulty.end(signal.SIGKILL)
+    (folder,) = faulty.results.iterdir()
     (folder / "journal.jsonl").unlink()
     assert orchestrate("down").returncode == 0
-    assert groups_of(struck.token) == []
-    assert alive(struck.processes, struck.token) == []
+    assert groups_of(faulty.token) == []
+    assert alive(faulty.processes, faulty.token) == []
 
 
-@pytest.mark.parametrize("struck", ENDED_OTHERWISE, indirect=True)
-def test_an_interrupt_undoes_the_fault_and_the_run_at_once(struck: Struck) -> None:
-    """A fault lasts for ten minutes, and nobody waits that long."""
-    assert struck.end(signal.SIGINT) == 130
-    assert alive(struck.processes, struck.token) == []
+@pytest.mark.parametrize("faulty", ENDED_OTHERWISE, indirect=True)
+def test_an_interrupt_undoes_the_fault_and_the_run_at_once(faulty: FaultyRun) -> None:
+    """A fault lasts for ten minutes, and the test does not wait that long."""
+    assert faulty.end(signal.SIGINT) == 130
+    assert alive(faulty.processes, faulty.token) == []

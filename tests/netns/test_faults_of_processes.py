@@ -69,7 +69,7 @@ def sent_meanwhile(faulty: FaultRun, from_ns: int, to_ns: int) -> list[int]:
 def test_every_fault_was_proven_there_where_it_was_declared(faulty: FaultRun) -> None:
     records = faulty.records()
     assert {(record["fault"], record["target"]) for record in records} == {
-        (act.fault.fault, act.node) for act in faulty.acts()
+        (planned.fault.fault, planned.node) for planned in faulty.all_planned()
     }
     assert all(record["proven"] for record in records)
     assert sum(entry["proven"] for entry in faulty.run.summary["faults"]) == len(FAULTS) == len(records)
@@ -90,7 +90,7 @@ def test_what_is_asked_of_a_paused_server_is_answered_when_it_goes_on(faulty: Fa
     record = faulty.record("pause", "server-0")
     late = [
         row
-        for row in map(faulty.sample, faulty.asked(faulty.act("pause", "server-0")))
+        for row in map(faulty.sample, faulty.sent_to_target(faulty.planned("pause", "server-0")))
         if row["sent_ns"] > record["applied_ns"] + _SETTLED_NS and row["sent_ns"] < record["undone_ns"]
     ]
     assert late
@@ -139,7 +139,7 @@ def test_a_killed_worker_is_gone_until_another_takes_its_place(faulty: FaultRun,
     assert {sight.pid for sight in observer.after("server-0", record["undone_ns"])} == {new}
     lost = [
         row
-        for row in map(faulty.sample, faulty.asked(faulty.act("kill", "server-0")))
+        for row in map(faulty.sample, faulty.sent_to_target(faulty.planned("kill", "server-0")))
         if record["applied_ns"] + _SETTLED_NS < row["sent_ns"] < record["planned_until_ns"] - _SETTLED_NS
     ]
     assert lost

@@ -1,6 +1,6 @@
 """Requests under faults of the service and of the network, as client and servers have them in their records.
 
-Which requests are struck is computed here once more, from the scenario alone.
+Which requests are affected is computed here once more, from the scenario alone.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def faulty() -> Iterator[FaultRun]:
 
 
 def drawn(faulty: FaultRun, index: int, direction: str) -> tuple[int, set[int], set[int]]:
-    """Of the scenario's fault `index`: its server, and the ids asked of it whose lot it was to be struck, and not."""
-    (act,) = [act for act in faulty.acts() if act.occurrence.fault == index]
-    salt = rule_salt(f"{index}.0@{act.node}", direction)
-    percent = getattr(act.fault, "percent", 100.0)
-    asked = set(faulty.asked(act))
-    hit = {id_ for id_ in asked if struck(SEED, id_, 1, act.replica, salt, percent)}
+    """Of the scenario's fault `index`: its server, and the ids sent to it that the draw selects, and the others."""
+    (planned,) = [planned for planned in faulty.all_planned() if planned.occurrence.fault == index]
+    salt = rule_salt(f"{index}.0@{planned.node}", direction)
+    percent = getattr(planned.fault, "percent", 100.0)
+    eligible = set(faulty.sent_to_target(planned))
+    hit = {id_ for id_ in eligible if struck(SEED, id_, 1, planned.replica, salt, percent)}
     assert hit
-    return act.replica, hit, asked - hit
+    return planned.replica, hit, eligible - hit
 
 
 def latency_ns(faulty: FaultRun, id_: int) -> int:
@@ -60,39 +60,39 @@ def answered(faulty: FaultRun, ids: set[int]) -> set[int]:
     return {id_ for id_ in ids if faulty.sample(id_)["outcome"] == "answered"}
 
 
-def test_every_fault_struck_somebody(faulty: FaultRun) -> None:
+def test_every_fault_affected_requests(faulty: FaultRun) -> None:
     records = faulty.records()
     assert len(records) == len(FAULTS)
     assert all(record["proven"] and record["proof"]["hits"] for record in records)
 
 
-def test_whom_nothing_strikes_is_answered(faulty: FaultRun) -> None:
-    affected_ids = {id_ for act in faulty.acts() for id_ in act.struck}
+def test_requests_that_no_fault_affects_are_answered(faulty: FaultRun) -> None:
+    affected_ids = {id_ for planned in faulty.all_planned() for id_ in planned.affected_ids}
     untouched = {row["request_id"] for row in faulty.samples} - affected_ids
     assert len(untouched) > 20
     assert answered(faulty, untouched) == untouched
 
 
 def test_a_slow_server_takes_so_many_times_as_long(faulty: FaultRun) -> None:
-    ids = faulty.asked(faulty.act("slow", "server-0"))
+    ids = faulty.sent_to_target(faulty.planned("slow", "server-0"))
     assert len(ids) > 10
     assert min(latency_ns(faulty, id_) for id_ in ids) >= 30 * NS_PER_MS
 
 
 def test_a_stalling_server_holds_back_those_it_was_told_to(faulty: FaultRun) -> None:
-    act = faulty.act("stall", "server-1")
-    odd = {id_ for id_ in faulty.asked(act) if id_ % 2}
+    planned = faulty.planned("stall", "server-1")
+    odd = {id_ for id_ in faulty.sent_to_target(planned) if id_ % 2}
     assert odd
     assert min(latency_ns(faulty, id_) for id_ in odd) >= 61 * NS_PER_MS
-    actions = {id_: faulty.received(id_, 1)[0]["action"] for id_ in faulty.asked(act)}
+    actions = {id_: faulty.received(id_, 1)[0]["action"] for id_ in faulty.sent_to_target(planned)}
     assert {id_ for id_, action in actions.items() if action == "stalled"} == odd
 
 
 def test_what_a_server_drops_arrives_and_is_never_answered(faulty: FaultRun) -> None:
-    asked = set(faulty.asked(faulty.act("drop-requests", "server-2")))
-    dropped = {id_ for id_ in asked if id_ % 4 < 2}
+    eligible = set(faulty.sent_to_target(faulty.planned("drop-requests", "server-2")))
+    dropped = {id_ for id_ in eligible if id_ % 4 < 2}
     assert dropped
-    assert answered(faulty, asked) == asked - dropped
+    assert answered(faulty, eligible) == eligible - dropped
     assert all(len(faulty.received(id_, 2)) == 1 for id_ in dropped)
 
 

@@ -1,4 +1,4 @@
-"""The same faults for everyone: every strategy, every run of one seed; and no figure where a fault is not proven."""
+"""The same faults in every strategy and every run of one seed; and no figure where a fault is not proven."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.run.faults.cpu import UNUSED
+from orchestrator.run.faults.carriers.orchestrator import UNUSED
 from support.fault_run import FaultRun, run_with_faults, write_fault_scenario
 from support.scenario_files import start_run
 
@@ -23,7 +23,7 @@ FAULTS = (
     "fault: loss, target: servers, at: 900ms, duration: 500ms, percent: 30%, direction: requests",
 )
 
-#: Of each fault at each node: its planned offset, and the requests that it struck.
+#: Of each fault at each node: its planned offset, and the requests that it affected.
 Met = dict[tuple[str, str, int], set[int]]
 
 
@@ -57,7 +57,7 @@ def met(run: FaultRun, strategy: str) -> Met:
     return found
 
 
-def test_one_seed_strikes_the_same_requests_in_every_run_and_another_seed_others(tmp_path: Path) -> None:
+def test_one_seed_affects_the_same_requests_in_every_run_and_another_seed_others(tmp_path: Path) -> None:
     runs = []
     for name, seed in (("first", 42), ("second", 42), ("third", 43)):
         scenario = write_fault_scenario(

@@ -1,13 +1,11 @@
-"""A topology of words only: what its nodes were told, and what they are made to answer."""
+"""A topology that only remembers: what its nodes were told, and what they are made to answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.plan.blocks import Block, make_plan
-from orchestrator.run.faults.acts import acts_of
-from orchestrator.run.faults.registry import handler
-from orchestrator.run.faults.scene import Scene
+from orchestrator.run.faults.session import FaultSession
 
 if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
@@ -65,12 +63,7 @@ def first_block(experiment: Experiment) -> Block:
     return next(iter(make_plan(experiment)))
 
 
-def scene_of(experiment: Experiment, topology: Any, folder: RunFolder) -> Scene:
-    """Everything arranged for the first block, nothing begun."""
+def session_of(experiment: Experiment, topology: Any, folder: RunFolder) -> FaultSession:
+    """That of the first block, nothing begun."""
     block = first_block(experiment)
-    scenario = experiment.arm(block.arm).scenario
-    scene = Scene(scenario, block, topology, folder)
-    scene.acts, _ = acts_of(scenario, block)
-    for act in scene.acts:
-        handler(act.fault).apply(act, scene)
-    return scene
+    return FaultSession(experiment.arm(block.arm).scenario, block, topology, folder)

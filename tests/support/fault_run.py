@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from orchestrator.plan.blocks import Block, make_plan
-from orchestrator.run.faults.acts import Act, acts_of
+from orchestrator.plan.faults import PlannedFault, plan_faults
 from orchestrator.scenario.load import load_experiment
 from support.observer import Observer
 from support.scenario_files import PATIENCE_S, Finished, finish, start_run, wait_for
@@ -77,23 +77,23 @@ class FaultRun:
             if record["event"] == "fault" and record["strategy"] == strategy and record["serial"] not in discarded
         ]
 
-    def act(self, fault: str, target: str, strategy: str = "baseline") -> Act:
-        """What was planned for it, computed here from the scenario."""
-        (act,) = [act for act in self.acts(strategy) if (act.fault.fault, act.node) == (fault, target)]
-        return act
+    def planned(self, fault: str, target: str, strategy: str = "baseline") -> PlannedFault:
+        """The plan of the only fault of its kind at that node, computed here from the scenario."""
+        (found,) = [each for each in self.all_planned(strategy) if (each.fault.fault, each.node) == (fault, target)]
+        return found
 
-    def acts(self, strategy: str = "baseline") -> list[Act]:
-        """All that was planned."""
-        return acts_of(self.experiment.scenario, self.block(strategy))[0]
+    def all_planned(self, strategy: str = "baseline") -> tuple[PlannedFault, ...]:
+        """The plan of all faults."""
+        return plan_faults(self.experiment.scenario, self.block(strategy)).planned
 
     def block(self, strategy: str) -> Block:
         """The strategy's only block."""
         (block,) = make_plan(self.experiment).of(strategy)
         return block
 
-    def asked(self, act: Act) -> list[int]:
-        """The ids that were asked of the act's server while it was on."""
-        return [id_ for id_ in act.struck if id_ % REPLICAS == act.replica]
+    def sent_to_target(self, planned: PlannedFault) -> list[int]:
+        """The ids whose primaries went to the fault's server while it was on."""
+        return [id_ for id_ in planned.affected_ids if id_ % REPLICAS == planned.replica]
 
     def sample(self, id_: int, strategy: str = "baseline") -> dict[str, Any]:
         """What became of a request."""

@@ -1,4 +1,4 @@
-"""A hedger with network faults between a client and a service that a test speaks for itself: who saw which copies."""
+"""A hedger with network faults between a client and a service that a test answers for: who saw which copies."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class FaultyPath:
         self.control.call("prepare-netem", phases=[{"rules": _netem_rules(rules)} for rules in phases])
 
     def hits(self) -> dict[str, int]:
-        """Copies struck, by the rules' keys; fails where some should have been and could not."""
+        """Copies affected, by the rules' keys; fails where some should have been and could not."""
         answer = self.control.call("fault-hits")
         assert answer["failed"] == 0
         hits: dict[str, int] = answer["hits"]
@@ -204,7 +204,7 @@ def predicted(
     replica: int = 0,
     key: str = "0.0",
 ) -> set[int]:
-    """The ids whose copy a rule strikes, computed as anybody can."""
+    """The ids whose copy a rule affects, computed from the seed alone."""
     salt = rule_salt(key, direction)
     return {request_id for request_id in ids if struck(SEED, request_id, copy, replica, salt, percent)}
 

@@ -1,4 +1,4 @@
-"""Faults that begin soon and last longer than anybody waits, and how somebody outside sees that one is in force."""
+"""Faults that begin soon and last longer than any test waits, and how one is seen from outside to be in force."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def is_limited(observer: Observer) -> bool:
 
 
 def is_killed(observer: Observer) -> bool:
-    """There was a worker; now there is a supervisor, and nobody else alive."""
+    """There was a worker; now there is a supervisor, and no other process alive."""
     supervised = any((s.node, s.depth) == ("server-0", 0) for s in observer.sights[-_RECENT:])
     alive = [sight for sight in _recent_workers(observer) if sight.state not in "ZX"]
     return bool(_workers(observer)) and supervised and not alive

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from support.fault_stage import Clock
+from support.fault_harness import Clock
 from support.native_runs import build
 from support.node_programs import Server, running_server
 

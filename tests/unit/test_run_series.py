@@ -11,9 +11,10 @@ import pytest
 from hedgerow_node.control import ControlError
 from orchestrator.errors import ExitCode, RunError
 from orchestrator.plan.blocks import Plan, make_plan
+from orchestrator.plan.faults import plan_faults
 from orchestrator.run import series as series_module
 from orchestrator.run.block import Attempt, BlockReport
-from orchestrator.run.faults.acts import Act, Proof, acts_of
+from orchestrator.run.faults.outcome import FaultOutcome, FaultResult, Proof
 from orchestrator.run.runner import layout_of
 from orchestrator.run.series import Series
 from orchestrator.runfolder.folder import RunFolder
@@ -80,10 +81,9 @@ class Outcome:
     def _report(self) -> BlockReport:
         attempt = self.attempts[-1]
         self.folder.raw_samples(attempt.block).write_text(f"of {attempt.serial}")
-        acts, _ = acts_of(attempt.scenario, attempt.block)
-        proven = attempt.serial not in self._unproven
-        proofs: list[tuple[Act, Proof]] = [(act, Proof(proven, "as it is told", {"state": "T"})) for act in acts]
-        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, proofs)
+        proof = Proof(attempt.serial not in self._unproven, "as it is told", FaultOutcome(evidence={"state": "T"}))
+        faults = [FaultResult(each, proof) for each in plan_faults(attempt.scenario, attempt.block).planned]
+        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, faults)
 
     def run(self, plan: Plan) -> None:
         self.series.run(plan, RUN_ID)
@@ -242,14 +242,14 @@ def test_what_is_stood_up_is_enough_for_every_arm() -> None:
     assert layout_of(faulty(quota)) == Layout(port=9000, replicas=3, freezes=False, limits=True)
 
 
-def test_faults_that_a_short_block_does_not_live_to_see_are_known_beforehand() -> None:
+def test_faults_that_come_after_the_end_of_a_short_block_are_known_beforehand() -> None:
     """Every block has the offsets of all, but the gaps of its own schedule: some end before the last of them."""
     experiment = faulty("{fault: restart, target: server-0, at: 1ms, every: 10ms}")
     counts = []
     for block in make_plan(experiment, ("baseline",)):
-        to_do, too_late = acts_of(experiment.scenario, block)
+        planned, too_late = plan_faults(experiment.scenario, block)
         counts.append(len(too_late))
-        assert len(to_do) + len(too_late) == 100
-        assert all(act.occurrence.offset_ns < late.occurrence.offset_ns for act in to_do for late in too_late)
+        assert len(planned) + len(too_late) == 100
+        assert all(one.at_ns < late.at_ns for one in planned for late in too_late)
     assert any(counts)
     assert not all(counts)

@@ -1,5 +1,5 @@
-"""The families of faults: process, cpu, service, network. Each kind is arranged, undone and proven in its own way.
+"""Faults at work: planned in `plan/faults`, injected by carriers, undone, and proven.
 
-To add a kind: a model in `orchestrator/scenario/faults.py`, a class here with `apply`, `undo` and `proof`, and its
-line in `HANDLERS`.
+`session` runs the faults of one block, `carriers` has one module for each program that injects some, `outcome` what
+becomes of them.
 """
