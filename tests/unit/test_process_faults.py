@@ -320,11 +320,11 @@ def test_what_a_supervisor_forks_is_not_preferred_as_it_is_itself(server: Server
 def test_a_stress_ends_by_itself_at_its_time(server: Server) -> None:
     supervisor, worker = server.program.process.pid, worker_of(server)
     first_ns = now_ns() + 50 * MS
-    inject(server, "cpu-stress", first_ns, first_ns + 100 * MS, key="0.0", burners=1)
-    inject(server, "cpu-stress", first_ns + 200 * MS, first_ns + 300 * MS, key="0.1", burners=1)
+    inject(server, "cpu-stress", first_ns, first_ns + 400 * MS, key="0.0", burners=1)
+    inject(server, "cpu-stress", first_ns + 600 * MS, first_ns + 1000 * MS, key="0.1", burners=1)
     assert len(children(supervisor) - {worker}) == 1, "one is enough for both"
     eventually(lambda: children(supervisor) == {worker})
-    assert now_ns() > first_ns + 300 * MS
+    assert now_ns() > first_ns + 1000 * MS
     for report in faults_done(server):
         assert report["at_ns"] <= report["applied_ns"] <= report["until_ns"] <= report["undone_ns"]
         assert report["proof"]["cpu_ns"] > 0
