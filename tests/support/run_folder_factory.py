@@ -1,7 +1,7 @@
 """Run folders made up from a scenario, so that tables, analysis and reports can be tested without running anything.
 
-Times are drawn from a seeded generator around what a quiet host shows; a `Story` tells where a strategy departs from
-that.
+Times are drawn from a seeded generator around what a quiet host shows; a `ScenarioOverride` says where a strategy
+departs from that.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ WAY_NS = 600 * NS_PER_US  #: there and back
 
 
 @dataclass(frozen=True)
-class Story:
-    """What happens to some ids of one strategy: no answer, a duplicate delivered, a stall that nobody hedged."""
+class ScenarioOverride:
+    """What happens to some ids of one strategy: no answer, a duplicate delivered, a stall without a hedge."""
 
     unanswered: frozenset[int] = frozenset()
     duplicates: frozenset[int] = frozenset()
@@ -57,7 +57,7 @@ class Story:
 
 @dataclass
 class Records:
-    """The rows of one block, and the dice that they are drawn with."""
+    """The rows of one block, and the generator that they are drawn from."""
 
     draws: random.Random
     samples: list[Sample] = field(default_factory=list)
@@ -82,10 +82,12 @@ def experiment_from(folder: Path, text: str, *overrides: str, smoke: bool = Fals
     return load_experiment(path, overrides, smoke)
 
 
-def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str, Story] | None = None) -> RunFolder:
+def raw_run(
+    results: Path, subject: Scenario | Experiment, by_strategy: Mapping[str, ScenarioOverride] | None = None
+) -> RunFolder:
     """A folder as a run leaves it once its last block is over: manifest, scenario, raw rows, journal.
 
-    Stories are told of closed arrivals only; in open ones what happens follows from the faults.
+    Overrides apply to closed arrivals only; in open ones what happens follows from the faults.
     """
     experiment = subject if isinstance(subject, Experiment) else Experiment.of(subject)
     folder = RunFolder.create(results, experiment.name)
@@ -104,7 +106,7 @@ def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str,
             for record in made.faults:
                 journal.note(record)
             continue
-        records = _block_records(scenario, block, (stories or {}).get(block.strategy, Story()))
+        records = _block_records(scenario, block, (by_strategy or {}).get(block.strategy, ScenarioOverride()))
         write_rows(folder.raw_samples(block), records.samples, Sample)
         write_rows(folder.raw_copies(block), records.copies, ServedCopy)
         write_rows(folder.raw_hedges(block), records.hedges, Hedge)
@@ -113,10 +115,10 @@ def raw_run(results: Path, subject: Scenario | Experiment, stories: Mapping[str,
 
 
 def finished_run(
-    results: Path, subject: Scenario | Experiment, stories: Mapping[str, Story] | None = None
+    results: Path, subject: Scenario | Experiment, by_strategy: Mapping[str, ScenarioOverride] | None = None
 ) -> RunFolder:
     """A folder as a finished run leaves it, tables and summary.json included."""
-    folder = raw_run(results, subject, stories)
+    folder = raw_run(results, subject, by_strategy)
     make_tables(folder, subject)
     summarise(folder).write(folder)
     return folder
@@ -129,14 +131,14 @@ def make_tables(folder: RunFolder, subject: Scenario | Experiment) -> None:
     write_tables(folder, make_plan(experiment), replicas)
 
 
-def _block_records(scenario: Scenario, block: Block, story: Story) -> Records:
+def _block_records(scenario: Scenario, block: Block, override: ScenarioOverride) -> Records:
     records = Records(random.Random(f"{block.strategy} {block.number}"))
     now_ns = START_NS + block.order * 10_000 * NS_PER_MS
     for warmup in range(block.warmup_count):
         served = ServedCopy(block.warmup_first_id + warmup, 1, 40_000, 0, now_ns, now_ns, now_ns, Action.SERVED)
         records.copies.append(served)
     for seq in range(block.count):
-        sample = _request(scenario, block, seq, now_ns, story=story, records=records)
+        sample = _request(scenario, block, seq, now_ns, override=override, records=records)
         records.samples.append(sample)
         ended_ns = sample.received_ns if sample.outcome == Outcome.ANSWERED else now_ns + scenario.workload.timeout_ns
         now_ns = ended_ns + _think_ns(scenario)
@@ -149,18 +151,20 @@ def _think_ns(scenario: Scenario) -> int:
     return arrivals.think_ns
 
 
-def _request(scenario: Scenario, block: Block, seq: int, sent_ns: int, *, story: Story, records: Records) -> Sample:
+def _request(
+    scenario: Scenario, block: Block, seq: int, sent_ns: int, *, override: ScenarioOverride, records: Records
+) -> Sample:
     request_id = block.first_id + seq
     service_ns = scenario.service.service_time.median_ns + round(records.draws.lognormvariate(0, 0.4) * WAY_NS)
     stall = scenario.service.stall
     stalled = stall is not None and stall.when.evaluate(request_id)
-    hedged = stalled and block.strategy != "baseline" and request_id not in story.unhedged
+    hedged = stalled and block.strategy != "baseline" and request_id not in override.unhedged
     took_ns = service_ns
     arrived_ns = sent_ns + WAY_NS // 2
     action = Action.STALLED if stalled else Action.SERVED
     records.copies.append(ServedCopy(request_id, 1, 40_000, 0, arrived_ns, arrived_ns, arrived_ns, action))
     if hedged:
-        usual_ns = LATENESS_NS[block.strategy] if story.lateness_ns is None else story.lateness_ns
+        usual_ns = LATENESS_NS[block.strategy] if override.lateness_ns is None else override.lateness_ns
         late_ns = round(records.draws.lognormvariate(0, 0.3) * usual_ns)
         deadline_ns = sent_ns + scenario.hedging.delay_ns
         left_ns = deadline_ns + late_ns
@@ -170,9 +174,9 @@ def _request(scenario: Scenario, block: Block, seq: int, sent_ns: int, *, story:
         records.copies.append(ServedCopy(request_id, 2, 40_000, 0, left_ns, left_ns, left_ns, Action.HEALED))
     elif stalled and stall is not None:
         took_ns += stall.duration_ns
-    if request_id in story.unanswered or took_ns > scenario.workload.timeout_ns:
+    if request_id in override.unanswered or took_ns > scenario.workload.timeout_ns:
         return Sample(request_id, seq, sent_ns, sent_ns, NO_TIME, NO_TIME, Outcome.TIMEOUT, 0)
     received_ns = sent_ns + took_ns
-    copies = 2 if request_id in story.duplicates else 1
+    copies = 2 if request_id in override.duplicates else 1
     kernel_rx_ns = received_ns - 20 * NS_PER_US
     return Sample(request_id, seq, sent_ns, sent_ns, kernel_rx_ns, received_ns, Outcome.ANSWERED, copies)

@@ -11,7 +11,7 @@ from orchestrator.analysis.comparisons import comparisons
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import plain
 from support.figures import ends
-from support.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,16 +41,16 @@ def test_strategies_are_compared_with_the_baseline_and_the_others_with_the_kerne
     assert ends(cut.difference_ci95_ms)[1] < -380
 
 
-def figures_of(folder: Path, stories: Mapping[str, Story]) -> dict[str, Comparison]:
-    """How kernel and baseline compare in a run with `stories`, by figure."""
-    run = read_run(finished_run(folder, scenario_from("smoke", "workload.requests=1000"), stories))
+def figures_of(folder: Path, by_strategy: Mapping[str, ScenarioOverride]) -> dict[str, Comparison]:
+    """How kernel and baseline compare, by figure, in a run with what is changed `by_strategy`."""
+    run = read_run(finished_run(folder, scenario_from("smoke", "workload.requests=1000"), by_strategy))
     rows = list(comparisons(("baseline", "kernel"), run.arms[0].measures, run.resamples, TIMEOUT_NS))
     return {row.figure: row for row in rows}
 
 
-def lost(*ids: int, blocks: int = 5) -> Story:
+def lost(*ids: int, blocks: int = 5) -> ScenarioOverride:
     """These ids of each of the first `blocks` blocks of 200 are not answered."""
-    return Story(unanswered=frozenset(block * 200 + id_ for block in range(blocks) for id_ in ids))
+    return ScenarioOverride(unanswered=frozenset(block * 200 + id_ for block in range(blocks) for id_ in ids))
 
 
 def test_a_censored_figure_keeps_its_row_and_the_end_that_is_known(tmp_path: Path) -> None:

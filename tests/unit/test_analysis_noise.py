@@ -15,7 +15,7 @@ from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.statistics import Rounds
 from orchestrator.runfolder.observed import Lateness
 from support.figures import ends
-from support.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,8 +101,8 @@ def test_a_half_that_is_too_small_for_a_quantile_gives_it_no_interval(tmp_path: 
 def test_a_control_without_intervals_says_why(tmp_path: Path) -> None:
     few = read_run(finished_run(tmp_path / "few", scenario_from("smoke", "design.blocks=2")))
     assert control_of(halves_of(few), few).reason == "fewer than 5 blocks"
-    story = Story(unanswered=frozenset(id_ for id_ in range(500) if id_ % 5 > 1))
-    lossy = read_run(finished_run(tmp_path / "lossy", scenario_from("smoke"), {"baseline": story}))
+    override = ScenarioOverride(unanswered=frozenset(id_ for id_ in range(500) if id_ % 5 > 1))
+    lossy = read_run(finished_run(tmp_path / "lossy", scenario_from("smoke"), {"baseline": override}))
     found = control_of(halves_of(lossy), lossy)
     assert (found.no_effect, found.p_adjusted) == (None, None)
     assert found.reason == "300 of 500 requests were not answered"

@@ -13,14 +13,14 @@ import pytest
 from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
-from support.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished smoke run with one duplicate delivered and one time-out of the kernel's."""
-    stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset({499}))}
-    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories)
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset({499}))}
+    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), by_strategy)
 
 
 @pytest.fixture(scope="module")

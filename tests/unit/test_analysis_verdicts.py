@@ -14,17 +14,17 @@ from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.runfolder.tables import write_tables
-from support.run_folder_factory import Story, plan_of, raw_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def evidence_of(tmp_path: Path, stories: Mapping[str, Story], *overrides: str) -> Evidence:
-    """What a smoke run with `stories` gives to judge on."""
+def evidence_of(tmp_path: Path, by_strategy: Mapping[str, ScenarioOverride], *overrides: str) -> Evidence:
+    """What a smoke run gives to judge on, with what is changed `by_strategy`."""
     scenario = scenario_from("smoke", *overrides)
-    folder = raw_run(tmp_path, scenario, stories)
+    folder = raw_run(tmp_path, scenario, by_strategy)
     write_tables(folder, plan_of(scenario))
     run = read_run(folder)
     return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns)
@@ -115,14 +115,14 @@ def test_what_cannot_be_decided_says_why(quiet: Evidence) -> None:
 
 
 def test_one_duplicate_refutes_that_there_is_none(tmp_path: Path) -> None:
-    evidence = evidence_of(tmp_path, {"kernel": Story(duplicates=frozenset({3}))})
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(duplicates=frozenset({3}))})
     finding = found("duplicates(kernel) == 0", evidence)
     assert (finding.verdict, finding.observed, finding.ci95, finding.unit) == ("refuted", 1.0, None, "count")
 
 
 def test_a_maximum_is_judged_as_it_was_in_this_run(tmp_path: Path) -> None:
     """No sample says how large it can become, so it is counted, not estimated."""
-    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unanswered=frozenset({499}))})
     beyond = found("max(kernel) <= 100ms", evidence)
     assert (beyond.verdict, beyond.observed, beyond.ci95, beyond.p_value) == ("refuted", None, None, None)
     unknown = found("max(kernel) <= 600ms", evidence)
@@ -203,7 +203,7 @@ def test_the_requests_needed_follow_from_p(quiet: Evidence, claim: str) -> None:
 
 def test_an_answer_may_be_accepted_after_the_time_out(tmp_path: Path) -> None:
     """By a client that was held up; what had no answer then took at least as long."""
-    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=frozenset({499}))})
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unanswered=frozenset({499}))})
     slow = evidence.measures["kernel"]
     groups = [np.append(group[:-1], 3e9) if index == 0 else group for index, group in enumerate(slow.latency.groups)]
     slow.latency = Rounds(np.concatenate(groups), np.repeat(np.arange(5), [len(group) for group in groups]), 5)
@@ -212,7 +212,7 @@ def test_an_answer_may_be_accepted_after_the_time_out(tmp_path: Path) -> None:
 
 
 def test_one_stall_without_a_hedge_refutes_that_all_are_hedged(tmp_path: Path) -> None:
-    evidence = evidence_of(tmp_path, {"kernel": Story(unhedged=frozenset({100}))})
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unhedged=frozenset({100}))})
     finding = found("stalled_hedged(kernel) == 100%", evidence)
     assert (finding.verdict, finding.observed) == ("refuted", 0.9)
 
@@ -227,7 +227,7 @@ def test_four_blocks_can_count_but_not_estimate(tmp_path: Path) -> None:
 
 
 #: In every block 4 of 100 requests have no answer: P99 falls among them, P95 does not.
-HOLES = Story(unanswered=frozenset(block * 100 + id_ for block in range(5) for id_ in (40, 50, 60, 70)))
+HOLES = ScenarioOverride(unanswered=frozenset(block * 100 + id_ for block in range(5) for id_ in (40, 50, 60, 70)))
 
 
 def test_a_censored_quantile_is_judged_by_what_it_must_exceed(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_counts_whose_ratio_divides_by_zero_refute_nothing(quiet: Evidence) -> N
 def test_rounding_decides_no_claim_whose_sides_are_equal(tmp_path: Path) -> None:
     """7 of 1,000 in every block: 0.7 / 100, 1 - 0.993 and 7 / 1,000 are three different floating-point numbers."""
     lost = frozenset(block * 1000 + id_ for block in range(5) for id_ in range(40, 47))
-    evidence = evidence_of(tmp_path, {"kernel": Story(unanswered=lost)}, "workload.requests=5000")
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unanswered=lost)}, "workload.requests=5000")
     for operator in ("<=", "==", ">="):
         for left, right in (("answered(kernel)", "99.3%"), ("1 - answered(kernel)", "0.7%")):
             assert found(f"{left} {operator} {right}", evidence).verdict == "supported"
@@ -289,7 +289,7 @@ def test_a_figure_never_measured_needs_no_more_requests(quiet: Evidence) -> None
 
 
 def test_early_hedges_are_negative_lateness(tmp_path: Path) -> None:
-    evidence = evidence_of(tmp_path, {"kernel": Story(lateness_ns=-2 * NS_PER_MS)})
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(lateness_ns=-2 * NS_PER_MS)})
     assert found("lateness_max(kernel) < 0us", evidence).verdict == "supported"
     assert evidence.measures["kernel"].lateness.merged.max() < -500 * NS_PER_US
 

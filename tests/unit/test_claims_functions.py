@@ -12,7 +12,7 @@ from orchestrator.claims.functions import FUNCTIONS, LATENCY, Dimension, Functio
 from orchestrator.errors import ScenarioError
 from orchestrator.plan.sample_size import judgeable
 from orchestrator.scenario.experiment import Experiment
-from support.run_folder_factory import Story, finished_run, plan_of, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, plan_of, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,8 +69,8 @@ def test_every_row_is_consistent() -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_a_new_row_is_judged_from_end_to_end(tmp_path: Path) -> None:
-    story = {"kernel": Story(unanswered=frozenset(range(1, 500, 100)))}
-    folder = finished_run(tmp_path, claiming(CLAIMS), story)
+    override = {"kernel": ScenarioOverride(unanswered=frozenset(range(1, 500, 100)))}
+    folder = finished_run(tmp_path, claiming(CLAIMS), override)
     judged = {claim["id"]: claim for claim in json.loads(folder.summary.read_text())["claims"]}
     assert {name: claim["verdict"] for name, claim in judged.items()} == {
         "quick": "supported",

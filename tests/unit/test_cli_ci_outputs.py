@@ -14,7 +14,7 @@ import pytest
 from orchestrator.cli import run
 from orchestrator.commands import run as run_command
 from orchestrator.errors import RunError
-from support.run_folder_factory import ROOT, Story, finished_run, raw_run, scenario_from
+from support.run_folder_factory import ROOT, ScenarioOverride, finished_run, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
@@ -25,8 +25,8 @@ SMOKE = str(ROOT / "scenarios" / "smoke.yaml")
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished smoke run, one claim of which is refuted."""
-    stories = {"kernel": Story(duplicates=frozenset({3}))}
-    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories)
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}))}
+    return finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), by_strategy)
 
 
 class MadeUpRun:

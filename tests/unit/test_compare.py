@@ -13,7 +13,7 @@ from orchestrator.report.compare.model import Comparison, compare, overlap
 from orchestrator.runfolder.folder import RunFolder
 from support.arms_scenarios import ARMS
 from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
-from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         "claims=[{id: p99-kernel, expect: p99(kernel) <= 5ms}, {id: new, expect: rate(kernel) <= 50%},"
         " {id: no-duplicates, expect: duplicates(kernel) == 0}]",
     )
-    stories = {"baseline": Story(unanswered=frozenset(range(0, 500, 10)))}
-    folder = finished_run(tmp_path_factory.mktemp("second"), scenario_from("smoke", *overrides), stories)
+    by_strategy = {"baseline": ScenarioOverride(unanswered=frozenset(range(0, 500, 10)))}
+    folder = finished_run(tmp_path_factory.mktemp("second"), scenario_from("smoke", *overrides), by_strategy)
     return described(folder, **ELSEWHERE)
 
 

@@ -13,7 +13,7 @@ from orchestrator.report.compare.page import render, write_comparison
 from support import browser
 from support.arms_scenarios import ARMS
 from support.comparisons import ELSEWHERE, described
-from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
 from unit.test_report_html import assert_reads_well
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
     """Two smoke runs that differ in environment, scenario, figures and verdicts."""
     results = tmp_path_factory.mktemp("results")
     first = finished_run(results, scenario_from("smoke"))
-    stories = {"baseline": Story(unanswered=frozenset(range(0, 500, 10)))}
+    by_strategy = {"baseline": ScenarioOverride(unanswered=frozenset(range(0, 500, 10)))}
     changed = scenario_from("smoke", "hedging.delay=12ms", "claims.1.expect=p99(kernel) <= 5ms")
-    return described(first), described(finished_run(results, changed, stories), **ELSEWHERE)
+    return described(first), described(finished_run(results, changed, by_strategy), **ELSEWHERE)
 
 
 @pytest.fixture(scope="module")

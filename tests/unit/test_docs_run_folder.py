@@ -14,7 +14,7 @@ import pytest
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 from orchestrator.runfolder.journal import Record
 from support.arms_scenarios import ARMS, SWEEP
-from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ROOT, ScenarioOverride, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ BY_STRATEGY, FROM_THE_SCENARIO = ("strategies", "requests"), ("set", "matrix")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
     """Finished runs: one with a time-out, one with arms and faults, a sweep."""
     results = tmp_path_factory.mktemp("results")
-    plain = finished_run(results, scenario_from("smoke"), {"kernel": Story(unanswered=frozenset({499}))})
+    plain = finished_run(results, scenario_from("smoke"), {"kernel": ScenarioOverride(unanswered=frozenset({499}))})
     return [plain, *(finished_run(results, experiment_from(results, text)) for text in (ARMS, SWEEP))]
 
 

@@ -13,7 +13,7 @@ from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.report.formatting import format_observed
 from orchestrator.report.junit import as_junit
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
 from support.summaries import with_claims
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run with a claim of each verdict: a duplicate refutes one, too many time-outs leave another open."""
-    stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories))
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
 
 
 def parsed(text: str) -> ElementTree.Element:

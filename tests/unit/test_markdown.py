@@ -12,7 +12,7 @@ from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
 from support.summaries import with_claims
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run whose kernel delivered a duplicate."""
-    stories = {"kernel": Story(duplicates=frozenset({3}))}
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), stories))
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}))}
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), by_strategy))
 
 
 def tables(text: str) -> list[list[list[str]]]:

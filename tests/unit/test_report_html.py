@@ -17,7 +17,7 @@ from orchestrator.report.page import write_report
 from orchestrator.report.plots import draw
 from support import browser
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     results = tmp_path_factory.mktemp("results")
     slow = "faults=[{fault: slow, target: server-0, factor: 2}]"
     scenario = scenario_from("paper", "workload.requests=1000", "claims.1.expect='p99(kernel) <= 5ms'", slow)
-    folder = finished_run(results, scenario, {"baseline": Story(unanswered=frozenset(range(40)))})
+    folder = finished_run(results, scenario, {"baseline": ScenarioOverride(unanswered=frozenset(range(40)))})
     manifest = json.loads(folder.manifest.read_text())
     ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
     command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}

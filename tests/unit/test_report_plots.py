@@ -11,7 +11,7 @@ from orchestrator.report.page import gather
 from orchestrator.report.plots import PLOTS, Plot, draw
 from orchestrator.report.plots.style import STYLES, canvas
 from orchestrator.scenario.models import Scenario
-from support.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 NAMES = [plot.name for plot in PLOTS if plot.name != "sweep"]
 
 
-def drawn(results: Path, *overrides: str, **stories: Story) -> RunFolder:
+def drawn(results: Path, *overrides: str, **by_strategy: ScenarioOverride) -> RunFolder:
     """A finished smoke run whose plots were drawn."""
-    folder = finished_run(results, scenario_from("smoke", *overrides), stories)
+    folder = finished_run(results, scenario_from("smoke", *overrides), by_strategy)
     draw(folder)
     return folder
 
@@ -61,11 +61,11 @@ def test_runs_that_lack_something_are_drawn_all_the_same(overrides: tuple[str, .
 
 
 def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path) -> None:
-    drawn(tmp_path, kernel=Story(unanswered=frozenset(range(500))))
+    drawn(tmp_path, kernel=ScenarioOverride(unanswered=frozenset(range(500))))
 
 
 def test_early_hedges_are_drawn_too(tmp_path: Path) -> None:
-    drawn(tmp_path, kernel=Story(lateness_ns=-1_000_000))
+    drawn(tmp_path, kernel=ScenarioOverride(lateness_ns=-1_000_000))
 
 
 def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(

@@ -15,7 +15,7 @@ from orchestrator.report.terminal import render
 from orchestrator.report.threats import control_note
 from orchestrator.report.view import view
 from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval
-from support.run_folder_factory import Story, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
 from support.summaries import printed
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run in which the kernel delivered one duplicate and left every tenth request unanswered."""
-    stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, stories))
+    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
 
 
 def cells(text: str, first: str) -> list[list[str]]:

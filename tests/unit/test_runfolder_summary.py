@@ -12,7 +12,7 @@ from orchestrator.errors import RunError
 from orchestrator.runfolder.codec import MismatchError
 from orchestrator.runfolder.summary import Summary
 from support.arms_scenarios import ARMS, SWEEP
-from support.run_folder_factory import ROOT, Story, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ROOT, ScenarioOverride, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,8 @@ def test_what_any_version_wrote_is_written_again_to_the_byte(path: Path) -> None
 
 
 def test_what_this_version_writes_is_read_and_written_again_to_the_byte(tmp_path: Path) -> None:
-    stories = {"kernel": Story(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
-    plain = finished_run(tmp_path, scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms"), stories)
+    by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
+    plain = finished_run(tmp_path, scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms"), by_strategy)
     for folder in (plain, *(finished_run(tmp_path, experiment_from(tmp_path, text)) for text in (ARMS, SWEEP))):
         assert Summary.read(folder.summary).as_text() == folder.summary.read_text()
 

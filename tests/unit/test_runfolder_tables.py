@@ -13,7 +13,7 @@ from hedgerow_node.records import NO_TIME, Action, Outcome, Sample, Winner, read
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
-from support.run_folder_factory import Story, plan_of, raw_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ PLAN = plan_of(SMOKE)
 @pytest.fixture
 def raw(tmp_path: Path) -> RunFolder:
     """A smoke run whose blocks are over, with one request of the kernel's unanswered."""
-    return raw_run(tmp_path, SMOKE, {"kernel": Story(unanswered=frozenset({7}))})
+    return raw_run(tmp_path, SMOKE, {"kernel": ScenarioOverride(unanswered=frozenset({7}))})
 
 
 def test_tables_have_the_columns_of_the_contract(raw: RunFolder) -> None:
