@@ -1,6 +1,11 @@
 """A picture of what runs and hedgers may change on a host, to compare before and after.
 
 Only what bears their names and marks is in it: others on the host come and go as they please.
+
+Layers of tests may run side by side, each in a lane with processes, network and runs of its own (`.ci/lane`). BPF
+objects and control groups alone are the kernel's, so within a lane those of other lanes are seen too. There a program
+that is left behind shows by what holds it, a process or a namespace of the lane; and after the last lane the whole
+host is compared: `python -m support.host_state COMMAND…` runs a command and then fails if anything is left.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ import fcntl
 import json
 import os
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -30,6 +36,8 @@ _PROGRAMS = (
     *(f"hedgerow_{role}".encode() for role in ("server", "client", "hedger")),
     b"bin/orchestrator",
 )
+LANE = "HEDGEROW_LANE"  #: in the environment of tests beside which other lanes are at work
+_OF_ALL_LANES = {"programs", "maps"}
 #: Of our qdiscs: the delay line's, and netem's root with the qdiscs of its fifteen classes.
 _HANDLES = {QDISC_HANDLE, *range(NETEM_HANDLE, NETEM_HANDLE + 16)}
 
@@ -57,7 +65,7 @@ def host_state() -> HostState:
     """What there is now."""
     return HostState(
         namespaces=_marked(_names("/run/netns")),
-        links=_marked(_names("/sys/class/net")),
+        links=_marked(frozenset(link["ifname"] for link in _asked("ip", "-json", "link", "show"))),
         qdiscs=frozenset(_qdiscs()),
         programs=objects(Kind.PROGRAM),
         maps=objects(Kind.MAP),
@@ -75,11 +83,22 @@ def assert_as_before(before: HostState) -> None:
     A run that somebody else has at work meanwhile is waited for: its programs cannot be told from leftovers.
     """
     quiet_since_s = time.monotonic()
-    while new := host_state().difference(before):
+    first = host_state()
+    while new := _left(host_state(), first, before):
         if any(at_work(run_id) for run_id in host_state().live_runs):
             quiet_since_s = time.monotonic()
         assert time.monotonic() - quiet_since_s < _SETTLE_S, f"left behind: {new}"
         time.sleep(_POLL_S)
+
+
+def _left(now: HostState, first: HostState, before: HostState) -> dict[str, object]:
+    """What is new since `before`; in a lane without what other lanes brought since the `first` look."""
+    new = now.difference(before)
+    if LANE in os.environ:
+        new = {name: items for name, items in new.items() if name not in _OF_ALL_LANES}
+        if "control_groups" in new and not now.control_groups & first.control_groups - before.control_groups:
+            del new["control_groups"]
+    return new
 
 
 def at_work(run_id: str) -> bool:
@@ -105,20 +124,36 @@ def _marked(names: frozenset[str]) -> frozenset[str]:
 
 def _qdiscs() -> Iterator[str]:
     """Those on our links, those with our handles, and wherever programs can be attached: that has no name."""
-    for qdisc in json.loads(subprocess.check_output(["tc", "-json", "qdisc", "show"])):
+    for qdisc in _asked("tc", "-json", "qdisc", "show"):
         handle = int(qdisc["handle"].rstrip(":") or "0", 16)
         if qdisc["kind"] == "clsact" or handle in _HANDLES or qdisc["dev"].startswith(LINK_PREFIX):
             yield f"{qdisc['dev']} {qdisc['kind']} {qdisc['handle']}"
 
 
+def _asked(*command: str) -> list[dict[str, str]]:
+    """What one of the tools of iproute2 tells as JSON."""
+    told: list[dict[str, str]] = json.loads(subprocess.check_output(command))
+    return told
+
+
 def _hedgerow_processes() -> frozenset[int]:
-    found = set()
+    """Those of this lane, or of the host: the ones in containers and in other lanes have pids of their own."""
+    found, own = set(), Path("/proc/self/ns/pid").readlink()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
+                if (entry / "ns" / "pid").readlink() != own:
+                    continue
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
             if any(word.endswith(_PROGRAMS) for word in words):
                 found.add(int(entry.name))
     return frozenset(found)
+
+
+if __name__ == "__main__":
+    found = host_state()
+    code = subprocess.run(sys.argv[1:], check=False).returncode
+    assert_as_before(found)
+    sys.exit(code)

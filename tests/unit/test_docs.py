@@ -6,11 +6,8 @@ import re
 from typing import TYPE_CHECKING, get_args
 
 import yaml
-from typer.core import TyperGroup as Group
-from typer.main import get_command
 
 from orchestrator.claims.functions import FUNCTIONS
-from orchestrator.cli import app
 from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import Strategy
@@ -61,16 +58,6 @@ def test_every_key_of_a_scenario_is_named() -> None:
     keys = {key for section in sections for key in section.get("properties", {})}
     assert len(keys) > 50
     assert sorted(key for key in keys if not re.search(rf"\b{key}\b", SCENARIOS)) == []
-
-
-def test_every_command_and_every_option_of_run_is_in_the_table() -> None:
-    group = get_command(app)
-    assert isinstance(group, Group)
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("## The commands") : readme.index("## Your own scenario")]
-    options = {option for parameter in group.commands["run"].params for option in parameter.opts if "--" in option}
-    assert len(options) > 5
-    assert sorted(name for name in [*group.commands, *options] if not re.search(rf"[`\[ ]{name}\b", table)) == []
 
 
 def test_links_lead_somewhere() -> None:
