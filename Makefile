@@ -1,7 +1,7 @@
 # Hedgerow: `make run` is the published experiment on this host's kernel, `make test` the proof that it is sound.
 # Everything is set up first, and quickly where it is already.
 
-.PHONY: help setup setup-tests run test lint bench lock clean
+.PHONY: help setup setup-tests run test lint bench docs lock clean
 
 help:
 	@echo 'make setup   install what is missing; leaves .venv/bin/orchestrator'
@@ -10,6 +10,7 @@ help:
 	@echo 'make test    lint, types and every layer of tests (root, or sudo)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make bench   what the hedger itself costs (root, or sudo)'
+	@echo 'make docs    write docs/cli.md from the help of the commands'
 	@echo 'make lock    choose newer versions for requirements.lock and tests/requirements.lock'
 	@echo 'make clean   remove .venv, caches and built files; results stay'
 
@@ -34,6 +35,9 @@ lint: setup-tests
 bench: setup
 	@.ci/as-owner mkdir -p results
 	@.ci/as-root .venv/bin/orchestrator bench
+
+docs: setup-tests
+	@.ci/as-owner env PYTHONPATH=tests .venv/bin/python -m support.cli_reference
 
 lock:
 	@.ci/lock
