@@ -55,7 +55,7 @@ def test_as_documented_the_figures_are_the_same_to_the_byte(measured: Finished, 
     assert (tmp_path / "copy" / name / "report.html").exists()
 
 
-def test_by_nobody_everything_is_made_anew_and_only_in_the_folder(measured: Finished, tmp_path: Path) -> None:
+def test_an_unprivileged_user_makes_everything_again_in_the_folder(measured: Finished, tmp_path: Path) -> None:
     before = measured.folder.joinpath("summary.json").read_bytes()
     copy = Path(shutil.copytree(measured.folder, tmp_path / measured.folder.name))
     for name in MADE:

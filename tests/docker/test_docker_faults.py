@@ -57,7 +57,7 @@ class Watch(threading.Thread):
         with closing(from_env()) as engine:
             while not self._over.wait(0.05):
                 for found in engine.api.containers(all=True, filters={"label": project}):
-                    # One that is gone meanwhile has been seen before.
+                    # One that is gone by now has been seen before.
                     with suppress(NotFound):
                         self._note(engine.api.inspect_container(found["Id"]))
 

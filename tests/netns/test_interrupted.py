@@ -103,7 +103,7 @@ def links() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (None, 6)])
-def test_what_is_left_is_told_and_down_finds_it_until_it_is_gone(
+def test_leftovers_are_reported_and_down_finds_them_until_they_are_gone(
     tmp_path: Path, links: list[str], number: signal.Signals | None, code: int
 ) -> None:
     """A link that bears the run's id and that nothing takes away stands for whatever may be left one day."""
@@ -115,12 +115,12 @@ def test_what_is_left_is_told_and_down_finds_it_until_it_is_gone(
         os.killpg(process.pid, number)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    told = f"left behind on the host: link {links[0]}"
+    message = f"left behind on the host: link {links[0]}"
     if number is not signal.SIGKILL:
         error = json.loads(output)["error"]
         assert (error["code"], error["remedy"]) == (code, "orchestrator down")
-        assert error["message"].endswith(told)
-        assert f"{told}; orchestrator down tries again" in errors
+        assert error["message"].endswith(message)
+        assert f"{message}; orchestrator down tries again" in errors
     for _ in range(2):
         down = orchestrate("down")
         assert (down.returncode, down.stdout) == (6, "")
@@ -188,7 +188,7 @@ def test_the_next_run_cleans_up_after_one_that_was_killed(tmp_path: Path, long_s
     assert_nothing_bears(token)
 
 
-def test_down_leaves_a_run_at_work_alone_unless_told_otherwise(tmp_path: Path, long_scenario: Path) -> None:
+def test_down_leaves_a_run_at_work_alone_without_all(tmp_path: Path, long_scenario: Path) -> None:
     process = start_run(long_scenario, tmp_path / "results")
     token = measuring(tmp_path / "results")
     assert f"run {token} is at work: left alone (--all ends it)" in orchestrate("down").stdout

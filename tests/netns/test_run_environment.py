@@ -1,4 +1,4 @@
-"""What a run's manifest says of the host: what it is, how noisy it was before, and what it did meanwhile."""
+"""What a run's manifest says of the host: what it is, how noisy it was before, and what it did during the run."""
 
 from __future__ import annotations
 

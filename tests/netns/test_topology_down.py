@@ -1,4 +1,4 @@
-"""Taking a topology down: every step is taken, even where one before it fails, and what failed is told."""
+"""Taking a topology down: every step is taken, even where one before it fails, and the failure is raised."""
 
 from __future__ import annotations
 

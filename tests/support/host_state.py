@@ -80,7 +80,7 @@ def host_state() -> HostState:
 def assert_as_before(before: HostState) -> None:
     """Fails unless, after the kernel has settled, nothing is there that was not there before.
 
-    A run that somebody else has at work meanwhile is waited for: its programs cannot be told from leftovers.
+    Another run that is at work is waited for: its programs look like leftovers.
     """
     quiet_since_s = time.monotonic()
     first = host_state()

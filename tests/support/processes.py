@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T]) -> T:
-    """What `look` gives once that is true; TimeoutError where it never is. How long it takes is nobody's business."""
+    """What `look` gives once that is true; TimeoutError where it never is. How long it takes does not matter."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not (seen := look()):
         if time.monotonic() > deadline_s:

@@ -62,8 +62,8 @@ def start_run(
 ) -> subprocess.Popen[str]:
     """`orchestrator run`, in a session of its own, as a terminal's job would be.
 
-    It heeds Ctrl-C from its first moment on, also where these tests run in the background of a shell that has told
-    its jobs to ignore that.
+    It reacts to SIGINT from its start, also where these tests run in the background of a shell that makes its jobs
+    ignore that.
     """
     command = [str(ORCHESTRATOR), "run", str(scenario), "--results", str(results), "--backend", backend, *options]
     return subprocess.Popen(
@@ -111,7 +111,7 @@ def finish(process: subprocess.Popen[str]) -> Finished:
 
 
 def wait_for(condition: Callable[[], bool], what: str, process: subprocess.Popen[str] | None = None) -> None:
-    """Until `condition` holds, which nobody can expect once `process` has ended."""
+    """Until `condition` holds, or fails once `process` has ended."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
         assert process is None or process.poll() is None, f"never: {what}; {process.communicate()}"

@@ -47,7 +47,7 @@ def test_with_json_it_is_an_object_on_stdout(
     assert "in failing" in said.err
 
 
-def test_what_the_system_refuses_is_told_with_its_place(
+def test_what_the_system_refuses_is_reported_with_its_path(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(schema, "scenario_json_schema", full)
@@ -72,7 +72,7 @@ def test_where_stdout_is_full_the_command_fails_and_says_why(command: list[str])
     assert "Exception ignored" not in ended.stderr
 
 
-def test_a_reader_that_goes_away_is_no_refuted_claim() -> None:
+def test_a_reader_that_goes_away_is_not_a_refuted_claim() -> None:
     process = subprocess.Popen([ORCHESTRATOR, "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.close()
@@ -81,7 +81,7 @@ def test_a_reader_that_goes_away_is_no_refuted_claim() -> None:
     assert process.wait() == 5
 
 
-def test_results_that_are_no_folder_are_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_that_are_not_a_folder_are_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "results"
     file.touch()
     assert run(["run", SMOKE, "--results", str(file), "--backend", "netns"]) == 2
@@ -106,7 +106,7 @@ def test_ls_before_the_first_run_finds_none(
     assert json.loads(capsys.readouterr().out) == {"runs": []}
 
 
-def test_a_key_that_ls_cannot_sort_by_is_told_in_plain_words(
+def test_a_key_that_ls_cannot_sort_by_is_an_error_in_plain_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["ls", "--results", str(tmp_path), "--sort", "colour"]) == 2

@@ -109,10 +109,10 @@ def test_differences_of_the_interface(tmp_path: Path) -> None:
     assert found.settings_changed == {"interface.offloads.tx-gso": (True, False)}
 
 
-@pytest.mark.parametrize("untold", ["before", "after"])
-def test_qdiscs_that_were_not_told_once_have_no_differences(tmp_path: Path, untold: str) -> None:
+@pytest.mark.parametrize("missing", ["before", "after"])
+def test_qdiscs_that_are_missing_once_have_no_differences(tmp_path: Path, missing: str) -> None:
     ends = dict.fromkeys(("before", "after"), activity(INTERFACE, plant(tmp_path, laptop())))
-    ends[untold] = replace(ends[untold], interface=replace(INTERFACE, qdiscs=None))
+    ends[missing] = replace(ends[missing], interface=replace(INTERFACE, qdiscs=None))
     assert differences(ends["before"], ends["after"]).interface.qdiscs is None
 
 

@@ -47,7 +47,7 @@ def test_the_second_version_limits_cpu_time_where_it_has_the_controller(tmp_path
     assert (tree.version, set(tree.controllers)) == (2, {CPU, FREEZER})
 
 
-def test_a_host_without_control_groups_is_told_what_would_help(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_without_control_groups_gets_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "hierarchies", list)
     with pytest.raises(PrerequisiteError, match="controller 'freezer'") as caught:
         prepare("hr-0123ab-client", frozenset({FREEZER}))

@@ -30,7 +30,7 @@ RUN_ID = "0123ab"
 def refusal(status: int) -> APIError:
     response = requests.Response()
     response.status_code = status
-    return APIError("the engine is unwell", response=response)
+    return APIError("the engine fails", response=response)
 
 
 class FakeEngine:
@@ -113,14 +113,14 @@ def test_a_project_is_removed(fake: FakeEngine) -> None:
     assert not fake.there
 
 
-def test_a_project_that_does_not_go_is_told(fake: FakeEngine) -> None:
+def test_a_project_that_cannot_be_removed_is_an_error(fake: FakeEngine) -> None:
     fake.removing = lambda: None
     with pytest.raises(LeftoversError, match="container one: not removed"):
         carry_out(RemoveProject(RUN_ID))
 
 
 @pytest.mark.parametrize("error", [refusal(500), requests.ReadTimeout("too slow")], ids=["refused", "silent"])
-def test_an_engine_that_is_unwell_for_a_moment_is_asked_again(fake: FakeEngine, error: Exception) -> None:
+def test_an_engine_that_fails_once_is_asked_again(fake: FakeEngine, error: Exception) -> None:
     def once() -> None:
         if fake.listed == 1:
             raise error
@@ -131,7 +131,7 @@ def test_an_engine_that_is_unwell_for_a_moment_is_asked_again(fake: FakeEngine, 
 
 
 @pytest.mark.parametrize("error", [refusal(500), requests.ReadTimeout("too slow")], ids=["refused", "silent"])
-def test_an_engine_that_stays_unwell_is_told_as_what_it_is(fake: FakeEngine, error: Exception) -> None:
+def test_an_engine_that_keeps_failing_is_reported_as_the_cause(fake: FakeEngine, error: Exception) -> None:
     def always() -> None:
         raise error
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_a_laptop(tmp_path: Path) -> None:
     host = asdict(host_facts(plant(tmp_path, laptop())))
-    told = {
+    expected = {
         "system": "Debian GNU/Linux 13 (trixie)",
         "cpu": "Intel(R) Core(TM) i5-7200U CPU @ 2.50GHz",
         "microcode": "0xf6",
@@ -46,7 +46,7 @@ def test_a_laptop(tmp_path: Path) -> None:
         "virtualisation": {"vendor": "LENOVO", "product": "20HN", "type": None, "container_marks": ()},
         "cgroup": {"version": 2, "cpu_quota_percent": 150.0},
     }
-    assert {name: host[name] for name in told} == told
+    assert {name: host[name] for name in expected} == expected
 
 
 def test_only_boot_flags_that_timing_depends_on_are_kept(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_only_boot_flags_that_timing_depends_on_are_kept(tmp_path: Path) -> None
 def test_a_container_in_a_virtual_machine(tmp_path: Path) -> None:
     tree = plant(tmp_path, guest())
     host = asdict(host_facts(tree))
-    told = {
+    expected = {
         "cpu": "AMD EPYC",
         "governor": None,
         "frequency_limits_mhz": None,
@@ -73,7 +73,7 @@ def test_a_container_in_a_virtual_machine(tmp_path: Path) -> None:
         "hypervisor": True,
         "cgroup": {"version": 1, "cpu_quota_percent": 50.0},
     }
-    assert {name: host[name] for name in told} == told
+    assert {name: host[name] for name in expected} == expected
     assert host["virtualisation"]["container_marks"] == ("/.dockerenv", "cgroup: docker", "environment: podman")
     assert throttled_periods(tree) == 3
 

@@ -58,7 +58,7 @@ def test_a_run_at_work_keeps_its_lock(live_root: Path, tmp_path: Path) -> None:
     assert list(live_runs()) == []
 
 
-def test_a_run_has_its_lock_though_somebody_just_looks_at_it(
+def test_a_run_gets_its_lock_though_another_process_checks_it(
     live_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Looking takes the lock for a moment; a run that went on without it would be taken for a dead one."""
@@ -79,7 +79,7 @@ def test_a_run_has_its_lock_though_somebody_just_looks_at_it(
     run.close()
 
 
-def test_nobody_seizes_a_run_while_its_directory_goes(
+def test_a_run_whose_directory_is_being_removed_cannot_be_seized(
     live_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock's file may go before the directory, and a new one must not take its place."""
@@ -141,7 +141,7 @@ os.kill(os.getpid(), 9)
     assert list(live_runs()) == []
 
 
-def test_names_that_are_no_run_ids_are_left_alone(live_root: Path) -> None:
+def test_names_that_are_not_run_ids_are_left_alone(live_root: Path) -> None:
     (live_root / "something-else").mkdir(parents=True)
     assert clear_dead_runs().runs == []
     assert (live_root / "something-else").exists()

@@ -1,4 +1,4 @@
-"""However a run ends, the host is given back, all that went wrong is told, and the worst of it is the exit code."""
+"""However a run ends, the host is given back, every error is reported, and the worst one decides the exit code."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_the_manifest_tells_how_it_ended(
     ids=["failed", "unforeseen", "interrupted"],
 )
 @pytest.mark.parametrize("down", [nothing, keep_processes, surprise])
-def test_what_is_left_is_told_however_it_ended_and_down_can_find_it(
+def test_leftovers_are_reported_however_it_ended_and_down_can_find_them(
     stage: Stage, blocks: Callable[[], None], down: Callable[[], None], code: ExitCode
 ) -> None:
     stage.blocks, stage.down, stage.left = blocks, down, ["process 12"]
@@ -164,7 +164,7 @@ def test_leftovers_of_a_run_with_results_are_not_raised_over_them(stage: Stage) 
 
 
 def test_what_cannot_be_taken_down_is_left_though_the_audit_does_not_see_it(stage: Stage) -> None:
-    """As where no engine answers: nobody can say which containers are there."""
+    """As where no engine answers, and so the containers in it are unknown."""
     stage.down = keep_processes
     assert stage.measure() is None
     assert stage.run.leftovers == ["processes [12] do not end"]

@@ -58,42 +58,42 @@ def test_plain_runs_measure_side_by_side(live_root: Path) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
 def test_an_exclusive_run_measures_alone(first: bool, second: bool, live_root: Path, at_work: LiveRun) -> None:
-    told: list[list[Working]] = []
+    said: list[list[Working]] = []
     order: list[str] = []
 
     def other() -> None:
-        with measuring(second, told.append):
+        with measuring(second, said.append):
             order.append("second")
 
     waiting = threading.Thread(target=other)
     with measuring(first, never):
         waiting.start()
-        wait_for(lambda: bool(told), "that the second run says whom it waits for")
+        wait_for(lambda: bool(said), "that the second run says whom it waits for")
         order.append("first")
     waiting.join(timeout=30)
     assert order == ["first", "second"]
-    assert [[(run.run_id, run.pid) for run in runs] for runs in told] == [[(RUN_ID, os.getpid())]]
+    assert [[(run.run_id, run.pid) for run in runs] for runs in said] == [[(RUN_ID, os.getpid())]]
     assert not (live_root / "measuring").exists()
 
 
 def test_who_waits_says_so_again_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_SAY_EVERY_S", 0.02)
-    told: list[list[Working]] = []
+    said: list[list[Working]] = []
     done = threading.Event()
 
     def other() -> None:
-        with measuring(True, told.append):
+        with measuring(True, said.append):
             done.set()
 
     waiting = threading.Thread(target=other)
     with measuring(False, never):
         waiting.start()
-        wait_for(lambda: len(told) >= 3, "a third message")
+        wait_for(lambda: len(said) >= 3, "a third message")
     waiting.join(timeout=30)
     assert done.is_set()
 
 
-def test_the_lock_of_a_killed_run_holds_nobody_up_and_goes_with_the_next_cleaning(live_root: Path) -> None:
+def test_the_lock_of_a_killed_run_blocks_no_other_and_is_removed_when_cleaning_up(live_root: Path) -> None:
     live_root.mkdir()
     (live_root / "measuring").touch()
     with measuring(True, never):
@@ -109,7 +109,7 @@ def test_cleaning_up_leaves_the_lock_of_a_run_at_work(live_root: Path) -> None:
         assert (live_root / "measuring").exists()
 
 
-def test_runs_at_work_are_told_with_their_process_and_their_time(at_work: LiveRun, live_root: Path) -> None:
+def test_runs_at_work_have_a_process_and_a_time(at_work: LiveRun, live_root: Path) -> None:
     os.utime(live_root / RUN_ID / "lock", (time.time() - 90, time.time() - 90))
     (found,) = working_runs()
     assert (found.run_id, found.pid) == (RUN_ID, os.getpid())

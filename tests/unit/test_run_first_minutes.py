@@ -1,4 +1,4 @@
-"""What somebody meets first: images that are missing, and the last lines of `docker compose up`."""
+"""What a new user meets first: images that are missing, and the last lines of `docker compose up`."""
 
 from __future__ import annotations
 

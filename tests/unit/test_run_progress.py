@@ -1,4 +1,4 @@
-"""What a run tells while it is under way, and how it is interrupted."""
+"""The progress of a run, and how it is interrupted."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_terminal_that_is_gone_does_not_disturb_the_cleaning_up(monkeypatch: p
         assert isinstance(interrupts.remembered, Interrupted)
 
 
-def test_nohup_is_heeded() -> None:
+def test_nohup_is_respected() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with Interrupts():

@@ -1,4 +1,4 @@
-"""Looking after the nodes: what ended is named, and nobody is waited for."""
+"""Checking the nodes: one that ended is named, and the check never waits."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Nodes, socket.sock
 
 
 @pytest.mark.timeout(60)
-def test_an_answer_that_comes_too_late_is_no_end(server: tuple[Nodes, socket.socket]) -> None:
+def test_a_late_answer_is_not_an_end(server: tuple[Nodes, socket.socket]) -> None:
     nodes, theirs = server
     theirs.sendall(b'{"id": 1, "ok": true}\n')
     nodes.check()
     nodes.check()
 
 
-def test_a_worker_that_died_is_told_also_behind_a_late_answer(server: tuple[Nodes, socket.socket]) -> None:
+def test_a_worker_that_died_is_reported_also_behind_a_late_answer(server: tuple[Nodes, socket.socket]) -> None:
     nodes, theirs = server
     theirs.sendall(b'{"id": 1, "ok": true}\n{"event": "worker-died", "status": "SIGKILL"}\n')
     with pytest.raises(RunError, match=r"server-0: its worker died in the middle of the run \(SIGKILL\)"):
         nodes.check()
 
 
-def test_a_program_that_ended_is_told_also_behind_a_late_answer(server: tuple[Nodes, socket.socket]) -> None:
+def test_a_program_that_ended_is_reported_also_behind_a_late_answer(server: tuple[Nodes, socket.socket]) -> None:
     nodes, theirs = server
     theirs.sendall(b'{"id": 1, "ok": true}\n')
     theirs.close()
