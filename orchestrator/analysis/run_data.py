@@ -14,22 +14,19 @@ import numpy as np
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import Ints, resample
 from orchestrator.errors import RunError
-from orchestrator.runfolder.journal import BlockDiscarded, FaultRecord, read_fault_log
+from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.tables import (
     Columns,
     no_copies,
     no_hedges,
     no_samples,
-    read_hedges,
-    read_samples,
-    read_server,
 )
-from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:
     from orchestrator.analysis.statistics import Weights
     from orchestrator.runfolder.folder import RunFolder
-    from orchestrator.scenario.experiment import Experiment
+    from orchestrator.runfolder.journal import FaultRecord
+    from orchestrator.scenario.experiment import Arm, Experiment
     from orchestrator.scenario.models import Scenario
 
 
@@ -53,11 +50,25 @@ class ArmData:
 class RunData:
     """A whole run; `round_numbers` are its block numbers, ascending, `resamples` None where these are too few."""
 
-    experiment: Experiment
+    run: Run
     arms: tuple[ArmData, ...]
     round_numbers: Ints
     resamples: Weights | None
-    discarded: tuple[BlockDiscarded, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> RunData:
+        """The data of `run`; RunError where its tables are empty, or where one is missing."""
+        blocks = [columns["block"] for strategies in run.tables.samples.values() for columns in strategies.values()]
+        if not blocks:
+            raise RunError(f"{run.name} holds no samples", "run the scenario again")
+        numbers = np.unique(np.concatenate(blocks))
+        arms = tuple(_arm(run, arm, numbers) for arm in run.experiment.arms)
+        return cls(run, arms, numbers, resample(len(numbers), run.experiment.scenario.design.seed))
+
+    @property
+    def experiment(self) -> Experiment:
+        """The scenario as it was run."""
+        return self.run.experiment
 
     @property
     def rounds(self) -> int:
@@ -66,25 +77,28 @@ class RunData:
 
     @property
     def matrix(self) -> tuple[str, ...]:
-        """The swept keys, outermost first; none where the run is not a sweep."""
+        """The swept keys, outermost first; none where the run is no sweep."""
         return tuple(self.experiment.matrix)
 
 
 def read_run(folder: RunFolder) -> RunData:
     """Everything in `folder`; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
-    experiment = load_recorded(folder.scenario)
-    samples, hedges, server = read_samples(folder), read_hedges(folder), read_server(folder)
-    blocks = [columns["block"] for strategies in samples.values() for columns in strategies.values()]
-    if not blocks:
-        raise RunError(f"{folder.name} holds no samples", "run the scenario again")
-    numbers = np.unique(np.concatenate(blocks))
-    log = read_fault_log(folder.journal)
-    arms = []
-    for arm in experiment.arms:
-        strategies: tuple[str, ...] = arm.scenario.strategies
-        sampled, hedged, served = samples.get(arm.name, {}), hedges.get(arm.name, {}), server.get(arm.name, {})
-        own_samples = {strategy: sampled.get(strategy, no_samples()) for strategy in strategies}
-        measures = {
+    return RunData.of(Run(folder))
+
+
+def _arm(run: Run, arm: Arm, numbers: Ints) -> ArmData:
+    strategies: tuple[str, ...] = arm.scenario.strategies
+    sampled, hedged, served = (
+        table.get(arm.name, {}) for table in (run.tables.samples, run.tables.hedges, run.tables.server)
+    )
+    own_samples = {strategy: sampled.get(strategy, no_samples()) for strategy in strategies}
+    return ArmData(
+        arm.name,
+        arm.scenario,
+        samples=own_samples,
+        hedges={strategy: hedged.get(strategy, no_hedges()) for strategy in strategies},
+        server={strategy: served.get(strategy, no_copies()) for strategy in strategies},
+        measures={
             strategy: Measures(
                 own_samples[strategy],
                 hedged.get(strategy),
@@ -93,17 +107,6 @@ def read_run(folder: RunFolder) -> RunData:
                 open_arrivals=arm.scenario.is_open,
             )
             for strategy in strategies
-        }
-        arms.append(
-            ArmData(
-                arm.name,
-                arm.scenario,
-                samples=own_samples,
-                hedges={strategy: hedged.get(strategy, no_hedges()) for strategy in strategies},
-                server={strategy: served.get(strategy, no_copies()) for strategy in strategies},
-                measures=measures,
-                faults=tuple(record for record in log.records if record.arm == arm.name),
-            )
-        )
-    resamples = resample(len(numbers), experiment.scenario.design.seed)
-    return RunData(experiment, tuple(arms), numbers, resamples, log.discarded)
+        },
+        faults=tuple(record for record in run.fault_log.records if record.arm == arm.name),
+    )

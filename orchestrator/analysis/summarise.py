@@ -15,7 +15,6 @@ from orchestrator.analysis.faults import affected
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge_all, overall
 from orchestrator.analysis.noise import HostNoise, controls, halves
-from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain, rounded, rounded_ends
 from orchestrator.claims.functions import (
     BUFFERED,
@@ -28,7 +27,6 @@ from orchestrator.claims.functions import (
     Measure,
     functions_of,
 )
-from orchestrator.runfolder.manifest import Manifest
 from orchestrator.runfolder.summary import (
     ArmSummary,
     ClaimVerdict,
@@ -44,21 +42,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from orchestrator.analysis.measures import Measures
-    from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.analysis.run_data import ArmData, RunData
     from orchestrator.runfolder.summary import ControlResult, Intervals, Quantiles
     from orchestrator.scenario.models import Scenario, Strategy
 
 _ACROSS = "*"  #: no arm can be called that
 
 
-def summarise(folder: RunFolder) -> Summary:
-    """What summary.json is to hold, computed from manifest, scenario, tables and journal of `folder`.
-
-    The same folder always gives the same summary. Raises RunError where the folder lacks something, ScenarioError
-    where its scenario cannot be read.
-    """
-    manifest = Manifest.read(folder.manifest, "is this the folder of a finished run?")
-    run = read_run(folder)
+def summarise(run: RunData) -> Summary:
+    """What summary.json is to hold; the same run always gives the same. RunError where it has no manifest."""
+    manifest = run.run.manifest
     noise = None if manifest.noise is None else HostNoise.of(manifest.noise.lateness_us)
     evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
     judged = _judged(run, evidence)
@@ -66,7 +59,7 @@ def summarise(folder: RunFolder) -> Summary:
     modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
     return Summary(
         scenario=run.experiment.name,
-        run=folder.name,
+        run=run.run.name,
         backend=manifest.backend,
         engine=manifest.engine,
         delay_line=manifest.delay_line,
@@ -81,7 +74,7 @@ def summarise(folder: RunFolder) -> Summary:
         faults=tuple(fault for arm in run.arms for fault in _faults(arm)),
         discarded=tuple(
             DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
-            for block in run.discarded
+            for block in run.run.fault_log.discarded
         ),
     )
 

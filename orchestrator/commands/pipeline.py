@@ -11,8 +11,8 @@ from orchestrator.commands.options import print_json
 from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.summary import Summary
-from orchestrator.scenario.load import load_recorded
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
@@ -23,19 +23,21 @@ def evaluate(folder: RunFolder, report: bool) -> Summary:
 
     Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
     """
+    from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
     from orchestrator.analysis.summarise import summarise  # noqa: PLC0415
     from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
 
+    run = Run(folder)
     if folder.raw.exists():
-        experiment = load_recorded(folder.scenario)
+        experiment = run.experiment
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
-    summary = summarise(folder)
-    summary.write(folder)
+    run.summary = summarise(RunData.of(run))
+    run.summary.write(folder)
     if report:
         make_report(folder)
     write_checksums(folder)
-    return summary
+    return run.summary
 
 
 def make_report(folder: RunFolder) -> None:

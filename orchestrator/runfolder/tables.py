@@ -109,6 +109,20 @@ def read_server(folder: RunFolder) -> ByArm:
     return _read(folder.server, _SERVER)
 
 
+@dataclass(frozen=True)
+class Tables:
+    """All three tables of a run."""
+
+    samples: ByArm
+    hedges: ByArm
+    server: ByArm
+
+
+def read_tables(folder: RunFolder) -> Tables:
+    """The tables of a run; RunError without one."""
+    return Tables(read_samples(folder), read_hedges(folder), read_server(folder))
+
+
 def no_samples() -> Columns:
     """The columns of a strategy that left no samples."""
     return _no_rows(_SAMPLES)

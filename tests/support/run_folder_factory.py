@@ -23,6 +23,7 @@ from hedgerow_node.records import (
     write_rows,
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
+from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.summarise import summarise
 from orchestrator.plan.blocks import Block, Plan, make_plan
 from orchestrator.runfolder.folder import RunFolder
@@ -36,6 +37,7 @@ from support.open_block_factory import OpenBlockModel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from orchestrator.runfolder.summary import Summary
     from orchestrator.scenario.models import Scenario
 
 ROOT = Path(__file__).parents[2]
@@ -120,8 +122,13 @@ def finished_run(
     """A folder as a finished run leaves it, tables and summary.json included."""
     folder = raw_run(results, subject, by_strategy)
     make_tables(folder, subject)
-    summarise(folder).write(folder)
+    summarised(folder).write(folder)
     return folder
+
+
+def summarised(folder: RunFolder) -> Summary:
+    """What the analysis makes of the run in `folder`."""
+    return summarise(read_run(folder))
 
 
 def make_tables(folder: RunFolder, subject: Scenario | Experiment) -> None:

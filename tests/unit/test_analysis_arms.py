@@ -15,12 +15,11 @@ from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge
 from orchestrator.analysis.noise import halves
 from orchestrator.analysis.run_data import RunData, read_run
-from orchestrator.analysis.summarise import summarise
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server
 from support.arms_scenarios import ARMS, SWEEP
-from support.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from
+from support.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from, summarised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +88,7 @@ def test_each_arm_has_its_own_timeout(tmp_path: Path) -> None:
     text = ARMS.replace("  one-server-paused:\n", "  one-server-paused:\n    workload: {timeout: 140ms}\n")
     claim = 'expect: "p99(baseline@one-server-paused) > 160ms"'
     text = text.replace("  - id: app-late", f"  - {{id: censored, {claim}}}\n  - id: app-late")
-    found = {claim.id: claim for claim in summarise(made(tmp_path, text)).claims_across_arms}
+    found = {claim.id: claim for claim in summarised(made(tmp_path, text)).claims_across_arms}
     assert found["censored"].verdict == "inconclusive"
     assert "(> 140ms)" in found["censored"].reason
 
@@ -161,8 +160,8 @@ def test_an_arm_without_a_baseline_leaves_the_controls_of_the_others(run: RunFol
 
 
 def test_the_verdict_is_the_worst_of_all_arms_and_of_what_is_claimed_across(tmp_path: Path) -> None:
-    assert summarise(made(tmp_path / "a", ARMS)).verdict == "supported"
-    worse = summarise(made(tmp_path / "b", ARMS.replace("p99(kernel) <= 25ms", "p99(kernel) <= 5ms")))
+    assert summarised(made(tmp_path / "a", ARMS)).verdict == "supported"
+    worse = summarised(made(tmp_path / "b", ARMS.replace("p99(kernel) <= 25ms", "p99(kernel) <= 5ms")))
     assert (worse.verdict, [arm.verdict for arm in worse.arms]) == ("refuted", ["supported", "refuted"])
 
 
@@ -177,7 +176,7 @@ def test_open_arrivals_have_send_lateness_and_time_in_the_buffer(
 
 
 def test_closed_arrivals_have_no_schedule_to_be_late_against(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path, scenario_from("smoke")))
+    summary = summarised(finished_run(tmp_path, scenario_from("smoke")))
     kernel = summary.arms[0].strategies["kernel"]
     assert summary.arrivals == "closed"
     assert kernel.send_lateness_us is None
@@ -205,7 +204,7 @@ def test_every_fault_is_listed_with_its_proofs_and_the_requests_affected(summary
 def test_a_fault_that_never_happened_is_listed_with_no_occurrence(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
     folder.journal.unlink()
-    faults = summarise(folder).faults
+    faults = summarised(folder).faults
     assert len(faults) == 5
     assert {(fault.occurrences, fault.proven) for fault in faults} == {(0, 0)}
 
@@ -223,7 +222,7 @@ def test_discarded_blocks_are_listed(tmp_path: Path) -> None:
     }
     with folder.journal.open("a") as journal:
         journal.write(json.dumps({**record, "reasons": ["the client was never seen stopped"]}) + "\n")
-    assert summarise(folder).to_json()["discarded"] == [
+    assert summarised(folder).to_json()["discarded"] == [
         {
             "arm": "client-paused",
             "strategy": "kernel",
@@ -234,7 +233,7 @@ def test_discarded_blocks_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_sweep_lists_its_keys_and_each_arm_its_value(tmp_path: Path) -> None:
-    summary = summarise(made(tmp_path, SWEEP))
+    summary = summarised(made(tmp_path, SWEEP))
     assert summary.matrix == {"hedging.delay": ["5ms", "20ms", "100ms"]}
     assert [arm.set for arm in summary.arms] == [{"hedging.delay": value} for value in ("5ms", "20ms", "100ms")]
     assert [claim.verdict for claim in summary.claims_across_arms] == ["supported"]
@@ -246,7 +245,7 @@ def test_a_strategy_without_rows_has_no_figures_and_supports_no_claim(tmp_path: 
     table = pq.read_table(folder.samples)
     lost = pc.and_(pc.equal(table["arm"], "one-server-paused"), pc.equal(table["strategy"], "kernel"))
     pq.write_table(table.filter(pc.invert(lost)), folder.samples)
-    summary = summarise(folder)
+    summary = summarised(folder)
     kernel = summary.arms[1].strategies["kernel"]
     assert (kernel.requests, kernel.latency_ms["p99"], kernel.hedge_rate) == (0, None, None)
     rescued = next(claim for claim in summary.arms[1].claims if claim.id == "rescued")
@@ -261,12 +260,12 @@ def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
     pq.write_table(pq.read_table(folder.samples).slice(0, 0), folder.samples)
     with pytest.raises(RunError, match="holds no samples"):
-        summarise(folder)
+        summarised(folder)
 
 
 def test_tables_without_a_column_for_the_arm_are_read(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke"))
-    before = summarise(folder)
+    before = summarised(folder)
     for path in (folder.samples, folder.server):
         pq.write_table(pq.read_table(path).drop_columns(["arm"]), path)
-    assert summarise(folder) == before
+    assert summarised(folder) == before

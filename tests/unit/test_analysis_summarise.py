@@ -10,10 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
 
 
 @pytest.fixture(scope="module")
@@ -152,13 +151,13 @@ def test_published_figures_stand_beside_ours(summary: dict[str, Any]) -> None:
 def test_warm_up_requests_enter_no_figure(run: RunFolder) -> None:
     server = pq.read_table(run.server, filters=[("strategy", "=", "baseline")])
     assert server.num_rows == 600, "500 measured requests and 5 · 20 warm-ups"
-    assert summarise(run).arms[0].strategies["baseline"].extra_load == 0.0
+    assert summarised(run).arms[0].strategies["baseline"].extra_load == 0.0
 
 
 def test_the_folder_alone_gives_the_same_bytes_again(run: RunFolder, tmp_path: Path) -> None:
     before = run.summary.read_bytes()
     elsewhere = RunFolder(Path(shutil.copytree(run.path, tmp_path / run.path.name)))
-    summarise(elsewhere).write(elsewhere)
+    summarised(elsewhere).write(elsewhere)
     assert elsewhere.summary.read_bytes() == before
 
 
@@ -166,7 +165,7 @@ def test_a_run_without_server_rows_has_no_extra_load(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke"))
     table = pq.read_table(folder.server)
     pq.write_table(table.slice(0, 0), folder.server)
-    (arm,) = summarise(folder).arms
+    (arm,) = summarised(folder).arms
     assert (arm.strategies["kernel"].extra_load, arm.strategies["kernel"].stalled) == (None, None)
     reasons = {claim.id: claim.reason for claim in arm.claims}
     assert reasons["every-stall-hedged"] == "stalled_hedged(kernel) has no value in this run"
@@ -174,18 +173,18 @@ def test_a_run_without_server_rows_has_no_extra_load(tmp_path: Path) -> None:
 
 def test_few_blocks_give_figures_without_intervals(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke", "design.blocks=2"))
-    baseline = summarise(folder).arms[0].strategies["baseline"]
+    baseline = summarised(folder).arms[0].strategies["baseline"]
     assert baseline.latency_ms["p99"] is not None
     assert set(baseline.ci95_ms.values()) == {None}
 
 
 def test_a_scenario_without_claims_has_no_verdict(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke", "claims=[]"))
-    assert summarise(folder).verdict is None
+    assert summarised(folder).verdict is None
 
 
 def test_a_folder_without_manifest_is_refused(run: RunFolder, tmp_path: Path) -> None:
     copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / run.path.name)))
     copy.manifest.unlink()
     with pytest.raises(RunError, match=r"manifest\.json cannot be read"):
-        summarise(copy)
+        summarised(copy)

@@ -8,12 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.report.formatting import format_observed
 from orchestrator.report.junit import as_junit
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from, summarised
 from support.summaries import with_claims
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run with a claim of each verdict: a duplicate refutes one, too many time-outs leave another open."""
     by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
+    return summarised(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
 
 
 def parsed(text: str) -> ElementTree.Element:
@@ -97,7 +96,7 @@ def test_what_was_skipped_says_why(summary: Summary) -> None:
 
 
 def test_every_arm_is_a_suite_and_so_are_the_claims_across_them(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+    summary = summarised(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     across, paused, one = parsed(as_junit("pauses", summary))
     assert [suite.get("name") for suite in (across, paused, one)] == [
         summary.run,

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from, summarised
 from support.summaries import with_claims
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run whose kernel delivered a duplicate."""
     by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}))}
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), by_strategy))
+    return summarised(finished_run(tmp_path_factory.mktemp("results"), scenario_from("smoke"), by_strategy))
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -56,7 +55,7 @@ def test_it_says_verdict_claims_and_latencies(summary: Summary) -> None:
 
 
 def test_arms_have_a_column(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+    summary = summarised(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     claims, latencies = tables(as_markdown(summary))
     assert [row[:2] for row in claims[2:]] == [
         ["client-paused", "punctual"],
@@ -67,7 +66,7 @@ def test_arms_have_a_column(tmp_path: Path) -> None:
 
 
 def test_why_a_claim_is_undecided_stands_beside_it_and_nowhere_else(tmp_path: Path) -> None:
-    summary = summarise(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS, "design.blocks=1")))
+    summary = summarised(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS, "design.blocks=1")))
     text = as_markdown(summary)
     claims, _ = tables(text)
     reasons = [claim.reason for _, claim in summary.claims() if claim.reason]

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.report.terminal import render
 from orchestrator.report.view import view
 from orchestrator.runfolder.summary import DiscardedBlock
 from support.arms_scenarios import ARMS, GRID, SWEEP
-from support.run_folder_factory import experiment_from, finished_run
+from support.run_folder_factory import experiment_from, finished_run, summarised
 from support.summaries import printed
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 def summary_of(folder: Path, text: str, *overrides: str) -> Summary:
     """The summary of a run of the scenario `text`."""
-    return summarise(finished_run(folder / "results", experiment_from(folder, text, *overrides)))
+    return summarised(finished_run(folder / "results", experiment_from(folder, text, *overrides)))
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from matplotlib.text import Text
 
 from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Rounds
-from orchestrator.analysis.summarise import summarise
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plots import PLOTS, draw, file_endings
 from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf
@@ -23,7 +22,7 @@ from orchestrator.report.plots.over_time import latency_over_time
 from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
 from support.arms_scenarios import ARMS, GRID, SWEEP
-from support.run_folder_factory import experiment_from, finished_run
+from support.run_folder_factory import experiment_from, finished_run, summarised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,7 +137,7 @@ def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
     figure = sweep(read_run(swept))
     top = figure.axes[0]
     (line,) = [found for found in top.get_lines() if found.get_label() == "app-deadline"]
-    expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarise(swept).arms]
+    expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarised(swept).arms]
     assert [p99 for _, p99 in points(line)] == pytest.approx(expected, abs=1e-5)
     assert top.get_xscale() == "log"
     assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["5ms", "20ms", "100ms"]
@@ -158,7 +157,7 @@ def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> 
 
 def test_extra_load_stands_against_p99_at_the_summarys_figures(swept: RunFolder) -> None:
     (axes,) = extra_load(read_run(swept)).axes
-    first = summarise(swept).arms[0].strategies["kernel"]
+    first = summarised(swept).arms[0].strategies["kernel"]
     drawn = [points(line) for line in axes.get_lines() if line.get_color() == STYLES["kernel"][0]]
     (path,) = [found for found in drawn if len(found) == 3]
     assert path[0] == pytest.approx((first.extra_load, first.latency_ms["p99"]), abs=1e-5)
@@ -284,7 +283,7 @@ def test_an_arm_that_left_nothing_is_drawn_all_the_same(tmp_path: Path) -> None:
     for path in (folder.samples, folder.hedges, folder.server):
         table = pq.read_table(path)
         pq.write_table(table.filter(pc.equal(table["arm"], "one-server-paused")), path)
-    summarise(folder)
+    summarised(folder)
     draw(folder)
     assert len(list(folder.plots.iterdir())) == 2 * (2 * len(BY_ARM) + 1)
 

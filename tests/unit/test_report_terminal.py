@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.report.formatting import format_difference, format_observed
 from orchestrator.report.terminal import render
 from orchestrator.report.threats import control_note
 from orchestrator.report.view import view
 from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
 from support.summaries import printed
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A smoke run in which the kernel delivered one duplicate and left every tenth request unanswered."""
     by_strategy = {"kernel": ScenarioOverride(duplicates=frozenset({3}), unanswered=frozenset(range(5, 500, 10)))}
     scenario = scenario_from("smoke", "claims.1.expect=p99(kernel) <= 600ms")
-    return summarise(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
+    return summarised(finished_run(tmp_path_factory.mktemp("results"), scenario, by_strategy))
 
 
 def cells(text: str, first: str) -> list[list[str]]:
@@ -93,7 +92,7 @@ def test_a_terminal_of_80_columns_shows_every_figure_whole(summary: Summary) -> 
 
 def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path: Path) -> None:
     scenario = scenario_from("smoke", "claims=[]", "published={}", "strategies=[baseline]")
-    text = printed(summarise(finished_run(tmp_path, scenario)))
+    text = printed(summarised(finished_run(tmp_path, scenario)))
     assert "Claims" not in text
     assert "published" not in text
     assert "Verdict" not in text

@@ -9,12 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.analysis.summarise import summarise
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
 from orchestrator.runfolder.journal import undos
-from support.run_folder_factory import finished_run, make_tables, raw_run, scenario_from
+from support.run_folder_factory import finished_run, make_tables, raw_run, scenario_from, summarised
 
 SMOKE = scenario_from("smoke")
 TABLES = ("samples.parquet", "hedges.parquet", "server.parquet")
@@ -89,7 +88,7 @@ def test_a_later_format_is_refused_by_file_and_number(copy: RunFolder, name: str
     known = FORMAT_VERSIONS[name]
     renumber(copy.path / name, known + 1)
     with pytest.raises(RunError) as refusal:
-        summarise(copy)
+        summarised(copy)
     assert (
         refusal.value.message == f"{copy.path / name} has schema {known + 1}, this version reads {known} and before"
     )
@@ -98,16 +97,16 @@ def test_a_later_format_is_refused_by_file_and_number(copy: RunFolder, name: str
 
 @pytest.mark.parametrize("name", [*TABLES, "manifest.json", "journal.jsonl"])
 def test_a_file_of_before_there_were_numbers_is_read_as_ever(copy: RunFolder, name: str) -> None:
-    before = summarise(copy)
+    before = summarised(copy)
     renumber(copy.path / name, None)
-    assert summarise(copy) == before
+    assert summarised(copy) == before
 
 
 @pytest.mark.parametrize("name", [*TABLES, "manifest.json", "journal.jsonl"])
 def test_a_number_that_is_none_is_refused(copy: RunFolder, name: str) -> None:
     renumber(copy.path / name, "one")
     with pytest.raises(RunError, match=f"{name} has schema 'one', which is no whole number"):
-        summarise(copy)
+        summarised(copy)
 
 
 def test_a_later_summary_is_refused_where_one_is_read(copy: RunFolder) -> None:
