@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* Deterministic pseudo-random selection: whether a rule affects a copy follows from numbers that are the same under
- * every strategy, so that all strategies meet the same faults. images/base/hedgerow_node/chance.py computes the same.
- * */
+ * every strategy, so that all strategies meet the same faults. images/base/hedgerow_node/fault_draw.py
+ * computes the same. */
 #ifndef HEDGEROW_FAULT_DRAW_H
 #define HEDGEROW_FAULT_DRAW_H
 

@@ -165,7 +165,7 @@ class PlannedFault:
 
     @property
     def name(self) -> str:
-        """What tells it from all others of its block, in messages to a program that injects several nodes' faults."""
+        """Its name among all faults of its block, for a program that injects those of several nodes."""
         return f"{self.key}@{self.node}"
 
     @property

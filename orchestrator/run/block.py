@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
@@ -18,6 +18,7 @@ from orchestrator.runfolder.journal import NotUndone
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
+    from hedgerow_node.protocol import JsonObject
     from orchestrator.plan.blocks import Block
     from orchestrator.plan.faults import PlannedFault
     from orchestrator.run.faults.outcome import FaultResult
@@ -49,14 +50,14 @@ class Attempt:
 
 @dataclass
 class BlockReport:
-    """What a block gave, beside its records: client's and servers' words, the kernel's counters, its faults.
+    """What a block gave, beside its records: client's and servers' reports, the kernel's counters, its faults.
 
     `start_ns` is the first measured send on CLOCK_MONOTONIC; `too_late` are faults that would have come when the
     block had no requests any more.
     """
 
-    client: dict[str, Any]
-    servers: list[dict[str, Any]]
+    client: JsonObject
+    servers: list[JsonObject]
     start_ns: int
     counters: dict[str, int] = field(default_factory=dict)
     faults: list[FaultResult] = field(default_factory=list)
@@ -123,8 +124,8 @@ class BlockRun:
         self._topology.control(CLIENT).call("start-block", **settings.to_json())
         return before
 
-    def _wait(self) -> dict[str, Any]:
-        """The client's report; what falls due meanwhile is done, and an eye is kept on the other programs."""
+    def _wait(self) -> JsonObject:
+        """The client's report; until it comes, faults are begun and ended and the other programs are checked."""
         client, faults = self._topology.control(CLIENT), self._faults
         deadline_ns = time.monotonic_ns() + self._worst_case_ns() + _SPARE_NS
         while time.monotonic_ns() < deadline_ns:
@@ -144,12 +145,12 @@ class BlockRun:
             faults.begin(event["start_ns"])
         raise RunError(f"{self._attempt.name} does not end", "see the run's log.txt")
 
-    def _finish(self, client: dict[str, Any], before: dict[str, int]) -> BlockReport:
+    def _finish(self, client: JsonObject, before: dict[str, int]) -> BlockReport:
         """Records are handed in, proofs are looked at."""
         hedger = self._topology.control(HEDGER)
         if self._block.strategy == BARE.name:
             hedger.call("attach")
-        servers: dict[str, dict[str, Any]] = {}
+        servers: dict[str, JsonObject] = {}
         for replica, server in enumerate(self._servers):
             log = str(self._folder.raw_copies(self._block, replica))
             servers[server] = self._topology.control(server).call("end-block", log=log)
@@ -157,6 +158,7 @@ class BlockRun:
         counters = {
             name: value - before[name] for name, value in collected["counters"].items() if value != before[name]
         }
+        runs = client.get("collections")
         return BlockReport(
             client=client,
             servers=list(servers.values()),
@@ -164,7 +166,7 @@ class BlockRun:
             counters=counters,
             faults=self._faults.prove(
                 {server: ServerReport.from_json(report) for server, report in servers.items()},
-                [CollectionTimes.from_json(run) for run in client.get("collections") or []],
+                [CollectionTimes.from_json(run) for run in runs] if isinstance(runs, list) else (),
                 self._finished_ns,
             ),
             too_late=self._faults.too_late,

@@ -1,4 +1,4 @@
-"""What servers and client are told at the start of a block."""
+"""The settings that servers and client get at the start of a block."""
 
 from __future__ import annotations
 

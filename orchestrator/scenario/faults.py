@@ -1,4 +1,4 @@
-"""The faults of a scenario: what happens to which node, and when; one model a kind, told apart by the key `fault`.
+"""The faults of a scenario: what happens to which node, and when; one model a kind, distinguished by the key `fault`.
 
 Every model has the same attributes for its times (`at_ns`, `duration_ns`, `every_ns`, `jitter_ns`) and its `target`,
 so that a timeline can be made without knowing the kinds. What is true of a kind whatever a scenario says stands on

@@ -11,7 +11,7 @@ import pytest
 from hedgerow_hedger.delay_link import LANE_HANDLE
 from hedgerow_hedger.faults.maps import FaultMaps
 from hedgerow_hedger.programs import Identity, Mode
-from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.fault_draw import is_selected, rule_salt
 from hedgerow_node.lanes import LANES
 from hedgerow_node.protocol.hedger import FaultRule, FaultRules
 from hedgerow_node.records import Winner
@@ -102,7 +102,7 @@ def test_the_kernel_affects_exactly_the_copies_that_python_selects(faults: Fault
         replica = dice.randrange(3)
         left, arrived = frames(request_id, replica)
         for copy in range(1, 4):
-            lost = {side: struck(seed, request_id, copy, replica, salts[side], percent) for side in SIDES}
+            lost = {side: is_selected(seed, request_id, copy, replica, salts[side], percent) for side in SIDES}
             assert faults.leave(left) == (STOLEN if lost["requests"] else PASSED)
             assert faults.arrive(arrived) == (STOLEN if lost["responses"] else PASSED)
             hits += sum(lost.values())
@@ -152,7 +152,7 @@ def test_a_hedge_is_the_second_copy(faults: FaultBench) -> None:
     for request_id in range(50):
         frame = frames(request_id)[0]
         for copy, mark in ((1, 0), (2, MARK_HEDGE)):
-            lost = struck(1, request_id, copy, 0, salt, 40)
+            lost = is_selected(1, request_id, copy, 0, salt, 40)
             assert faults.leave(frame, mark=mark) == (STOLEN if lost else PASSED)
 
 

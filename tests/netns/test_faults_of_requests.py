@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.fault_draw import is_selected, rule_salt
 from hedgerow_node.units import NS_PER_MS
 from support.fault_run import FaultRun, temporary_run
 
@@ -45,7 +45,7 @@ def drawn(faulty: FaultRun, index: int, direction: str) -> tuple[int, set[int], 
     salt = rule_salt(f"{index}.0@{planned.node}", direction)
     percent = getattr(planned.fault, "percent", 100.0)
     eligible = set(faulty.sent_to_target(planned))
-    hit = {id_ for id_ in eligible if struck(SEED, id_, 1, planned.replica, salt, percent)}
+    hit = {id_ for id_ in eligible if is_selected(SEED, id_, 1, planned.replica, salt, percent)}
     assert hit
     return planned.replica, hit, eligible - hit
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.fault_draw import is_selected, rule_salt
 from orchestrator.host.namespaces import DIRECTORY, inside
 from orchestrator.topology.programs import HEDGER
 from support.host_state import assert_as_before, host_state
@@ -206,7 +206,7 @@ def predicted(
 ) -> set[int]:
     """The ids whose copy a rule affects, computed from the seed alone."""
     salt = rule_salt(key, direction)
-    return {request_id for request_id in ids if struck(SEED, request_id, copy, replica, salt, percent)}
+    return {request_id for request_id in ids if is_selected(SEED, request_id, copy, replica, salt, percent)}
 
 
 def _netem_rules(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 from hedgerow_hedger.faults.maps import direction_of, fault_of
 from hedgerow_hedger.faults.netem import NetemError, netem_options
 from hedgerow_hedger.programs import Direction, Fault
-from hedgerow_node.chance import ALWAYS, rule_salt, strikes, struck, threshold
+from hedgerow_node.fault_draw import ALWAYS, draw, is_selected, rule_salt, threshold
 from hedgerow_node.protocol.hedger import FaultRule, NetemKind, NetemRule
 
 MS = 1_000_000
@@ -18,16 +18,16 @@ PARTITION = NetemRule("0.0", NetemKind.PARTITION, 0, 100)
 def test_every_number_changes_the_draw_and_the_share_is_the_probability() -> None:
     base = (1, 2, 3, 4, 5)
     changed = [tuple(value + (n == place) for n, value in enumerate(base)) for place in range(5)]
-    assert len({strikes(*values) for values in [base, *changed]}) == 6
-    shares = [sum(struck(7, n, 1, 0, salt, 30) for n in range(10_000)) / 10_000 for salt in range(5)]
+    assert len({draw(*values) for values in [base, *changed]}) == 6
+    shares = [sum(is_selected(7, n, 1, 0, salt, 30) for n in range(10_000)) / 10_000 for salt in range(5)]
     assert all(0.28 < share < 0.32 for share in shares)
     assert len(set(shares)) > 1
 
 
 def test_certainty_and_impossibility() -> None:
     assert (threshold(100), threshold(0)) == (ALWAYS, 0)
-    assert (strikes(0, 0, 1, 0, 0) >> 32) < ALWAYS
-    assert all(struck(7, n, 1, 0, 0, 100) and not struck(7, n, 1, 0, 0, 0) for n in range(1000))
+    assert (draw(0, 0, 1, 0, 0) >> 32) < ALWAYS
+    assert all(is_selected(7, n, 1, 0, 0, 100) and not is_selected(7, n, 1, 0, 0, 0) for n in range(1000))
 
 
 def test_rules_have_a_draw_of_their_own_by_key_and_direction() -> None:

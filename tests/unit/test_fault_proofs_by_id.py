@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.fault_draw import is_selected, rule_salt
 from hedgerow_node.protocol.server import DropFault, ServerReport
 from hedgerow_node.records import Action, ServedCopy, write_rows
 from orchestrator.run.faults.outcome import FaultOutcome, Observed
@@ -140,7 +140,7 @@ def test_what_the_draw_selects_must_be_affected(tmp_path: Path) -> None:
     harness.topology.control("hedger").answers["fault-hits"] = {"hits": {}, "failed": 0}
     harness.give_back()
     salts = [rule_salt("0.0@server-0", direction) for direction in ("requests", "responses")]
-    drawn = sum(any(struck(42, id_, 1, 0, salt, 20) for salt in salts) for id_ in harness.planned.affected_ids)
+    drawn = sum(any(is_selected(42, id_, 1, 0, salt, 20) for salt in salts) for id_ in harness.planned.affected_ids)
     proof = harness.proof()
     assert (proof.proven, proof.outcome.evidence["expected_primaries"]) == (False, drawn)
     assert drawn > 0

@@ -33,7 +33,7 @@ class WorkerReplacement(Protocol):
     """How a worker is killed and replaced; a supervisor that can do it implements this."""
 
     def kill(self, then: Callable[[str], None]) -> None:
-        """Kill the worker; once it has been reaped, `then` is told how it ended."""
+        """Kill the worker; once it has been reaped, call `then` with how it ended."""
 
     def reap(self) -> None:
         """Wait for the end of a worker that was killed."""

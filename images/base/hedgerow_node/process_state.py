@@ -1,6 +1,6 @@
 """What the kernel says about a process or a host's processors: the evidence that a fault really happened.
 
-Whoever strikes a process cannot vouch for the effect; /proc and the process's own CPU clock can.
+The program that injects a fault into a process cannot vouch for the effect; /proc and the process's CPU clock can.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """When the requests of a block are sent in open arrivals: drawn before the block begins, the same for everybody.
 
-The client keeps to this schedule and the orchestrator plans by it, so which ids a fault strikes is known beforehand.
+The client keeps to this schedule and the orchestrator plans by it, so which ids a fault affects is known beforehand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The faults of one attempt at a block, from what nodes are told to what is proven.
+"""The faults of one attempt at a block, from the first message to the proofs.
 
 What a server or the client must know is part of their `start-block`; what is injected into a process goes to the
 node's own supervisor, which is punctual, as soon as the time of the first measured send is known; rules of the

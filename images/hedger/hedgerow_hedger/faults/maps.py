@@ -6,7 +6,7 @@ import ctypes
 from typing import TYPE_CHECKING
 
 from hedgerow_hedger.programs import Direction, Fault
-from hedgerow_node.chance import rule_salt, threshold
+from hedgerow_node.fault_draw import rule_salt, threshold
 from hedgerow_node.protocol.limits import MAX_REPLICAS
 
 if TYPE_CHECKING:

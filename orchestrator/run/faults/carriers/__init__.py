@@ -1,4 +1,4 @@
-"""Who injects faults: one module a carrier, each with what it is told (`orders`) and what convinces it (`prove`)."""
+"""Who injects faults: one module a carrier, with what it sends (`orders`) and what it proves faults by (`prove`)."""
 
 from __future__ import annotations
 

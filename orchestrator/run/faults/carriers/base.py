@@ -1,7 +1,7 @@
 """What carriers have in common: each injects those faults of a block that are its own.
 
-A carrier's module has pure functions: `orders` says what it tells a program, `prove` whether a fault happened. Its
-class carries the orders out. To add a fault that a carrier can already inject, extend its `orders` and `prove`.
+A carrier's module has pure functions: `orders` makes the messages to a program, `prove` says whether a fault
+happened. Its class carries the orders out. To add a fault to a carrier, extend its `orders` and `prove`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hedgerow_node.chance import rule_salt, struck
+from hedgerow_node.fault_draw import is_selected, rule_salt
 from hedgerow_node.protocol.hedger import FaultHits, FaultRule, FaultRules
 from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.plan.faults import eligible_ids
@@ -34,8 +34,8 @@ def orders(planned: Iterable[PlannedFault]) -> tuple[FaultRule, ...]:
 def prove(planned: PlannedFault, hits: FaultHits, observed: Observed) -> Proof:
     """The programs counted copies that they affected, unless the draw selected none.
 
-    Copies that should have been held back and found no room to are no fault of one rule alone: where there are many,
-    none is proven.
+    Copies that should have been held back, and for which there was no room, cannot be ascribed to one rule: where
+    there are many, no fault is proven.
     """
     own, failed, in_all = hits.hits.get(planned.name, 0), hits.failed, sum(hits.hits.values())
     expected = _drawn(planned, observed)
@@ -102,4 +102,4 @@ def _drawn(planned: PlannedFault, observed: Observed) -> int:
     seed, percent = observed.scenario.workload.seed, fault.chance_percent
     salts = [rule_salt(planned.name, direction) for direction in fault.directions]
     eligible = eligible_ids(observed.scenario, planned.block, planned.occurrence, planned.node)
-    return sum(any(struck(seed, id_, 1, planned.replica, salt, percent) for salt in salts) for id_ in eligible)
+    return sum(any(is_selected(seed, id_, 1, planned.replica, salt, percent) for salt in salts) for id_ in eligible)

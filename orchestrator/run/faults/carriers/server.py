@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orchestrator.run.faults.outcome import Observed
 
 #: What the server may write into its log of a copy that it has affected. A row has room for one word, and a slowed
-#: copy that also stalls, or is healed of that, is called so; how many were slowed, its count of hits tells.
+#: copy that also stalls, or is healed of that, is called so; how many were slowed is its count of hits.
 _ACTIONS = {
     "slow": {Action.SLOWED, Action.STALLED, Action.HEALED},
     "stall": {Action.STALLED},
@@ -32,7 +32,7 @@ _ACTIONS = {
 
 
 def orders(planned: Iterable[PlannedFault]) -> tuple[ServiceFault, ...]:
-    """What a server is told in its `start-block`: nothing of faults that affect no request."""
+    """The faults in the `start-block` of a server; those that affect no request are left out."""
     return tuple(order for each in planned for order in _order(each))
 
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _STOPPED = "T"
 #: Burners must have got this share of what they could at most have got, others' burners taken into account. It is
-#: small because a host that is busy with something else leaves them little, and is no less short of time for that.
+#: small because a host that is busy with something else leaves them little, and its processors are as scarce then.
 LEAST_BURNT = 0.05
 
 
 def orders(planned: Iterable[PlannedFault], start_ns: int, processors: float) -> tuple[ProcessFault, ...]:
-    """What the supervisor of a node is told, where `start_ns` is the block's first measured send."""
+    """The faults for the supervisor of a node, where `start_ns` is the block's first measured send."""
     return tuple(_order(each, start_ns, processors) for each in planned)
 
 

@@ -1,5 +1,7 @@
-"""Which copies a network fault strikes: computed from numbers that are the same under every strategy, so that all
-meet the same trouble, and that anybody can compute again afterwards. In the kernel bpf/fault_draw.h does the same.
+"""Deterministic pseudo-random selection: which copies a network fault affects.
+
+It is computed from numbers that are the same under every strategy, so that all strategies meet the same faults, and
+can be computed again afterwards. In the kernel bpf/fault_draw.h does the same.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ def _mix(value: int) -> int:
     return value ^ (value >> 32)
 
 
-def strikes(seed: int, request_id: int, copy: int, replica: int, rule_salt: int) -> int:
-    """A number uniform over 64 bits: the rule strikes where its upper 32 are below the rule's `threshold`.
+def draw(seed: int, request_id: int, copy: int, replica: int, rule_salt: int) -> int:
+    """A number uniform over 64 bits: the rule selects the copy where its upper 32 are below the rule's `threshold`.
 
     `copy` is, of a request's, how many copies of it have left by now (1: the primary), and of a response's, the order
     of its arrival among those from `replica` (from 1; 15 stands for all after it too).
@@ -33,7 +35,7 @@ def strikes(seed: int, request_id: int, copy: int, replica: int, rule_salt: int)
 
 
 def threshold(percent: float) -> int:
-    """The probability in units of 2^-32; 100 % strikes always."""
+    """The probability in units of 2^-32; 100 % selects every copy."""
     return round(percent / 100 * ALWAYS)
 
 
@@ -42,6 +44,6 @@ def rule_salt(key: str, direction: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{key} {direction}".encode()).digest()[:8], "big")
 
 
-def struck(seed: int, request_id: int, copy: int, replica: int, salt: int, percent: float) -> bool:
-    """Whether a rule of `percent` strikes that copy."""
-    return strikes(seed, request_id, copy, replica, salt) >> 32 < threshold(percent)
+def is_selected(seed: int, request_id: int, copy: int, replica: int, salt: int, percent: float) -> bool:
+    """Whether a rule of `percent` affects that copy."""
+    return draw(seed, request_id, copy, replica, salt) >> 32 < threshold(percent)
