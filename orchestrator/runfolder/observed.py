@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from hedgerow_node.protocol.hedger import InterfaceState  # noqa: TC001 (the codec evaluates annotations)
-from hedgerow_node.quantiles import nearest_rank
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 if TYPE_CHECKING:
@@ -49,14 +48,17 @@ class NoiseProbe:
         """From the lateness of each wake-up."""
         ordered = sorted(latenesses_ns)
         count = len(ordered)
-        p50_us, p99_us = (nearest_rank(ordered, share) / NS_PER_US for share in (500, 990))
+
+        def quantile_us(percent: int) -> float:
+            return ordered[-(-count * percent // 100) - 1] / NS_PER_US
+
         mean_us = round(sum(ordered) / count / NS_PER_US, 3)
         return cls(
             duration_s=duration_ns / NS_PER_S,
             length=length,
             cpus=cpus,
             wakeups=count,
-            lateness_us=Lateness(p50_us, p99_us, ordered[-1] / NS_PER_US, mean_us),
+            lateness_us=Lateness(quantile_us(50), quantile_us(99), ordered[-1] / NS_PER_US, mean_us),
             late_1ms=sum(lateness_ns > LATE_NS for lateness_ns in ordered) / count,
             steal_ms=steal_ms,
         )

@@ -13,7 +13,6 @@ from hedgerow_client.worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
-from hedgerow_node.quantiles import nearest_rank
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
 from hedgerow_node.replicas import SPREADS, TARGETS
 from hedgerow_node.schedule import PROCESSES
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Programs need a supervisor beside them.
 _STRATEGIES = [name for name in CLIENT_STRATEGIES if not strategy_named(name).compiled]
-_QUANTILES = {"p50": 500, "p95": 950, "p99": 990, "max": 1000}  #: per mille
+_QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -113,5 +112,5 @@ def latencies_ms(ledger: Ledger) -> dict[str, float | None]:
         math.inf if received_ns == NO_TIME else received_ns - intended_ns
         for intended_ns, received_ns in zip(ledger.intended_ns, ledger.received_ns, strict=True)
     )
-    picked = {name: nearest_rank(latencies_ns, share) for name, share in _QUANTILES.items()}
+    picked = {name: latencies_ns[math.ceil(share * len(latencies_ns)) - 1] for name, share in _QUANTILES.items()}
     return {name: None if math.isinf(value) else round(value / NS_PER_MS, 3) for name, value in picked.items()}

@@ -6,7 +6,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hedgerow_hedger.programs import EventType
-from hedgerow_node.quantiles import lateness_us
 from hedgerow_node.records import NO_TIME, Hedge
 
 if TYPE_CHECKING:
@@ -65,9 +64,12 @@ class HedgeLog:
 
     def take_lateness_us(self) -> dict[str, float] | None:
         """Median, P99 and maximum of departure minus deadline since the last call, in µs; None without hedges."""
-        late_us = lateness_us(self._late_ns)
+        late_ns = sorted(self._late_ns)
         self._late_ns.clear()
-        return late_us
+        if not late_ns:
+            return None
+        rank = {"p50": -(-50 * len(late_ns) // 100), "p99": -(-99 * len(late_ns) // 100), "max": len(late_ns)}
+        return {name: late_ns[position - 1] / 1_000 for name, position in rank.items()}
 
 
 def bucket_bounds_ns(bucket: int) -> tuple[int, int]:

@@ -24,9 +24,9 @@ from hedgerow_node.protocol.server import (
     ServerStatus,
     ServiceSettings,
 )
-from hedgerow_node.quantiles import lateness_us
-from hedgerow_node.records import NO_TIME, ServedCopy
+from hedgerow_node.records import NO_TIME
 from hedgerow_node.sources import digest
+from hedgerow_node.units import NS_PER_US
 from hedgerow_server.log import ServerLog
 from hedgerow_server.worker import ServerWorker
 
@@ -207,11 +207,11 @@ class ServerSupervisor:
         self._logs = False
         if self._log.failure is not None:
             raise ControlError(self._log.failure)
-        rows = [ServedCopy(*row) for row in self._log.copies.rows()]
+        rows = self._log.copies.rows()
         return ServerReport(
             rows=len(rows),
             in_flight=in_flight,
-            timer_lateness_us=lateness_us(row.sent_ns - row.due_ns for row in rows if row.sent_ns != NO_TIME),
+            timer_lateness_us=_lateness_us(rows),
             malformed=self._log.malformed,
             send_errors=self._log.send_errors,
             fault_hits=self._fault_hits(),
@@ -227,3 +227,12 @@ class ServerSupervisor:
         for fault, count in zip(faults, self._log.hits, strict=False):
             hits[fault.key] += count
         return hits
+
+
+def _lateness_us(rows: list[tuple[int, ...]]) -> dict[str, float] | None:
+    """How late the responses left, in microseconds: nearest-rank P50 and P99, and the maximum."""
+    late_ns = sorted(row[6] - row[5] for row in rows if row[6] != NO_TIME)
+    if not late_ns:
+        return None
+    figures = {"p50": late_ns[(len(late_ns) - 1) // 2], "p99": late_ns[(len(late_ns) * 99 - 1) // 100]}
+    return {name: value / NS_PER_US for name, value in (figures | {"max": late_ns[-1]}).items()}
