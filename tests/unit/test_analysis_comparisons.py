@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_node.units import NS_PER_MS
-from orchestrator.analysis.comparisons import comparisons
+from orchestrator.analysis.comparisons import Estimated, comparisons, overheads
 from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import plain
 from support.figures import ends
@@ -89,3 +89,31 @@ def test_two_censored_figures_have_no_comparison(tmp_path: Path) -> None:
     found = figures_of(tmp_path, {"baseline": lost(40, 50, 60, 70), "kernel": lost(40, 50, 60, 70)})
     assert found["p99"].censored == ("strategy", "with")
     assert (found["p99"].ratio_ci95, found["p99"].difference_ci95_ms) == (None, None)
+
+
+def test_overheads_are_those_of_each_condition_over_the_first(tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, scenario_from("smoke", "workload.requests=2000"))
+    bare, kernel = overheads(folder, ("baseline", "kernel"), seed=1)
+    assert (bare.condition, bare.over_us, kernel.condition) == ("baseline", None, "kernel")
+    for figure in (bare.p50_us, bare.p99_us, kernel.p50_us, kernel.p99_us):
+        value, low, high = present(figure)
+        assert 0 < low <= value <= high
+    over, low, high = present(kernel.over_us)
+    assert over == pytest.approx(present(kernel.p50_us)[0] - present(bare.p50_us)[0], abs=0.002)
+    assert low <= over <= high
+
+
+def test_overheads_of_few_blocks_have_no_interval(tmp_path: Path) -> None:
+    (bare,) = overheads(finished_run(tmp_path, scenario_from("smoke", "design.blocks=4")), ("baseline",), seed=1)
+    assert bare.p50_us[0] is not None
+    assert bare.p50_us[1:] == (None, None)
+
+
+def present(figure: Estimated | None) -> tuple[float, float, float]:
+    """A figure with both ends of its interval, all of which there are."""
+    assert figure is not None
+    value, low, high = figure
+    assert value is not None
+    assert low is not None
+    assert high is not None
+    return value, low, high
