@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +12,8 @@ import typer
 
 from hedgerow_node.strategies import BARE
 from orchestrator.commands.options import AsJson, print_json
-from orchestrator.commands.run import say_waiting
+from orchestrator.commands.run import in_turn
 from orchestrator.errors import PrerequisiteError
-from orchestrator.host.live import measuring
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
 from orchestrator.run.ending import raising_leftovers
@@ -42,8 +40,7 @@ def bench(
         raise PrerequisiteError("the netns backend needs root", "sudo orchestrator bench")
     experiment = _experiment(requests, blocks)
     plan = make_plan(experiment, tuple(_CONDITIONS))
-    alone = measuring(exclusive=False, waiting=partial(say_waiting, False))
-    with alone, tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
+    with in_turn(exclusive=False), tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
         folder = RunFolder.create(Path(directory), experiment.name)
         watch = watcher(block_etas_ns(experiment, plan))
         measured = Run(experiment, plan, folder, watch)

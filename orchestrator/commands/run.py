@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +32,7 @@ from orchestrator.plan.blocks import Plan
 from orchestrator.plan.checks import load_plan
 from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.run.ending import raising_leftovers
+from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Run
 from orchestrator.runfolder.folder import RunFolder
@@ -89,7 +90,7 @@ def run(
         outputs.subject = experiment.name
         limit_ns = _limit_ns(max_duration, run_eta_ns(experiment, plan))
         chosen = _choose(experiment, backend, build, file)
-        with measuring(exclusive, partial(say_waiting, exclusive)):
+        with in_turn(exclusive):
             measured = _measure(experiment, plan, chosen, smoke, results, limit_ns, outputs)
             with raising_leftovers(measured.leftovers):
                 silent = as_json and bool(measured.leftovers)  # then the error alone is what stdout holds
@@ -134,6 +135,19 @@ def _choose(experiment: Experiment, backend: str, build: bool, file: Path) -> Ch
     if chosen.remedy:
         say(f"running in network namespaces, not in containers: {chosen.reason}; {chosen.remedy}")
     return chosen
+
+
+@contextmanager
+def in_turn(exclusive: bool) -> Iterator[None]:
+    """See `measuring`; what it waits for is said on stderr, and the waiting can be interrupted."""
+    with ExitStack() as stack:
+        try:
+            with Interrupts():
+                stack.enter_context(measuring(exclusive, partial(say_waiting, exclusive)))
+        except Interrupted as interrupt:
+            interrupt.remedy = "nothing was measured yet"
+            raise
+        yield
 
 
 def say_waiting(exclusive: bool, runs: Sequence[Working]) -> None:

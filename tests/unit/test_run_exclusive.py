@@ -13,6 +13,7 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.cli import run
+from orchestrator.commands import run as run_module
 from orchestrator.commands.run import say_waiting
 from orchestrator.errors import ExitCode, PrerequisiteError, RunError
 from orchestrator.host import live, locks
@@ -130,6 +131,20 @@ def test_where_the_directory_cannot_be_written_root_is_asked_for(monkeypatch: py
     monkeypatch.setattr(locks.MeasuringLock, "take", refusing)
     with pytest.raises(PrerequisiteError, match="cannot be written: Permission denied"), measuring(True, never):
         """Not reached."""
+
+
+def test_waiting_can_be_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(run_module, "say_waiting", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    results = tmp_path / "results"
+    with measuring(True, never):
+        assert run(["run", SMOKE, "--backend", "netns", "--json", "--results", str(results)]) == 130
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["message"]) == (130, "interrupted by SIGTERM")
+    assert error["remedy"] == "nothing was measured yet"
+    assert not results.exists()
 
 
 @pytest.mark.parametrize(
