@@ -163,6 +163,11 @@ class _Fault(Section):
         """Which requests it is meant for, by id; None for all."""
         return None
 
+    @property
+    def held_back_ns(self) -> int:
+        """How long a response may come after the last request, as the block has to wait for it."""
+        return 0
+
     def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (0 unless it is known)
         """The chance that a request is late which it affects, and which is sent `remaining_ns` before it ends.
 
@@ -345,6 +350,10 @@ class ServiceStall(_Lasting):
     def condition(self) -> Expression:
         return self.when
 
+    @property
+    def held_back_ns(self) -> int:
+        return self.delay_ns
+
     def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is held as another)
         return float(deadline.is_missed_when_held(self.delay_ns))
 
@@ -485,6 +494,10 @@ class Delay(_Network):
     @property
     def chance_percent(self) -> float:
         return self.percent
+
+    @property
+    def held_back_ns(self) -> int:
+        return self.delay_ns
 
     def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is held as another)
         ways = len(self.directions)

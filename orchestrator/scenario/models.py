@@ -24,7 +24,7 @@ from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.strategies import STRATEGY_NAMES, strategy_named
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, format_duration
 from orchestrator.claims.grammar import ClaimError, Comparison, parse_claim
-from orchestrator.scenario.faults import Delay, Fault, ServiceStall
+from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.fields import (
     MINUTE_NS,
     WHEN,
@@ -363,7 +363,7 @@ class Scenario(Section):
     @property
     def drain_ns(self) -> int:
         """How long a block waits after its last request: the time-out, or the longest that an answer is held back."""
-        held_ns = [fault.delay_ns for fault in self.faults if isinstance(fault, ServiceStall | Delay)]
+        held_ns = [fault.held_back_ns for fault in self.faults]
         if self.service.stall is not None:
             held_ns.append(self.service.stall.duration_ns)
         return max([self.workload.timeout_ns, *held_ns])

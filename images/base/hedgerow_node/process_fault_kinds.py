@@ -53,7 +53,7 @@ class GcRun(NamedTuple):
     end_ns: int
 
 
-class GcSettings(Protocol):
+class WorkerGc(Protocol):
     """How a worker is made to collect garbage; a supervisor that can do it implements this."""
 
     def collect_at(self, times_ns: Sequence[int]) -> None:
@@ -70,7 +70,7 @@ class GcSettings(Protocol):
 class Node:
     """What faults are injected into: `worker` gives its process, None while there is none.
 
-    Without a `replacement` the worker cannot be killed, without a `gc_trigger` it takes no times for garbage
+    Without a `replacement` the worker cannot be killed, without a `worker_gc` it takes no times for garbage
     collections.
     """
 
@@ -78,7 +78,7 @@ class Node:
     worker: Callable[[], Worker | None]
     burners: Burners
     replacement: WorkerReplacement | None = None
-    gc_trigger: GcSettings | None = None
+    worker_gc: WorkerGc | None = None
 
 
 class Injection(ABC):
@@ -290,7 +290,7 @@ class Gc(Injection):
 
     @classmethod
     def is_possible(cls, node: Node) -> bool:
-        return node.gc_trigger is not None
+        return node.worker_gc is not None
 
     @classmethod
     def of(cls, order: ProcessFault, node: Node, path: str) -> Self:  # noqa: ARG003 (times are enough)

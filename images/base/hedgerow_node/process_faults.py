@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hedgerow_node.burners import Burners
 from hedgerow_node.clock import keep_deadlines, set_timer_slack_ns
 from hedgerow_node.control import ControlError, Message
-from hedgerow_node.process_fault_kinds import KINDS, CpuStress, Gc, GcSettings, Injection, Node, WorkerReplacement
+from hedgerow_node.process_fault_kinds import KINDS, CpuStress, Gc, Injection, Node, WorkerGc, WorkerReplacement
 from hedgerow_node.protocol import process as protocol
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class ProcessFaults:
     """The faults of a node's processes and the operations `strike` and `strikes-done`.
 
     `worker` gives the process to inject them into, None while there is none. A node whose worker may be killed has a
-    `replacement`, one whose worker takes times to collect garbage at has a `gc_trigger`; without them these faults
+    `replacement`, one whose worker takes times to collect garbage at has a `worker_gc`; without them these faults
     are refused.
     """
 
@@ -46,12 +46,12 @@ class ProcessFaults:
         supervisor: Supervisor,
         worker: Callable[[], Worker | None],
         replacement: WorkerReplacement | None = None,
-        gc_trigger: GcSettings | None = None,
+        worker_gc: WorkerGc | None = None,
     ) -> None:
         set_timer_slack_ns(1)
-        self._supervisor, self._gc_trigger = supervisor, gc_trigger
+        self._supervisor, self._worker_gc = supervisor, worker_gc
         self._burners = Burners(supervisor)
-        self._node = Node(supervisor, worker, self._burners, replacement, gc_trigger)
+        self._node = Node(supervisor, worker, self._burners, replacement, worker_gc)
         self._planned: dict[str, _Planned] = {}
         self._is_strict = False
         supervisor.operation("strike", self._plan_all)
@@ -69,8 +69,8 @@ class ProcessFaults:
         self._burners.end()
         if self._is_strict:
             self._is_strict = not keep_deadlines(False)
-        if self._gc_trigger is not None and self._of(Gc):
-            self._gc_trigger.collect_no_more()
+        if self._worker_gc is not None and self._of(Gc):
+            self._worker_gc.collect_no_more()
 
     def forget(self) -> None:
         """`finish`, and leave nothing to be asked for: a new block begins."""
@@ -111,8 +111,8 @@ class ProcessFaults:
         try:
             self._burners.prepare(self._burners_needed())
             gc_times_ns = [injection.at_ns for injection in injections if isinstance(injection, Gc)]
-            if self._gc_trigger is not None and gc_times_ns:
-                self._gc_trigger.collect_at(gc_times_ns)
+            if self._worker_gc is not None and gc_times_ns:
+                self._worker_gc.collect_at(gc_times_ns)
         except (OSError, ControlError):
             self._planned = before
             raise
@@ -158,8 +158,8 @@ class ProcessFaults:
     def _report_all(self, _: Message) -> Message:
         """Undo what is still on, and say of every fault what was done when, and what shows it."""
         self.finish()
-        if self._gc_trigger is not None and self._of(Gc):
-            runs = self._gc_trigger.collected()
+        if self._worker_gc is not None and self._of(Gc):
+            runs = self._worker_gc.collected()
             for collection in self._of(Gc):
                 collection.find(runs)
         reports = tuple(planned.injection.report() for planned in self._planned.values())

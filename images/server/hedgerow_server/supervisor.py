@@ -82,7 +82,7 @@ class ServerSupervisor:
         supervisor.operation("ping", self._ping)
         supervisor.operation("start-block", self._start_block)
         supervisor.operation("end-block", self._end_block)
-        self._faults = ProcessFaults(supervisor, lambda: self._worker, replacement=self, gc_trigger=self)
+        self._faults = ProcessFaults(supervisor, lambda: self._worker, replacement=self, worker_gc=self)
 
     def close(self) -> None:
         """Undo what is on, and end the worker."""

@@ -49,14 +49,16 @@ def prove(planned: PlannedFault, outcome: FaultOutcome, observed: Observed, proc
             old, new = outcome.evidence.get("old_pid"), outcome.evidence.get("new_pid")
             found = f"worker {old} killed, replaced by {new}"
             return proof_unless(problem or _missing_from_kill(outcome.evidence), found, outcome)
-        case CpuStress() if problem is None:
+        case CpuStress():
+            if problem is not None:
+                return Proof(False, problem, outcome)
             at_most_ns = at_most_cpu_ns(planned, outcome, observed.planned, processors)
             share = (_number(outcome.evidence, "cpu_ns") or 0) / at_most_ns
             words = f"burners got {share:.0%} of the processor time that they could have got"
             return proof_unless(None if share >= LEAST_BURNT else words, words, outcome, at_most_ns=at_most_ns)
         case Gc():
             return _prove_gc(outcome)
-    return proof_unless(problem, "as reported", outcome)
+    raise TypeError(f"{planned.fault.fault}: nothing is known of what proves it")
 
 
 def processors_of(backend: str) -> float:
