@@ -229,7 +229,7 @@ def test_a_tagged_frame_is_not_sent_to_another_replica(bench: KernelBench) -> No
     assert bench.rescue(other).action == REDIRECTED, "the only token was spent on a hedge that could not leave"
 
 
-@pytest.mark.parametrize("asked_replica", range(3))
+@pytest.mark.parametrize("primary_replica", range(3))
 @pytest.mark.parametrize("request_id", [70, 71])
 @pytest.mark.parametrize(("client", "addresses"), [(CLIENT4, REPLICAS4), (CLIENT6, REPLICAS6)], ids=["IPv4", "IPv6"])
 def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes_from_the_one_asked(
@@ -237,19 +237,19 @@ def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes
     client: tuple[str, int],
     addresses: tuple[tuple[str, int], ...],
     request_id: int,
-    asked_replica: int,
+    primary_replica: int,
 ) -> None:
     bench.configure(replicas=3)
     bench.switch(Mode.HEDGE)
-    hedged_replica = (asked_replica + 1 + request_id % 2) % 3
-    asked = request(request_id, client, addresses[asked_replica])
+    hedged_replica = (primary_replica + 1 + request_id % 2) % 3
+    asked = request(request_id, client, addresses[primary_replica])
     hedge = replace(asked, destination=addresses[hedged_replica])
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
     assert (crossed.action, crossed.frame) == (REDIRECTED, hedge.frame())
     bench.split(crossed.frame, mark=crossed.mark)
 
-    (uninvolved,) = set(range(3)) - {asked_replica, hedged_replica}
+    (uninvolved,) = set(range(3)) - {primary_replica, hedged_replica}
     from_elsewhere = replace(response(asked), source=addresses[uninvolved]).frame()
     ignored = bench.respond(from_elsewhere)
     assert (ignored.action, ignored.frame) == (PASSED, from_elsewhere)
@@ -262,37 +262,37 @@ def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes
     assert (counted["hedges_won"], counted["duplicates_dropped"], counted["in_unmatched"]) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("asked_replica", range(3))
+@pytest.mark.parametrize("primary_replica", range(3))
 def test_with_target_same_the_hedge_goes_to_the_replica_that_was_asked(
-    bench: KernelBench, asked_replica: int
+    bench: KernelBench, primary_replica: int
 ) -> None:
     bench.configure(replicas=3, target=Target.SAME)
     bench.switch(Mode.HEDGE)
-    asked = request(72, server=REPLICAS4[asked_replica])
+    asked = request(72, server=REPLICAS4[primary_replica])
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
     assert (crossed.action, crossed.frame) == (REDIRECTED, asked.frame())
     bench.split(crossed.frame, mark=crossed.mark)
     assert bench.respond(response(asked, copy=2).frame()).frame == response(asked, copy=2).frame()
     (record,) = bench.hedges()
-    assert (record.replica, record.winner) == (asked_replica, Winner.HEDGE)
+    assert (record.replica, record.winner) == (primary_replica, Winner.HEDGE)
 
 
-@pytest.mark.parametrize("asked_replica", range(3))
+@pytest.mark.parametrize("primary_replica", range(3))
 @pytest.mark.parametrize("winner", [Winner.PRIMARY, Winner.HEDGE])
 def test_the_tap_tells_by_the_replica_which_copy_of_a_rival_won(
-    bench: KernelBench, asked_replica: int, winner: Winner
+    bench: KernelBench, primary_replica: int, winner: Winner
 ) -> None:
     bench.configure(replicas=3)
     bench.switch(Mode.TAP, Identity.BLOCK, block=1)
-    asked = request(73, server=REPLICAS4[asked_replica])
-    hedge = request(73, client=(CLIENT4[0], 50000), server=REPLICAS4[(asked_replica + 1) % 3])
+    asked = request(73, server=REPLICAS4[primary_replica])
+    hedge = request(73, client=(CLIENT4[0], 50000), server=REPLICAS4[(primary_replica + 1) % 3])
     bench.split(asked.frame())
     bench.split(hedge.frame())
     answered = hedge if winner == Winner.HEDGE else asked
     bench.respond(response(answered).frame())
     (record,) = bench.hedges()
-    assert (record.replica, record.winner) == ((asked_replica + 1) % 3, winner)
+    assert (record.replica, record.winner) == ((primary_replica + 1) % 3, winner)
 
 
 def test_an_answer_in_fragments_that_cannot_be_given_the_address_asked_answers_nothing(bench: KernelBench) -> None:

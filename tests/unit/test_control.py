@@ -7,13 +7,14 @@ import socket
 import stat
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_node.control import MAX_LINE, ControlClient, ControlError, ControlServer, Message
-from hedgerow_node.fields import Fields
+from hedgerow_node.control import MAX_LINE, ControlClient, ControlError, ControlServer, JsonObject
 from hedgerow_node.poller import Poller
+from hedgerow_node.protocol import Message
 from support.node_programs import PATIENCE_S
 
 if TYPE_CHECKING:
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@dataclass(frozen=True)
+class Telling(Message):
+    what: str
+
+
 class Program:
     """A program with a control socket, on a thread: `tell` echoes, `announce` pushes two events before it answers."""
 
     def __init__(self, path: Path) -> None:
         self.server = ControlServer(path)
-        self.server.operation("tell", lambda request: {"told": Fields(request).text("what")})
+        self.server.operation("tell", lambda request: {"told": Telling.from_json(request).what})
         self.server.operation("announce", self._announce)
         self.server.operation("fail", self._fail)
         self.poller = Poller()
@@ -36,11 +42,11 @@ class Program:
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
 
-    def _announce(self, _: Message) -> None:
+    def _announce(self, _: JsonObject) -> None:
         self.server.emit("dawn", number=1)
         self.server.emit("dusk", number=2)
 
-    def _fail(self, _: Message) -> Message:
+    def _fail(self, _: JsonObject) -> JsonObject:
         raise OSError("the disk is full")
 
     def _run(self) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node import process_fault_kinds
 from hedgerow_node.process_fault_kinds import Pause
-from hedgerow_node.supervisor import Alarm
+from hedgerow_node.supervisor import Timer
 from support.node_programs import MS
 
 if TYPE_CHECKING:
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class Supervised:
-    """A worker that stops at `stops_ns`, and the alarms that look at it."""
+    """A worker that stops at `stops_ns`, and the timers that look at it."""
 
     pid, alive = 1, True
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stops_ns: int) -> None:
         self.now_ns, self.due_ns = 0, 0
         self.looks_ns: list[int] = []
-        self._alarm: Alarm | None = None
+        self._timer: Timer | None = None
         self._stops_ns = stops_ns
         monkeypatch.setattr(process_fault_kinds, "now_ns", lambda: self.now_ns)
         monkeypatch.setattr(process_fault_kinds, "process_state", self._state)
         monkeypatch.setattr(process_fault_kinds, "cpu_ns", lambda _: min(self.now_ns, self._stops_ns))
 
-    def at(self, due_ns: int, callback: Callable[[], None]) -> Alarm:
-        self.due_ns, self._alarm = due_ns, Alarm(callback)
-        return self._alarm
+    def at(self, due_ns: int, callback: Callable[[], None]) -> Timer:
+        self.due_ns, self._timer = due_ns, Timer(callback)
+        return self._timer
 
     def stop(self) -> None:
         """It is told to, and does so in its time."""
@@ -48,9 +48,9 @@ class Supervised:
         worker: Any = self
         pause = Pause("0.0", 0, until_ns, worker, lambda: worker)
         pause.begin()
-        while self._alarm is not None and self._alarm.is_set and self.due_ns < until_ns:
+        while self._timer is not None and self._timer.is_set and self.due_ns < until_ns:
             self.now_ns = self.due_ns
-            self._alarm.ring()
+            self._timer.fire()
         self.now_ns = until_ns
         pause.finish()
         return dict(pause.report().evidence)

@@ -30,7 +30,8 @@ from hedgerow_node.protocol.hedger import (
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 
 if TYPE_CHECKING:
-    from hedgerow_node.protocol.codec import JsonObject, Message
+    from hedgerow_node.control import JsonObject
+    from hedgerow_node.protocol.codec import Message
 
 MS = 1_000_000
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(0, 4))

@@ -22,7 +22,8 @@ from hedgerow_node.protocol.server import (
 from hedgerow_node.wire import IdPlace, RequestIdPlaces
 
 if TYPE_CHECKING:
-    from hedgerow_node.protocol.codec import JsonObject, Message
+    from hedgerow_node.control import JsonObject
+    from hedgerow_node.protocol.codec import Message
 
 PLACES = RequestIdPlaces(IdPlace(0, 4), IdPlace(4, 2))
 SETTINGS = ServiceSettings(PLACES, ServiceTime("constant", 5))

@@ -7,7 +7,7 @@ import select
 import pytest
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.timerfd import TimerFd
+from hedgerow_node.poller import TimerFd
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 
 PATIENCE_S = 10

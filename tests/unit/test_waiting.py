@@ -20,7 +20,7 @@ from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
 from hedgerow_node.poller import Poller
 from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
-from hedgerow_node.supervisor import Alarm, Supervisor
+from hedgerow_node.supervisor import Supervisor, Timer
 from support.node_programs import IMAGES, MS, PATIENCE_S, wait_until_gone
 from support.processes import eventually
 
@@ -139,7 +139,7 @@ def test_how_a_worker_ended_is_said(work: str, end: str) -> None:
 import os, signal, sys
 from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
-from hedgerow_node.supervisor import Alarm, Supervisor
+from hedgerow_node.supervisor import Timer, Supervisor
 def work(channel):
     {work}
 print(fork_worker(work).reap())
@@ -167,7 +167,7 @@ def test_a_worker_does_not_outlive_its_supervisor() -> None:
 import signal
 from hedgerow_node.process_state import cpu_ns, process_state
 from hedgerow_node.processes import fork_worker
-from hedgerow_node.supervisor import Alarm, Supervisor
+from hedgerow_node.supervisor import Timer, Supervisor
 print(fork_worker(lambda channel: channel.recv(1)).pid, flush=True)
 signal.pause()
 """
@@ -204,7 +204,7 @@ def test_a_supervisor_calls_at_the_times_it_is_given_in_their_order() -> None:
     def work(supervisor: Supervisor, said: list[str]) -> None:
         begun_ns = now_ns()
 
-        def say(word: str, after_ns: int) -> Alarm:
+        def say(word: str, after_ns: int) -> Timer:
             def speak() -> None:
                 said.append(word if now_ns() >= begun_ns + after_ns else f"{word} is early")
 
@@ -223,7 +223,7 @@ def test_a_supervisor_calls_at_the_times_it_is_given_in_their_order() -> None:
     assert [word for word in said if word != "beat"] == ["first", "second", "also second", "third"]
 
 
-def test_an_alarm_that_sets_another_does_not_starve_the_descriptors(pipe: tuple[int, int]) -> None:
+def test_a_timer_that_sets_another_does_not_starve_the_descriptors(pipe: tuple[int, int]) -> None:
     def work(supervisor: Supervisor, said: list[str]) -> None:
         def again() -> None:
             supervisor.at(now_ns() + MS, again)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from hedgerow_node.poller import Poller
 
-Message = dict[str, Any]
-Operation = Callable[[Message], Message | None]
+JsonObject = dict[str, object]  #: a JSON object, as `json` reads it
+Answer = dict[str, Any]  #: an answer or event as the asking side gets it, to be read as a message of the protocol
+Operation = Callable[[JsonObject], JsonObject | None]
 
 MAX_LINE = 1 << 20  #: bytes; nobody has a reason to send more, so a longer line ends the connection
 _SEND_TIMEOUT_S = 1.0  #: how long a program lets a peer that does not read hold it up
@@ -35,7 +36,7 @@ class ControlError(Exception):
     """A request that was refused, went unanswered, or whose program is gone; the message says which."""
 
 
-def _encode(message: Message) -> bytes:
+def _encode(message: JsonObject) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
@@ -116,7 +117,7 @@ class ControlServer:
             self._send(fd, self._answer(line))
         return True
 
-    def emit(self, event: str, **fields: Any) -> None:
+    def emit(self, event: str, **fields: object) -> None:
         """Push `{"event": event, …fields}` to everyone connected."""
         for fd in list(self._connections):
             self._send(fd, {"event": event, **fields})
@@ -137,7 +138,7 @@ class ControlServer:
             self._listener.close()
             self._listener = None
 
-    def _answer(self, line: bytes) -> Message:
+    def _answer(self, line: bytes) -> JsonObject:
         try:
             request = json.loads(line)
         except ValueError:
@@ -154,7 +155,7 @@ class ControlServer:
         except (ControlError, ValueError, OSError) as error:
             return {"id": request_id, "ok": False, "error": str(error)}
 
-    def _send(self, fd: int, message: Message) -> None:
+    def _send(self, fd: int, message: JsonObject) -> None:
         if fd not in self._connections:
             return
         try:
@@ -227,11 +228,11 @@ class ControlClient:
 
     def _begin(self, connection: socket.socket, name: str, timeout_s: float) -> None:
         self._connection, self._name, self._timeout_s = connection, name, timeout_s
-        self._lines, self._events = Lines(), deque[Message]()
-        self._arrived = deque[Message]()
+        self._lines, self._events = Lines(), deque[Answer]()
+        self._arrived = deque[Answer]()
         self._last_id = 0
 
-    def call(self, do: str, **fields: Any) -> Message:
+    def call(self, do: str, **fields: object) -> Answer:
         """Ask to `do` something and return the answer's fields (without "id" and "ok").
 
         Raises ControlError with the program's own text where it refuses, and where no answer comes in time.
@@ -248,7 +249,7 @@ class ControlClient:
             raise ControlError(str(message.get("error")))
         return {name: value for name, value in message.items() if name not in ("id", "ok")}
 
-    def tell(self, do: str, **fields: Any) -> None:
+    def tell(self, do: str, **fields: object) -> None:
         """Ask to `do` something that is known to be granted, and do not wait for the answer: nobody will see it.
 
         Raises ControlError where the program is gone, or does not read its requests.
@@ -262,7 +263,7 @@ class ControlClient:
         except OSError as error:
             raise self._gone() from error
 
-    def wait_event(self, name: str | Iterable[str], timeout_s: float) -> Message:
+    def wait_event(self, name: str | Iterable[str], timeout_s: float) -> Answer:
         """The next event that bears (one of) the name(s), oldest first; other events stay queued.
 
         Raises ControlError where none comes within `timeout_s`, or the program is gone.
@@ -285,7 +286,7 @@ class ControlClient:
         """The socket's descriptor, for a caller's own poll loop."""
         return self._connection.fileno()
 
-    def event_by_now(self, name: str) -> Message | None:
+    def event_by_now(self, name: str) -> Answer | None:
         """The oldest such event among those that have come, None where there is none; does not wait for one.
 
         Answers that came too late for whoever asked are passed over, and so is the program's end: see `gone`.
@@ -323,7 +324,7 @@ class ControlClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next(self, deadline_s: float, complaint: str) -> Message:
+    def _next(self, deadline_s: float, complaint: str) -> Answer:
         while not self._arrived:
             left_s = deadline_s - time.monotonic()
             try:

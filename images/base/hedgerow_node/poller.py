@@ -1,7 +1,8 @@
 """Waiting for sockets and for a deadline at once, to the microsecond.
 
 `select.poll` and `select.epoll` take whole milliseconds, so this calls ppoll(2) through ctypes, and the deadline is
-not its time-out but a timer's among the descriptors (`timerfd`): absolute, and without a poll's own slack.
+not its time-out but a timer's among the descriptors: absolute, so that a process that was stopped finds it due where
+a time-out goes on from what was left of it, and without the slack of 0.1 % that the kernel allows every poll.
 """
 
 from __future__ import annotations
@@ -10,9 +11,60 @@ import ctypes
 import errno
 import os
 import select
+import time
+import weakref
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.timerfd import TimerFd
+from hedgerow_node.units import NS_PER_S
+
+_TFD_NONBLOCK, _TFD_CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
+_TFD_TIMER_ABSTIME = 1
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = (
+        ("interval_s", ctypes.c_long),
+        ("interval_ns", ctypes.c_long),
+        ("value_s", ctypes.c_long),
+        ("value_ns", ctypes.c_long),
+    )
+    value_s: int
+    value_ns: int
+
+
+class TimerFd:
+    """A timer of the kernel's that is a file descriptor, readable once CLOCK_MONOTONIC has reached a given time.
+
+    It is closed with the last reference to it. `os.timerfd_create` needs Python 3.13, so this calls the C library.
+    Raises OSError where the kernel has none to give.
+    """
+
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._fd: int = libc.timerfd_create(time.CLOCK_MONOTONIC, _TFD_NONBLOCK | _TFD_CLOEXEC)
+        if self._fd < 0:
+            raise _error("timerfd_create")
+        weakref.finalize(self, os.close, self._fd)
+        self._settime = libc.timerfd_settime
+        self._settime.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+        self._spec = _TimerSpec()
+        self._spec_address = ctypes.addressof(self._spec)
+
+    def fileno(self) -> int:
+        """Its descriptor, for a poll loop."""
+        return self._fd
+
+    def set(self, due_ns: int) -> None:
+        """Be readable from `due_ns` on and not before; at once where that has passed, even before the clock began."""
+        # Of a host that has not been up for long the clock is still small; and zero would unset the timer.
+        self._spec.value_s, self._spec.value_ns = divmod(max(1, due_ns), NS_PER_S)
+        if self._settime(self._fd, _TFD_TIMER_ABSTIME, self._spec_address, None) != 0:
+            raise _error("timerfd_settime")
+
+
+def _error(call: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{call}: {os.strerror(number)}")
 
 
 class _PollFd(ctypes.Structure):

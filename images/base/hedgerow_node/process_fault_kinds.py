@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hedgerow_node.processes import Worker
     from hedgerow_node.protocol import JsonObject
     from hedgerow_node.protocol.process import ProcessFault
-    from hedgerow_node.supervisor import Alarm, Supervisor
+    from hedgerow_node.supervisor import Supervisor, Timer
 
 _LOOK_AGAIN_NS = 100 * NS_PER_US  #: how soon at first; each time twice as long
 _LOOK_AT_LEAST_EVERY_NS = 5 * NS_PER_MS  #: a look takes some ten microseconds, of a processor that is measured on
@@ -153,7 +153,7 @@ class Pause(Injection):
         super().__init__(key, "pause", at_ns, until_ns)
         self._supervisor, self._worker = supervisor, worker
         self._stopped: Worker | None = None
-        self._look_again: Alarm | None = None
+        self._look_again: Timer | None = None
         self._state: str | None = None
         self._state_after: str | None = None
         self._cpu_before_ns: int | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hedgerow_node.burners import Burners
 from hedgerow_node.clock import keep_deadlines, set_timer_slack_ns
-from hedgerow_node.control import ControlError, Message
+from hedgerow_node.control import ControlError, JsonObject
 from hedgerow_node.process_fault_kinds import KINDS, CpuStress, Gc, Injection, Node, WorkerGc, WorkerReplacement
 from hedgerow_node.protocol import process as protocol
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hedgerow_node.processes import Worker
-    from hedgerow_node.supervisor import Alarm, Supervisor
+    from hedgerow_node.supervisor import Supervisor, Timer
 
 I = TypeVar("I", bound=Injection)  # noqa: E741 (a type variable)
 
@@ -30,7 +30,7 @@ I = TypeVar("I", bound=Injection)  # noqa: E741 (a type variable)
 @dataclass
 class _Planned:
     injection: Injection
-    alarms: list[Alarm] = field(default_factory=list)
+    timers: list[Timer] = field(default_factory=list)
 
 
 class ProcessFaults:
@@ -86,10 +86,10 @@ class ProcessFaults:
         self._burners.end()
 
     def _release(self) -> None:
-        """No more alarms; and first of all a worker that was stopped goes on."""
+        """No more timers; and first of all a worker that was stopped goes on."""
         for planned in self._planned.values():
-            for alarm in planned.alarms:
-                alarm.cancel()
+            for timer in planned.timers:
+                timer.cancel()
         for planned in self._planned.values():
             if planned.injection.stops_worker and planned.injection.is_on:
                 planned.injection.finish()
@@ -97,7 +97,7 @@ class ProcessFaults:
     def _of(self, kind: type[I]) -> list[I]:
         return [planned.injection for planned in self._planned.values() if isinstance(planned.injection, kind)]
 
-    def _plan_all(self, request: Message) -> None:
+    def _plan_all(self, request: JsonObject) -> None:
         """Plan the faults of a message `protocol.ProcessFaults`: all of them, or none."""
         orders = protocol.ProcessFaults.from_json(request).faults
         injections = [self._injection(order, f"strikes.{number}") for number, order in enumerate(orders)]
@@ -131,9 +131,9 @@ class ProcessFaults:
         injection = planned.injection
         if isinstance(injection, Gc):
             return  # the worker has the time itself
-        planned.alarms.append(self._supervisor.at(injection.at_ns, injection.begin))
+        planned.timers.append(self._supervisor.at(injection.at_ns, injection.begin))
         if injection.until_ns is not None:
-            planned.alarms.append(self._supervisor.at(injection.until_ns, partial(self._end, injection)))
+            planned.timers.append(self._supervisor.at(injection.until_ns, partial(self._end, injection)))
 
     def _end(self, injection: Injection) -> None:
         if injection.is_on:
@@ -155,7 +155,7 @@ class ProcessFaults:
             most = max(most, needed)
         return most
 
-    def _report_all(self, _: Message) -> Message:
+    def _report_all(self, _: JsonObject) -> JsonObject:
         """Undo what is still on, and say of every fault what was done when, and what shows it."""
         self.finish()
         if self._worker_gc is not None and self._of(Gc):

@@ -10,7 +10,7 @@ import itertools
 import signal
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlServer, Operation
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Rhythm:
+class _Periodic:
     interval_ns: int
     callback: Callable[[], None]
     due_ns: int
 
-    def beat(self) -> None:
+    def tick(self) -> None:
         late_ns = now_ns() - self.due_ns
         if late_ns >= 0:
             self.due_ns += self.interval_ns * (late_ns // self.interval_ns + 1)
             self.callback()
 
 
-class Alarm:
+class Timer:
     """A call at a time, as `Supervisor.at` gives it; `cancel` takes it back, also after it was made."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class Alarm:
         """Do not make the call."""
         self._callback = None
 
-    def ring(self) -> None:
+    def fire(self) -> None:
         """Make the call, once."""
         callback, self._callback = self._callback, None
         if callback is not None:
@@ -69,9 +69,9 @@ class Supervisor:
         self._control.join(self._poller)
         #: By descriptor, each in a tuple of its own: see `_handle`.
         self._callbacks: dict[int, tuple[Callable[[], None]]] = {}
-        self._rhythms: list[_Rhythm] = []
-        self._alarms: list[tuple[int, int, Alarm]] = []  # a heap; the number in the middle breaks ties
-        self._alarm_numbers = itertools.count()
+        self._periodics: list[_Periodic] = []
+        self._timers: list[tuple[int, int, Timer]] = []  # a heap; the number in the middle breaks ties
+        self._timer_numbers = itertools.count()
         self._stopping = False
         self._signalled, self._wakeup = socket.socketpair()
         self._wakeup.setblocking(False)
@@ -97,19 +97,19 @@ class Supervisor:
         del self._callbacks[fd]
 
     def every(self, interval_ns: int, callback: Callable[[], None]) -> None:
-        """Call `callback` each time another `interval_ns` have passed; one that takes longer skips beats."""
-        self._rhythms.append(_Rhythm(interval_ns, callback, now_ns() + interval_ns))
+        """Call `callback` each time another `interval_ns` have passed; one that takes longer skips some."""
+        self._periodics.append(_Periodic(interval_ns, callback, now_ns() + interval_ns))
 
-    def at(self, due_ns: int, callback: Callable[[], None]) -> Alarm:
+    def at(self, due_ns: int, callback: Callable[[], None]) -> Timer:
         """Call `callback` once CLOCK_MONOTONIC reaches `due_ns`, at once where it has; equal times in this order.
 
         How late that is, is up to the timer slack (`clock.set_timer_slack_ns`) and to what else there is to answer.
         """
-        alarm = Alarm(callback)
-        heapq.heappush(self._alarms, (due_ns, next(self._alarm_numbers), alarm))
-        return alarm
+        timer = Timer(callback)
+        heapq.heappush(self._timers, (due_ns, next(self._timer_numbers), timer))
+        return timer
 
-    def emit(self, event: str, **fields: Any) -> None:
+    def emit(self, event: str, **fields: object) -> None:
         """Tell everyone connected of `event`."""
         self._control.emit(event, **fields)
 
@@ -122,21 +122,21 @@ class Supervisor:
         while not self._stopping:
             ready = self._poller.wait(self._next_due_ns())
             watched = [(fd, self._callbacks.get(fd)) for fd in ready]
-            # Whoever has set an alarm cares about its time more than any peer about its answer's.
-            while self._alarms and self._alarms[0][0] <= now_ns():
-                heapq.heappop(self._alarms)[2].ring()
+            # Whoever has set a timer cares about its time more than any peer about its answer's.
+            while self._timers and self._timers[0][0] <= now_ns():
+                heapq.heappop(self._timers)[2].fire()
             for fd, callback in watched:
                 self._handle(fd, callback)
-            for rhythm in self._rhythms:
-                rhythm.beat()
+            for periodic in self._periodics:
+                periodic.tick()
         signal.set_wakeup_fd(-1)
         self._control.close()
 
     def _next_due_ns(self) -> int | None:
-        while self._alarms and not self._alarms[0][2].is_set:
-            heapq.heappop(self._alarms)
-        due_ns = [rhythm.due_ns for rhythm in self._rhythms]
-        return min([self._alarms[0][0], *due_ns] if self._alarms else due_ns, default=None)
+        while self._timers and not self._timers[0][2].is_set:
+            heapq.heappop(self._timers)
+        due_ns = [periodic.due_ns for periodic in self._periodics]
+        return min([self._timers[0][0], *due_ns] if self._timers else due_ns, default=None)
 
     def _handle(self, fd: int, callback: tuple[Callable[[], None]] | None) -> None:
         """What the ready `fd` asks for, unless it has meanwhile been closed and its number given to another."""

@@ -8,10 +8,7 @@ place in each, the rest of a request is zero. The two bytes after the id of a re
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from hedgerow_node.fields import Fields
+from typing import NamedTuple
 
 MAX_PAYLOAD = 65_507  #: bytes of the largest UDP datagram over IPv4
 MAX_ID_LENGTH = 8  #: bytes
@@ -58,9 +55,3 @@ def parse_place(text: str) -> IdPlace:
     if match is None:
         raise ValueError(f"{text!r} is not a place; write OFFSET:LENGTH in bytes, e.g. 0:4")
     return IdPlace(int(match[1]), int(match[2])).checked()
-
-
-def read_places(fields: Fields) -> RequestIdPlaces:
-    """The places in the `request_id` section of a control message; ControlError or ValueError where they are none."""
-    places = (fields.section(name) for name in ("request", "response"))
-    return RequestIdPlaces(*(IdPlace(place.integer("offset"), place.integer("length")).checked() for place in places))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_client.exchange import Exchange
 from hedgerow_client.loop import spin_ns
-from hedgerow_node.timerfd import TimerFd
+from hedgerow_node.poller import TimerFd
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hedgerow_client.programs import become_proxy, locate
-from hedgerow_node.control import ControlError, Lines, Message
+from hedgerow_node.control import ControlError, JsonObject, Lines
 from hedgerow_node.processes import fork_worker
+from hedgerow_node.protocol import Message
 
 if TYPE_CHECKING:
     from hedgerow_node.protocol.client import BlockSettings
 
 _TIMEOUT_S = 10.0  #: to start, and to end: both take a few milliseconds
 _CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Listening(Message):
+    """Its first event."""
+
+    address: tuple[str, int]
 
 
 class Proxy:
@@ -34,18 +42,17 @@ class Proxy:
         self._worker.channel.settimeout(_TIMEOUT_S)
         self.pid, self.pidfd = self._worker.pid, self._worker.pidfd
         try:
-            host, port = self._hear("listening")["address"]
+            self._address = _Listening.from_json(self._hear("listening")).address
         except ControlError:
             self.kill()
             raise
-        self._address = (host, port)
 
     @property
     def client_settings(self) -> BlockSettings:
         """The settings of the client that sends through it."""
         return replace(self._settings, strategy="baseline", servers=(self._address,), spread="first", target="same")
 
-    def finish(self) -> Message:
+    def finish(self) -> JsonObject:
         """End it: its counters. ControlError where it has ended without them."""
         try:
             self._worker.channel.shutdown(socket.SHUT_WR)
@@ -60,18 +67,18 @@ class Proxy:
         self._worker.channel.close()
         return death
 
-    def _hear(self, event: str) -> Message:
+    def _hear(self, event: str) -> JsonObject:
         """The fields of its next event, which is to be `event`."""
         lines: list[bytes] = []
         try:
             while not lines:
                 data = self._worker.channel.recv(_CHUNK)
                 if not data:
-                    raise ControlError("the proxy has ended without a word; stderr may say why")
+                    raise ControlError("the proxy has ended without a response; stderr may say why")
                 lines = self._lines.feed(data)
         except TimeoutError as error:
             raise ControlError(f"the proxy has not said {event!r} within {_TIMEOUT_S:g} s") from error
-        message: Message = json.loads(lines[0])
+        message: JsonObject = json.loads(lines[0])
         if message.pop("event") != event:
             raise ControlError(f"the proxy has failed: {message.get('error', lines[0])}")
         return message

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hedgerow_client.programs import locate
 from hedgerow_client.proxy import Proxy
 from hedgerow_client.worker import work
-from hedgerow_node.control import ControlError, Lines, Message
+from hedgerow_node.control import ControlError, JsonObject, Lines
 from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import Worker, fork_worker
 from hedgerow_node.protocol.client import BlockSettings
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 #: What a worker that ended well without a report has said.
-_SILENT: tuple[str, Message] = ("failed", {"error": "the client's worker has ended without a word"})
+_SILENT: tuple[str, JsonObject] = ("failed", {"error": "the client's worker has ended without a report"})
 
 
 class ClientSupervisor:
@@ -43,7 +43,7 @@ class ClientSupervisor:
         # A block has one worker, which nothing could replace, and which knows from the start when to collect garbage.
         self._faults = ProcessFaults(supervisor, lambda: self._worker)
 
-    def _ping(self, _: Message) -> Message:
+    def _ping(self, _: JsonObject) -> JsonObject:
         return {
             "role": "client",
             "pid": os.getpid(),
@@ -52,7 +52,7 @@ class ClientSupervisor:
             "sources": digest("client"),
         }
 
-    def _start_block(self, request: Message) -> None:
+    def _start_block(self, request: JsonObject) -> None:
         if self._worker is not None:
             raise ControlError(f"block {self._block} of {self._strategy} is still running")
         settings = BlockSettings.from_json(request)
@@ -130,7 +130,7 @@ class ClientSupervisor:
             self._supervisor.emit("worker-died", role="proxy", pid=proxy.pid, status=death)
             self._tell_end("failed", {"error": f"the proxy has died ({death})"})
 
-    def _tell_end(self, event: str, fields: Message) -> None:
+    def _tell_end(self, event: str, fields: JsonObject) -> None:
         self._supervisor.emit(f"block-{event}", block=self._block, strategy=self._strategy, **fields)
 
     def _release_proxy(self) -> Proxy | None:
@@ -147,7 +147,7 @@ class ClientSupervisor:
         self._listen_no_more(worker)
         return worker, worker.reap()
 
-    def _cancel_block(self, _: Message) -> Message:
+    def _cancel_block(self, _: JsonObject) -> JsonObject:
         """End the block, if one is running, without a report, and undo its faults."""
         self._faults.finish()
         if self._worker is None:

@@ -4,6 +4,7 @@ Both ends use the same classes: one builds a message and sends `to_json()`, the 
 `control` carries the JSON objects; `codec` checks and converts them; `limits` holds what both ends agree on.
 """
 
-from hedgerow_node.protocol.codec import AtLeast, Between, JsonObject, Message, OneOf, wire_key
+from hedgerow_node.control import JsonObject
+from hedgerow_node.protocol.codec import AtLeast, Between, Message, OneOf, wire_key
 
 __all__ = ["AtLeast", "Between", "JsonObject", "Message", "OneOf", "wire_key"]

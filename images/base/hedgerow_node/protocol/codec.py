@@ -28,9 +28,8 @@ from enum import Enum
 from functools import partial
 from typing import Annotated, Literal, Protocol, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from hedgerow_node.control import ControlError
+from hedgerow_node.control import ControlError, JsonObject
 
-JsonObject = dict[str, object]  #: a JSON object, as `json` reads it
 _Reader = Callable[[object, str], object]  #: (JSON value, name of the field) -> checked value
 T = TypeVar("T")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from hedgerow_node.protocol.codec import AtLeast, Between, JsonObject, Message, wire_key
+from hedgerow_node.control import JsonObject
+from hedgerow_node.protocol.codec import AtLeast, Between, Message, wire_key
 
 MAX_BURNERS = 4096  #: in one fault
 
