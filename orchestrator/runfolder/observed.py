@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from hedgerow_node.percentiles import nearest_rank
 from hedgerow_node.protocol.hedger import InterfaceState  # noqa: TC001 (the codec evaluates annotations)
 from hedgerow_node.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
@@ -50,7 +51,7 @@ class NoiseProbe:
         count = len(ordered)
 
         def quantile_us(percent: int) -> float:
-            return ordered[-(-count * percent // 100) - 1] / NS_PER_US
+            return nearest_rank(ordered, percent) / NS_PER_US
 
         mean_us = round(sum(ordered) / count / NS_PER_US, 3)
         return cls(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from hedgerow_node.percentiles import lateness_us
 from hedgerow_node.records import NO_TIME, Outcome, Sample
-from hedgerow_node.units import NS_PER_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,11 +46,7 @@ class Ledger:
 
     def send_lateness_us(self) -> dict[str, float] | None:
         """How long after they should have the requests left, in microseconds: nearest-rank P50, P99, the maximum."""
-        late_ns = sorted(self.sent_ns[index] - self.intended_ns[index] for index in range(self.sent))
-        if not late_ns:
-            return None
-        figures = {"p50": late_ns[(len(late_ns) - 1) // 2], "p99": late_ns[(len(late_ns) * 99 - 1) // 100]}
-        return {name: value / NS_PER_US for name, value in (figures | {"max": late_ns[-1]}).items()}
+        return lateness_us(self.sent_ns[index] - self.intended_ns[index] for index in range(self.sent))
 
     def rows(self) -> Iterator[Sample]:
         """The requests as records."""

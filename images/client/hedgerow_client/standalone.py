@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hedgerow_client.worker import run_block
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading, whole_number
+from hedgerow_node.percentiles import nearest_rank
 from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
 from hedgerow_node.replicas import SPREADS, TARGETS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Programs need a supervisor beside them.
 _STRATEGIES = [name for name in CLIENT_STRATEGIES if not strategy_named(name).compiled]
-_QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99, "max": 1.0}
+_PERCENTS = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
@@ -112,5 +113,5 @@ def latencies_ms(ledger: Ledger) -> dict[str, float | None]:
         math.inf if received_ns == NO_TIME else received_ns - intended_ns
         for intended_ns, received_ns in zip(ledger.intended_ns, ledger.received_ns, strict=True)
     )
-    picked = {name: latencies_ns[math.ceil(share * len(latencies_ns)) - 1] for name, share in _QUANTILES.items()}
+    picked = {name: nearest_rank(latencies_ns, percent) for name, percent in _PERCENTS.items()}
     return {name: None if math.isinf(value) else round(value / NS_PER_MS, 3) for name, value in picked.items()}

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from hedgerow_hedger.programs import EventType
+from hedgerow_node.percentiles import lateness_us
 from hedgerow_node.records import NO_TIME, Hedge
 
 if TYPE_CHECKING:
@@ -64,12 +65,9 @@ class HedgeLog:
 
     def take_lateness_us(self) -> dict[str, float] | None:
         """Median, P99 and maximum of departure minus deadline since the last call, in µs; None without hedges."""
-        late_ns = sorted(self._late_ns)
+        late_ns = list(self._late_ns)
         self._late_ns.clear()
-        if not late_ns:
-            return None
-        rank = {"p50": -(-50 * len(late_ns) // 100), "p99": -(-99 * len(late_ns) // 100), "max": len(late_ns)}
-        return {name: late_ns[position - 1] / 1_000 for name, position in rank.items()}
+        return lateness_us(late_ns)
 
 
 def bucket_bounds_ns(bucket: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hedgerow_node.addresses import format_endpoint, resolve
 from hedgerow_node.clock import now_ns
 from hedgerow_node.control import ControlClient, ControlError
+from hedgerow_node.percentiles import lateness_us
 from hedgerow_node.process_fault_kinds import GcRun
 from hedgerow_node.process_faults import ProcessFaults
 from hedgerow_node.processes import KILLED, Worker, fork_worker
@@ -26,7 +27,6 @@ from hedgerow_node.protocol.server import (
 )
 from hedgerow_node.records import NO_TIME
 from hedgerow_node.sources import digest
-from hedgerow_node.units import NS_PER_US
 from hedgerow_server.log import ServerLog
 from hedgerow_server.worker import ServerWorker
 
@@ -211,7 +211,7 @@ class ServerSupervisor:
         return ServerReport(
             rows=len(rows),
             in_flight=in_flight,
-            timer_lateness_us=_lateness_us(rows),
+            timer_lateness_us=lateness_us(row[6] - row[5] for row in rows if row[6] != NO_TIME),
             malformed=self._log.malformed,
             send_errors=self._log.send_errors,
             fault_hits=self._fault_hits(),
@@ -227,12 +227,3 @@ class ServerSupervisor:
         for fault, count in zip(faults, self._log.hits, strict=False):
             hits[fault.key] += count
         return hits
-
-
-def _lateness_us(rows: list[tuple[int, ...]]) -> dict[str, float] | None:
-    """How late the responses left, in microseconds: nearest-rank P50 and P99, and the maximum."""
-    late_ns = sorted(row[6] - row[5] for row in rows if row[6] != NO_TIME)
-    if not late_ns:
-        return None
-    figures = {"p50": late_ns[(len(late_ns) - 1) // 2], "p99": late_ns[(len(late_ns) * 99 - 1) // 100]}
-    return {name: value / NS_PER_US for name, value in (figures | {"max": late_ns[-1]}).items()}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
-from hedgerow_node.quantiles import nearest_rank
+from hedgerow_node.percentiles import nearest_rank
 from hedgerow_node.strategies import strategy_named
 from orchestrator.analysis.faults import hedged_or_held_back
 from orchestrator.analysis.measures import latencies_ns
@@ -86,7 +86,7 @@ def hedged_ecdf(arm: ArmData) -> Figure:
     hedgers = [values for strategy, values in chosen.items() if strategy_named(strategy).hedges and len(values)]
     visible = hedgers or [values for values in chosen.values() if len(values)]
     # 95 %: a few rescues that failed must not squeeze all the others into one line
-    ends = [nearest_rank(sorted(values.tolist()), 950) for values in visible]
+    ends = [nearest_rank(sorted(values.tolist()), 95) for values in visible]
     right = 1.15 * max([end for end in ends if np.isfinite(end)], default=10 * delay_ms)
     for strategy, values in chosen.items():
         _add_ecdf(axes, strategy, values, right)
