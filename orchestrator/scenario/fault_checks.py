@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import ExpressionError
-from hedgerow_node.protocol.limits import CLIENT
+from hedgerow_node.protocol.limits import CLIENT, replica_of, server_name
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
@@ -49,12 +49,13 @@ def nominal_block_ns(scenario: Scenario) -> int | None:
 
 def _target(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
     replicas = scenario.topology.replicas
-    if fault.target.startswith("server-") and int(fault.target.removeprefix("server-")) >= replicas:
-        last = f"server-{replicas - 1}"
+    replica = replica_of(fault.target)
+    if replica is not None and replica >= replicas:
+        first, last = server_name(0), server_name(replicas - 1)
         yield Finding(
             ("target",),
             f"there is no {fault.target}, topology.replicas is {replicas}",
-            f"write {last if replicas == 1 else f'server-0 to {last}'}, or more replicas",
+            f"write {last if replicas == 1 else f'{first} to {last}'}, or more replicas",
         )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from hedgerow_node.expression import Expression, parse
+from hedgerow_node.protocol.limits import CLIENT, server_name
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.scenario.fields import (
     MINUTE_NS,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-CLIENT, SERVERS, EVERYTHING = "client", "servers", "everything"
+SERVERS, EVERYTHING = "servers", "everything"
 _SERVER = re.compile(r"server-(0|[1-9]\d?)")
 
 Duration0 = Annotated[Duration, AfterValidator(between_ns(0, 60 * MINUTE_NS))]
@@ -561,7 +562,7 @@ FAULT_KINDS: tuple[type[Section], ...] = get_args(get_args(Fault)[0])
 
 def targets_of(fault: Fault, replicas: int) -> tuple[str, ...]:
     """The names of the nodes that `fault` is injected into, in a topology of `replicas` servers."""
-    servers = tuple(f"server-{replica}" for replica in range(replicas))
+    servers = tuple(map(server_name, range(replicas)))
     return {SERVERS: servers, EVERYTHING: (CLIENT, *servers)}.get(fault.target, (fault.target,))
 
 
