@@ -14,7 +14,6 @@ import numpy as np
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import Ints, resample
 from orchestrator.errors import RunError
-from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.tables import (
     Columns,
     no_copies,
@@ -24,8 +23,8 @@ from orchestrator.runfolder.tables import (
 
 if TYPE_CHECKING:
     from orchestrator.analysis.statistics import Weights
-    from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.journal import FaultRecord
+    from orchestrator.runfolder.run import Run
     from orchestrator.scenario.experiment import Arm, Experiment
     from orchestrator.scenario.models import Scenario
 
@@ -79,11 +78,6 @@ class RunData:
     def matrix(self) -> tuple[str, ...]:
         """The swept keys, outermost first; none where the run is no sweep."""
         return tuple(self.experiment.matrix)
-
-
-def read_run(folder: RunFolder) -> RunData:
-    """Everything in `folder`; RunError where tables are missing or empty, ScenarioError for a bad scenario."""
-    return RunData.of(Run(folder))
 
 
 def _arm(run: Run, arm: Arm, numbers: Ints) -> ArmData:

@@ -13,6 +13,7 @@ from orchestrator.report.compare.model import compare as compare_runs
 from orchestrator.report.compare.view import notes, sections
 from orchestrator.report.terminal import print_sections
 from orchestrator.runfolder.folder import find_run
+from orchestrator.runfolder.run import Run
 
 #: In the results folder; no run can be called that, since the names of runs end with a time and a token.
 FOLDER = "comparisons"
@@ -39,7 +40,7 @@ def compare(
     no_report: Annotated[bool, typer.Option("--no-report", help="Skip page and pictures.")] = False,
 ) -> None:
     """Print what differs: environment, scenario, figures, verdicts. It judges nothing, so it exits 0."""
-    comparison = compare_runs(find_run(results, first), find_run(results, second))
+    comparison = compare_runs(Run(find_run(results, first)), Run(find_run(results, second)))
     page = None
     if not no_report:
         from orchestrator.report.compare.page import write_comparison  # noqa: PLC0415 - matplotlib takes a second

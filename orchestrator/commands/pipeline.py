@@ -5,6 +5,8 @@ numpy, pyarrow and matplotlib are imported only when these functions are called.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from orchestrator.commands.options import print_json
@@ -13,6 +15,9 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.summary import Summary
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.run_data import RunData
 
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
@@ -32,21 +37,22 @@ def evaluate(folder: RunFolder, report: bool) -> Summary:
         experiment = run.experiment
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
-    run.summary = summarise(RunData.of(run))
+    data = RunData.of(run)
+    run.summary = summarise(data)
     run.summary.write(folder)
     if report:
-        make_report(folder)
+        make_report(data)
     write_checksums(folder)
     return run.summary
 
 
-def make_report(folder: RunFolder) -> None:
-    """Plots and report.html of a folder that has its tables and its summary."""
+def make_report(data: RunData) -> None:
+    """Plots and report.html of a run that has its summary."""
     from orchestrator.report.page import write_report  # noqa: PLC0415
     from orchestrator.report.plots import draw  # noqa: PLC0415
 
-    draw(folder)
-    write_report(folder)
+    draw(data)
+    write_report(data.run)
 
 
 def print_result(summary: Summary, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder
 from orchestrator.commands.pipeline import make_report
 from orchestrator.errors import UsageError
 from orchestrator.runfolder.folder import find_run
+from orchestrator.runfolder.run import Run
 
 
 def report(
@@ -30,10 +31,11 @@ def report(
             raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
         path = write_index(results)
     else:
+        from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
         from orchestrator.runfolder.tables import write_checksums  # noqa: PLC0415
 
         folder = find_run(results, run)
-        make_report(folder)
+        make_report(RunData.of(Run(folder)))
         write_checksums(folder)
         path = folder.report
     if as_json:

@@ -16,10 +16,6 @@ from orchestrator.report.html import picture, render
 from orchestrator.report.threats import Threat, control_note, threats
 from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
 from orchestrator.runfolder.codec import encode_object
-from orchestrator.runfolder.journal import FaultRecord, read_fault_log
-from orchestrator.runfolder.manifest import Manifest
-from orchestrator.runfolder.summary import Summary
-from orchestrator.scenario.load import load_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,8 +23,11 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.runfolder.journal import FaultRecord
+    from orchestrator.runfolder.manifest import Manifest
     from orchestrator.runfolder.observed import Activity, ActivityDifferences
-    from orchestrator.runfolder.summary import ArmSummary
+    from orchestrator.runfolder.run import Run
+    from orchestrator.runfolder.summary import ArmSummary, Summary
     from orchestrator.scenario.experiment import Experiment
 
 _US_PER_S = 1e6
@@ -99,17 +98,15 @@ class Page:
     host_activity: list[tuple[str, str]]
 
 
-def write_report(folder: RunFolder) -> None:
-    """Write report.html of the run in `folder`; RunError where the folder lacks what it shows."""
-    folder.report.write_text(render("report.html.j2", page=gather(folder)), encoding="utf-8")
-    folder.give_to_owner()
+def write_report(run: Run) -> None:
+    """Write report.html of `run`; RunError where its folder lacks what it shows."""
+    run.folder.report.write_text(render("report.html.j2", page=gather(run)), encoding="utf-8")
+    run.folder.give_to_owner()
 
 
-def gather(folder: RunFolder) -> Page:
-    """The page of the run in `folder`; RunError where the folder lacks summary or manifest."""
-    summary = Summary.read(folder.summary)
-    manifest = Manifest.read(folder.manifest)
-    experiment = load_recorded(folder.scenario)
+def gather(run: Run) -> Page:
+    """The page of `run`; RunError where its folder lacks summary or manifest."""
+    folder, summary, manifest, experiment = run.folder, run.summary, run.manifest, run.experiment
     parts = tuple(_parts(folder, summary))
     drawn = {shown.name for part in parts for shown in part.pictures}
     return Page(
@@ -120,7 +117,7 @@ def gather(folder: RunFolder) -> Page:
         parts=parts,
         pictures=tuple(found for found in _pictures(folder, None, "") if found.name not in drawn),
         folded=bool(summary.matrix),
-        occurrences=tuple(_occurrence(record) for record in read_fault_log(folder.journal).records),
+        occurrences=tuple(_occurrence(record) for record in run.fault_log.records),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
         command=command(manifest),
         scenario_text=folder.scenario.read_text(encoding="utf-8"),

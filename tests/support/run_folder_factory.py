@@ -23,11 +23,12 @@ from hedgerow_node.records import (
     write_rows,
 )
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
-from orchestrator.analysis.run_data import read_run
+from orchestrator.analysis.run_data import RunData
 from orchestrator.analysis.summarise import summarise
 from orchestrator.plan.blocks import Block, Plan, make_plan
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.journal import Journal
+from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.tables import write_tables
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment
@@ -126,9 +127,14 @@ def finished_run(
     return folder
 
 
+def data_of(folder: RunFolder) -> RunData:
+    """The run in `folder` as analysis and plots see it."""
+    return RunData.of(Run(folder))
+
+
 def summarised(folder: RunFolder) -> Summary:
     """What the analysis makes of the run in `folder`."""
-    return summarise(read_run(folder))
+    return summarise(data_of(folder))
 
 
 def make_tables(folder: RunFolder, subject: Scenario | Experiment) -> None:

@@ -14,16 +14,24 @@ from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge
 from orchestrator.analysis.noise import halves
-from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.errors import RunError
 from orchestrator.runfolder.tables import read_hedges, read_samples, read_server
 from support.arms_scenarios import ARMS, SWEEP
-from support.run_folder_factory import experiment_from, finished_run, make_tables, raw_run, scenario_from, summarised
+from support.run_folder_factory import (
+    data_of,
+    experiment_from,
+    finished_run,
+    make_tables,
+    raw_run,
+    scenario_from,
+    summarised,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.analysis.run_data import RunData
     from orchestrator.runfolder.folder import RunFolder
 
 
@@ -102,7 +110,7 @@ def test_a_claim_across_arms_compares_arms(summary: dict[str, Any]) -> None:
 
 def test_an_arm_compared_with_itself_shows_no_difference_at_all(run: RunFolder) -> None:
     """The same resamples serve both sides, so the interval of the difference is a point."""
-    data = read_run(run)
+    data = data_of(run)
     finding = judge(parse_claim("mean(kernel@client-paused) - mean(kernel@client-paused) == 0ms"), across(data))
     assert (finding.verdict, finding.ci95) == ("supported", (0.0, 0.0))
 
@@ -121,7 +129,7 @@ def test_rounds_are_paired_across_arms(tmp_path: Path) -> None:
     slower = pc.multiply(pc.cast(table["block"], "int64"), 20 * NS_PER_MS)
     column = table.column_names.index("received_ns")
     pq.write_table(table.set_column(column, "received_ns", pc.add(table["received_ns"], slower)), folder.samples)
-    evidence = across(read_run(folder))
+    evidence = across(data_of(folder))
     widths = []
     for claim in (
         "mean(kernel@one-server-paused) > 1ms",
@@ -137,7 +145,7 @@ def test_rounds_are_paired_across_arms(tmp_path: Path) -> None:
 
 
 def test_an_arm_without_a_baseline_leaves_the_controls_of_the_others(run: RunFolder) -> None:
-    data = read_run(run)
+    data = data_of(run)
     arms = {
         arm.name: Evidence(
             arm.measures, data.resamples, arm.scenario.workload.timeout_ns, halves(arm, data.round_numbers, seed=1)

@@ -8,10 +8,9 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.comparisons import Estimated, comparisons, overheads
-from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import plain
 from support.figures import ends
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,7 @@ TIMEOUT_NS = 450 * NS_PER_MS
 
 
 def test_strategies_are_compared_with_the_baseline_and_the_others_with_the_kernel(tmp_path: Path) -> None:
-    run = read_run(finished_run(tmp_path, scenario_from("smoke", "workload.requests=1000")))
+    run = data_of(finished_run(tmp_path, scenario_from("smoke", "workload.requests=1000")))
     measures = run.arms[0].measures
     rows = list(comparisons(run.arms[0].scenario.strategies, measures, run.resamples, TIMEOUT_NS))
     assert {(row.strategy, row.reference) for row in rows} == {
@@ -43,7 +42,7 @@ def test_strategies_are_compared_with_the_baseline_and_the_others_with_the_kerne
 
 def figures_of(folder: Path, by_strategy: Mapping[str, ScenarioOverride]) -> dict[str, Comparison]:
     """How kernel and baseline compare, by figure, in a run with what is changed `by_strategy`."""
-    run = read_run(finished_run(folder, scenario_from("smoke", "workload.requests=1000"), by_strategy))
+    run = data_of(finished_run(folder, scenario_from("smoke", "workload.requests=1000"), by_strategy))
     rows = list(comparisons(("baseline", "kernel"), run.arms[0].measures, run.resamples, TIMEOUT_NS))
     return {row.figure: row for row in rows}
 

@@ -8,21 +8,22 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.faults import affected, windows
-from orchestrator.analysis.run_data import ArmData, read_run
 from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import affected_ids, timeline
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import experiment_from, finished_run
+from support.run_folder_factory import data_of, experiment_from, finished_run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from orchestrator.analysis.run_data import ArmData
 
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, ArmData]:
     """A run of two arms with a pause each."""
     folder = tmp_path_factory.mktemp("arms")
-    run = read_run(finished_run(folder / "results", experiment_from(folder, ARMS)))
+    run = data_of(finished_run(folder / "results", experiment_from(folder, ARMS)))
     return {arm.name: arm for arm in run.arms}
 
 

@@ -11,15 +11,15 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.noise import Halves, HostNoise, controls, halves
-from orchestrator.analysis.run_data import RunData, read_run
 from orchestrator.analysis.statistics import Rounds
 from orchestrator.runfolder.observed import Lateness
 from support.figures import ends
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.analysis.run_data import RunData
     from orchestrator.runfolder.summary import ControlResult
 
 TIMEOUT_NS = 450 * NS_PER_MS
@@ -30,7 +30,7 @@ LATENESS_US = Lateness(p50=60.0, p99=250.0, max=4000.0)
 def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """A smoke run with twice the requests, so that even half of them carry a P99."""
     folder = tmp_path_factory.mktemp("results")
-    return read_run(finished_run(folder, scenario_from("smoke", "workload.requests=1000")))
+    return data_of(finished_run(folder, scenario_from("smoke", "workload.requests=1000")))
 
 
 def halves_of(run: RunData, seed: int = 1) -> Halves:
@@ -85,24 +85,24 @@ def test_an_effect_between_the_halves_would_be_seen(run: RunData) -> None:
 
 
 def test_too_few_blocks_give_the_ratio_without_an_interval(tmp_path: Path) -> None:
-    few = read_run(finished_run(tmp_path, scenario_from("smoke", "design.blocks=2")))
+    few = data_of(finished_run(tmp_path, scenario_from("smoke", "design.blocks=2")))
     found = control_of(halves_of(few), few)
     assert found.no_effect is None
     assert found.figures["p50"].ratio_ci95 is None
 
 
 def test_a_half_that_is_too_small_for_a_quantile_gives_it_no_interval(tmp_path: Path) -> None:
-    small = read_run(finished_run(tmp_path, scenario_from("smoke")))
+    small = data_of(finished_run(tmp_path, scenario_from("smoke")))
     found = control_of(halves_of(small), small)
     assert found.figures["p99"].ratio_ci95 is None  # 250 requests, 368 are needed
     assert found.figures["p50"].ratio_ci95 is not None
 
 
 def test_a_control_without_intervals_says_why(tmp_path: Path) -> None:
-    few = read_run(finished_run(tmp_path / "few", scenario_from("smoke", "design.blocks=2")))
+    few = data_of(finished_run(tmp_path / "few", scenario_from("smoke", "design.blocks=2")))
     assert control_of(halves_of(few), few).reason == "fewer than 5 blocks"
     override = ScenarioOverride(unanswered=frozenset(id_ for id_ in range(500) if id_ % 5 > 1))
-    lossy = read_run(finished_run(tmp_path / "lossy", scenario_from("smoke"), {"baseline": override}))
+    lossy = data_of(finished_run(tmp_path / "lossy", scenario_from("smoke"), {"baseline": override}))
     found = control_of(halves_of(lossy), lossy)
     assert (found.no_effect, found.p_adjusted) == (None, None)
     assert found.reason == "300 of 500 requests were not answered"

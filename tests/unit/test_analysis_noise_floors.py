@@ -13,10 +13,9 @@ import pytest
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import Decision, judge, judge_all
 from orchestrator.analysis.noise import HostNoise, halves
-from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds
 from orchestrator.claims.grammar import parse_claim
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,7 @@ LOUD = HostNoise({"p50": 60e3, "p99": 1.5e6, "max": 9e6})
 
 def evidence_of(tmp_path: Path, by_strategy: Mapping[str, ScenarioOverride], *overrides: str) -> Evidence:
     scenario = scenario_from("smoke", *overrides)
-    run = read_run(finished_run(tmp_path, scenario, by_strategy))
+    run = data_of(finished_run(tmp_path, scenario, by_strategy))
     pair = halves(run.arms[0], run.round_numbers, seed=1)
     assert pair is not None
     return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns, pair, QUIET)

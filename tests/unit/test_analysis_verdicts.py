@@ -10,11 +10,10 @@ import pytest
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import Decision, judge, overall
-from orchestrator.analysis.run_data import read_run
 from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.runfolder.tables import write_tables
-from support.run_folder_factory import ScenarioOverride, plan_of, raw_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ def evidence_of(tmp_path: Path, by_strategy: Mapping[str, ScenarioOverride], *ov
     scenario = scenario_from("smoke", *overrides)
     folder = raw_run(tmp_path, scenario, by_strategy)
     write_tables(folder, plan_of(scenario))
-    run = read_run(folder)
+    run = data_of(folder)
     return Evidence(run.arms[0].measures, run.resamples, scenario.workload.timeout_ns)
 
 

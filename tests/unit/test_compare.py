@@ -11,6 +11,7 @@ from orchestrator.cli import run
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.compare.model import Comparison, compare, overlap
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.run import Run
 from support.arms_scenarios import ARMS
 from support.comparisons import BEFORE, ELSEWHERE, HERE, NOISE, described
 from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
@@ -44,7 +45,7 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def comparison(first: RunFolder, second: RunFolder) -> Comparison:
-    return compare(first, second)
+    return compare(Run(first), Run(second))
 
 
 def test_the_environment_differs_in_what_stays_while_a_run_measures(comparison: Comparison) -> None:
@@ -69,7 +70,7 @@ def test_times_loads_and_counters_are_no_differences(first: RunFolder, tmp_path:
         environment={"before": {**BEFORE, "interrupts": 12_345}},
         command=["orchestrator", "run", "elsewhere.yaml"],
     )
-    found = compare(first, again)
+    found = compare(Run(first), Run(again))
     assert (found.environment, found.scenario, found.changed_claims) == ([], [], [])
 
 
@@ -144,13 +145,13 @@ def test_summaries_with_more_than_this_version_knows_or_less_are_compared_all_th
         strategy["power"] = 0.5
         del strategy["send_lateness_us"], strategy["buffered_ms"]
     richer.summary.write_text(json.dumps(summary))
-    assert compare(richer, second).pairs
+    assert compare(Run(richer), Run(second)).pairs
 
 
 def test_runs_without_a_strategy_in_common_are_refused(first: RunFolder, tmp_path: Path) -> None:
     arms = described(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     with pytest.raises(UsageError, match="no strategy in common in an arm of the same name") as refused:
-        compare(first, arms)
+        compare(Run(first), Run(arms))
     assert "app-deadline, kernel in client-paused" in refused.value.message
     assert refused.value.remedy
 
@@ -159,7 +160,7 @@ def test_of_arms_those_that_both_have_are_compared(tmp_path: Path) -> None:
     arms = described(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     renamed = ARMS.replace("  client-paused:", "  client-stopped:").replace("@client-paused", "@client-stopped")
     others = described(finished_run(tmp_path / "results", experiment_from(tmp_path, renamed)))
-    found = compare(arms, others)
+    found = compare(Run(arms), Run(others))
     assert found.arms == ["one-server-paused"]
     assert found.alone == (["arm client-paused"], ["arm client-stopped"])
     changed = {(claim.arm, claim.id): claim.verdicts for claim in found.changed_claims}
@@ -174,7 +175,7 @@ def test_a_run_that_did_not_finish_is_refused(first: RunFolder, tmp_path: Path) 
     unfinished.manifest.write_text("{}")
     unfinished.scenario.write_text("version: 1")
     with pytest.raises(RunError, match=r"summary\.json cannot be read"):
-        compare(first, unfinished)
+        compare(Run(first), Run(unfinished))
 
 
 def test_the_command_tells_the_environment_first_and_claims_nothing_of_significance(

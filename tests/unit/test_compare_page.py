@@ -10,6 +10,7 @@ import pytest
 from orchestrator.cli import run
 from orchestrator.report.compare.model import compare
 from orchestrator.report.compare.page import render, write_comparison
+from orchestrator.runfolder.run import Run
 from support import browser
 from support.arms_scenarios import ARMS
 from support.comparisons import ELSEWHERE, described
@@ -34,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
 
 @pytest.fixture(scope="module")
 def page(runs: tuple[RunFolder, RunFolder], tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_comparison(compare(*runs), tmp_path_factory.mktemp("page")).read_text()
+    return write_comparison(compare(*map(Run, runs)), tmp_path_factory.mktemp("page")).read_text()
 
 
 def test_it_goes_to_a_folder_of_its_own_beside_the_runs(
@@ -94,7 +95,7 @@ def test_it_reads_well(page: str, width_px: int, dark: bool) -> None:
 def test_every_arm_that_both_have_has_its_picture(tmp_path: Path) -> None:
     whole = described(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
     few = described(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS, "design.blocks=1")))
-    written = write_comparison(compare(whole, few), tmp_path / "page")
+    written = write_comparison(compare(Run(whole), Run(few)), tmp_path / "page")
     assert sorted(path.name for path in written.parent.glob("*.svg")) == [
         "compared-ccdf-client-paused.svg",
         "compared-ccdf-one-server-paused.svg",
@@ -105,12 +106,12 @@ def test_every_arm_that_both_have_has_its_picture(tmp_path: Path) -> None:
 
 
 def test_the_same_runs_give_the_same_files(runs: tuple[RunFolder, RunFolder], page: str, tmp_path: Path) -> None:
-    assert write_comparison(compare(*runs), tmp_path).read_text() == page
+    assert write_comparison(compare(*map(Run, runs)), tmp_path).read_text() == page
 
 
 def test_words_of_a_scenario_cannot_become_markup(tmp_path: Path) -> None:
     plain = described(finished_run(tmp_path, scenario_from("smoke")))
     bad = described(finished_run(tmp_path, scenario_from("smoke", "description='<img src=x onerror=alert(1)>'")))
-    text = render(compare(plain, bad), [])
+    text = render(compare(Run(plain), Run(bad)), [])
     assert "&lt;img" in text
     assert "<img" not in text

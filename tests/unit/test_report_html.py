@@ -15,9 +15,10 @@ from orchestrator.host.observe.provenance import provenance
 from orchestrator.report.listing import write_index
 from orchestrator.report.page import write_report
 from orchestrator.report.plots import draw
+from orchestrator.runfolder.run import Run
 from support import browser
 from support.arms_scenarios import ARMS
-from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}
     folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), **ran, **command}))
     folder.journal.write_text(json.dumps(FAULT) + "\n")
-    draw(folder)
-    write_report(folder)
+    draw(data_of(folder))
+    write_report(Run(folder))
     return folder
 
 
@@ -89,7 +90,7 @@ def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
     assert "p_assumes" not in some
     manifest = json.loads(folder.manifest.read_text())
     folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
-    write_report(folder)
+    write_report(Run(folder))
     page = folder.report.read_text()
     assert page.count(", if requests are independent of each other</span>") == 1
 
@@ -109,7 +110,7 @@ def test_a_run_of_one_block_with_arms_of_their_own_arrivals(tmp_path: Path) -> N
     folder = finished_run(tmp_path / "results", experiment)
     manifest = json.loads(folder.manifest.read_text())
     folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
-    write_report(folder)
+    write_report(Run(folder))
     page = folder.report.read_text()
     assert "1 block of each strategy · mixed arrivals" in page
     assert re.findall(r"from the (\w+) time|from the (time) of", page) == [("intended", ""), ("", "time")]
@@ -129,7 +130,7 @@ def test_texts_of_a_scenario_cannot_become_markup(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario)
     manifest = json.loads(folder.manifest.read_text())
     folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), "started_at": "now"}))
-    write_report(folder)
+    write_report(Run(folder))
     page = folder.report.read_text()
     assert "<img" not in page
     assert "<b>" not in page
@@ -139,7 +140,7 @@ def test_a_folder_without_a_summary_is_refused_with_a_remedy(tmp_path: Path) -> 
     folder = finished_run(tmp_path, scenario_from("paper", "workload.requests=500"))
     folder.summary.unlink()
     with pytest.raises(RunError, match=r"summary\.json cannot be read") as refused:
-        write_report(folder)
+        write_report(Run(folder))
     assert "orchestrator analyze" in refused.value.remedy
 
 

@@ -12,6 +12,7 @@ from orchestrator.host.observe.provenance import provenance
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown
 from orchestrator.report.page import write_report
+from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.load import load_experiment
 from support.run_folder_factory import ROOT, finished_run
@@ -37,7 +38,7 @@ def test_the_quick_variant_can_be_reported_in_every_way(
     manifest = json.loads(folder.manifest.read_text())
     ran = {"started_at": "2026-11-23T23:00:00+00:00", "seeds": {"workload": 42, "design": 1}}
     folder.manifest.write_text(json.dumps({**manifest, **surroundings, **ran}))
-    write_report(folder)
+    write_report(Run(folder))
     page = folder.report.read_text()
     summary = Summary.read(folder.summary)
     for arm in experiment.arms:

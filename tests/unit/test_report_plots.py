@@ -10,8 +10,9 @@ from orchestrator.report import plots
 from orchestrator.report.page import gather
 from orchestrator.report.plots import PLOTS, Plot, draw
 from orchestrator.report.plots.style import STYLES, canvas
+from orchestrator.runfolder.run import Run
 from orchestrator.scenario.models import Scenario
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from
+from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ NAMES = [plot.name for plot in PLOTS if plot.name != "sweep"]
 def drawn(results: Path, *overrides: str, **by_strategy: ScenarioOverride) -> RunFolder:
     """A finished smoke run whose plots were drawn."""
     folder = finished_run(results, scenario_from("smoke", *overrides), by_strategy)
-    draw(folder)
+    draw(data_of(folder))
     return folder
 
 
@@ -41,7 +42,7 @@ def test_every_plot_comes_as_png_and_svg(tmp_path: Path) -> None:
 def test_the_same_run_gives_the_same_picture(tmp_path: Path) -> None:
     folder = drawn(tmp_path)
     first = {path.name: path.read_bytes() for path in folder.plots.iterdir()}
-    draw(folder)
+    draw(data_of(folder))
     assert {path.name: path.read_bytes() for path in folder.plots.iterdir()} == first
 
 
@@ -77,7 +78,7 @@ def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(
     monkeypatch.setattr(plots, "PLOTS", (new,))
     folder = drawn(tmp_path)
     assert {path.name for path in folder.plots.iterdir()} == {"rates.png", "rates.svg"}
-    (part,) = gather(folder).parts
+    (part,) = gather(Run(folder)).parts
     (picture,) = part.pictures
     assert (picture.name, picture.title, picture.caption) == ("rates", "Rates", "How often.")
     assert "<title>Rates. How often.</title>" in picture.svg

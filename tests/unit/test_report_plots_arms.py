@@ -12,7 +12,6 @@ from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.analysis.statistics import Rounds
 from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.plots import PLOTS, draw, file_endings
@@ -22,7 +21,7 @@ from orchestrator.report.plots.over_time import latency_over_time
 from orchestrator.report.plots.style import MARKS, STYLES
 from orchestrator.report.plots.sweep import sweep
 from support.arms_scenarios import ARMS, GRID, SWEEP
-from support.run_folder_factory import experiment_from, finished_run, summarised
+from support.run_folder_factory import data_of, experiment_from, finished_run, summarised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.transforms import Bbox
 
+    from orchestrator.analysis.run_data import ArmData, RunData
     from orchestrator.runfolder.folder import RunFolder
 
 BY_ARM = tuple(plot.name for plot in PLOTS if plot.per_arm)
@@ -45,7 +45,7 @@ def made(folder: Path, text: str, *overrides: str) -> RunFolder:
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     """A run of two arms."""
-    return read_run(made(tmp_path_factory.mktemp("arms"), ARMS))
+    return data_of(made(tmp_path_factory.mktemp("arms"), ARMS))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def points(line: Line2D) -> list[tuple[float, float]]:
 
 def test_every_arm_has_its_plots_and_the_run_has_its_own(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS)
-    draw(folder)
+    draw(data_of(folder))
     names = [f"{name}-{arm}" for name in BY_ARM for arm in ("client-paused", "one-server-paused")]
     assert {path.name for path in folder.plots.iterdir()} == {
         f"{name}.{kind}" for name in (*names, "extra-load-p99") for kind in ("png", "svg")
@@ -86,7 +86,7 @@ def test_every_arm_has_its_plots_and_the_run_has_its_own(tmp_path: Path) -> None
 def test_a_sweep_has_a_plot_of_its_own_and_plain_file_names(tmp_path: Path) -> None:
     text = SWEEP.replace("hedging.delay: [5ms, 20ms, 100ms]", "workload.arrivals.rate: [400/s, 800/s]")
     folder = made(tmp_path, text, "claims=[]", "strategies=[kernel]", "design.blocks=1", "workload.requests=400")
-    draw(folder)
+    draw(data_of(folder))
     names = {path.stem for path in folder.plots.iterdir()}
     assert {"sweep", "extra-load-p99", "latency-ccdf-rate-400-per-s", "latency-over-time-rate-800-per-s"} <= names
 
@@ -94,7 +94,7 @@ def test_a_sweep_has_a_plot_of_its_own_and_plain_file_names(tmp_path: Path) -> N
 def test_arms_whose_names_differ_only_in_signs_have_files_of_their_own(tmp_path: Path) -> None:
     text = SWEEP.split("matrix:")[0] + "matrix:\n  service.stall.when: ['id % 2 == 0', 'id * 2 == 0']\n"
     text = text.replace("service_time: 2ms", "service_time: 2ms, stall: {when: 'id < 0', duration: 1ms}")
-    run = read_run(made(tmp_path, text, "design.blocks=1", "workload.requests=120"))
+    run = data_of(made(tmp_path, text, "design.blocks=1", "workload.requests=120"))
     endings = list(file_endings(arm.name for arm in run.arms).values())
     assert len(set(endings)) == 2
     assert not any(letter in ending for ending in endings for letter in "/%*= ")
@@ -111,7 +111,7 @@ def test_fault_windows_are_shaded_where_faults_were_on(arms: RunData) -> None:
 
 def test_faults_at_the_same_time_are_shaded_in_strips_of_their_own(tmp_path: Path) -> None:
     slow = "      - {fault: slow, target: server-1, factor: 3, at: 200ms, duration: 150ms}\n      - {fault: loss,"
-    run = read_run(made(tmp_path, ARMS.replace("      - {fault: loss,", slow)))
+    run = data_of(made(tmp_path, ARMS.replace("      - {fault: loss,", slow)))
     shaded = shades(panel(latency_over_time(run.arms[1]), "kernel"))
     strips = [(patch.get_y(), patch.get_y() + patch.get_height()) for patch in shaded]
     assert sorted(strips) == [(0.0, 0.5), (0.5, 1.0)]
@@ -134,7 +134,7 @@ def test_points_stand_at_intended_time_and_latency_and_what_had_no_answer_along_
 
 
 def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
-    figure = sweep(read_run(swept))
+    figure = sweep(data_of(swept))
     top = figure.axes[0]
     (line,) = [found for found in top.get_lines() if found.get_label() == "app-deadline"]
     expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarised(swept).arms]
@@ -145,7 +145,7 @@ def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
 
 
 def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> None:
-    run = read_run(made(tmp_path, GRID, "design.blocks=1", "workload.requests=100"))
+    run = data_of(made(tmp_path, GRID, "design.blocks=1", "workload.requests=100"))
     figure = sweep(run)
     assert [axes.get_title() for axes in figure.axes[:2]] == ["target = same", "target = other"]
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
@@ -156,7 +156,7 @@ def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> 
 
 
 def test_extra_load_stands_against_p99_at_the_summarys_figures(swept: RunFolder) -> None:
-    (axes,) = extra_load(read_run(swept)).axes
+    (axes,) = extra_load(data_of(swept)).axes
     first = summarised(swept).arms[0].strategies["kernel"]
     drawn = [points(line) for line in axes.get_lines() if line.get_color() == STYLES["kernel"][0]]
     (path,) = [found for found in drawn if len(found) == 3]
@@ -182,7 +182,7 @@ def with_p99_beyond(run: RunData, number: int, strategy: str) -> None:
 
 
 def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(swept: RunFolder) -> None:
-    run = read_run(swept)
+    run = data_of(swept)
     with_p99_beyond(run, 1, "kernel")
     axes = sweep(run).axes[0]
     (line,) = [found for found in axes.get_lines() if found.get_label() == "kernel"]
@@ -191,7 +191,7 @@ def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(swept: Ru
 
 
 def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(swept: RunFolder) -> None:
-    run = read_run(swept)
+    run = data_of(swept)
     for number in range(3):
         with_p99_beyond(run, number, "kernel")
     axes = sweep(run).axes[0]
@@ -200,7 +200,7 @@ def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(swept: 
 
 
 def test_hollow_is_the_first_swept_value_and_nothing_else(swept: RunFolder) -> None:
-    run = read_run(swept)
+    run = data_of(swept)
     assert hollow(extra_load(run)) == [True, False, False]
     run.arms[0].measures["kernel"].copies = None  # so it has no extra load there
     assert hollow(extra_load(run)) == [False, False]
@@ -246,7 +246,7 @@ def figures_of(run: RunData) -> list[Figure]:
 def test_legends_titles_and_axes_keep_clear_of_each_other(
     text: str, overrides: tuple[str, ...], tmp_path: Path
 ) -> None:
-    for figure in figures_of(read_run(made(tmp_path, text, *overrides))):
+    for figure in figures_of(data_of(made(tmp_path, text, *overrides))):
         figure.draw_without_rendering()
         panels = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
         boxes: list[Bbox] = [box for box in panels if box is not None]
@@ -272,8 +272,8 @@ def test_a_strategy_that_left_nothing_is_left_out_and_said(tmp_path: Path) -> No
         table = pq.read_table(path)
         lost = pc.and_(pc.equal(table["arm"], "one-server-paused"), pc.equal(table["strategy"], "kernel"))
         pq.write_table(table.filter(pc.invert(lost)), path)
-    arm = read_run(folder).arms[1]
-    extra_load(read_run(folder)).draw_without_rendering()
+    arm = data_of(folder).arms[1]
+    extra_load(data_of(folder)).draw_without_rendering()
     assert "none in this run" in words(latency_over_time(arm))
     assert "kernel" not in words(latency_ccdf(arm, None))
 
@@ -284,13 +284,13 @@ def test_an_arm_that_left_nothing_is_drawn_all_the_same(tmp_path: Path) -> None:
         table = pq.read_table(path)
         pq.write_table(table.filter(pc.equal(table["arm"], "one-server-paused")), path)
     summarised(folder)
-    draw(folder)
+    draw(data_of(folder))
     assert len(list(folder.plots.iterdir())) == 2 * (2 * len(BY_ARM) + 1)
 
 
 def test_thousands_of_points_stay_a_small_file_whose_words_are_text(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS, "workload.requests=20000", "strategies=[kernel]", "claims=[]")
-    draw(folder)
+    draw(data_of(folder))
     vector = folder.plots / "latency-over-time-one-server-paused.svg"
     assert vector.stat().st_size < 500_000
     assert "pause server-0</text>" in vector.read_text()
@@ -303,6 +303,6 @@ def arm_of(run: RunData, name: str) -> ArmData:
 
 def test_an_arm_without_hedges_says_so(tmp_path: Path) -> None:
     text = ARMS.split("arms:")[0] + "arms:\n  calm: {hedging: {delay: 100ms}}\n  other: {}\n"
-    run = read_run(made(tmp_path, text))
+    run = data_of(made(tmp_path, text))
     assert "none in this run" in words(lateness_ecdf(arm_of(run, "calm")))
     assert "none in this run" in words(hedged_ecdf(arm_of(run, "calm")))

@@ -141,7 +141,7 @@ def smoke_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Measured(folder)
 
     monkeypatch.setattr(run_module, "_measure", measure)
-    monkeypatch.setattr(pipeline, "make_report", lambda folder: folder.report.touch())
+    monkeypatch.setattr(pipeline, "make_report", lambda data: data.run.folder.report.touch())
     monkeypatch.setattr(locks, "ROOT", tmp_path / "run")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)

@@ -11,15 +11,15 @@ import yaml
 from orchestrator.errors import RunError, UsageError
 from orchestrator.report.compare.differences import Difference, environment_differences, scenario_differences
 from orchestrator.report.formatting import in_arm
-from orchestrator.runfolder.manifest import Manifest
-from orchestrator.runfolder.summary import Interval, StrategySummary, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from orchestrator.runfolder.codec import JsonObject
     from orchestrator.runfolder.folder import RunFolder
-    from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict
+    from orchestrator.runfolder.manifest import Manifest
+    from orchestrator.runfolder.run import Run
+    from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict, Interval, StrategySummary, Summary
 
 LETTERS = ("A", "B")
 CAUTION = (
@@ -37,10 +37,23 @@ class ComparedRun:
     refuse to run it.
     """
 
-    folder: RunFolder
-    manifest: Manifest
+    run: Run
     scenario: JsonObject
-    summary: Summary
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it lies."""
+        return self.run.folder
+
+    @property
+    def manifest(self) -> Manifest:
+        """Where, when and on what it was measured."""
+        return self.run.manifest
+
+    @property
+    def summary(self) -> Summary:
+        """What it found."""
+        return self.run.summary
 
     @property
     def arms(self) -> dict[str | None, ArmSummary]:
@@ -223,7 +236,7 @@ class Comparison:
         }
 
 
-def compare(first: RunFolder, second: RunFolder) -> Comparison:
+def compare(first: Run, second: Run) -> Comparison:
     """Compare two runs by what their folders hold.
 
     Raises RunError where a folder lacks something, UsageError where the runs have no strategy of an arm in common.
@@ -253,18 +266,14 @@ def overlap(first: Interval, second: Interval) -> bool:
     return max(low) <= min(high)
 
 
-def _read(folder: RunFolder) -> ComparedRun:
-    """What the run in `folder` left; RunError where it did not finish, or a file is torn or of a later format."""
+def _read(run: Run) -> ComparedRun:
+    """`run` with its scenario as it was written; RunError where that is torn."""
+    path = run.folder.scenario
     try:
-        scenario = yaml.safe_load(folder.scenario.read_text(encoding="utf-8"))
+        scenario = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{folder.scenario} cannot be read: {error}", "is this the folder of a run?") from error
-    return ComparedRun(
-        folder,
-        manifest=Manifest.read(folder.manifest),
-        scenario=scenario if isinstance(scenario, dict) else {},
-        summary=Summary.read(folder.summary),
-    )
+        raise RunError(f"{path} cannot be read: {error}", "is this the folder of a run?") from error
+    return ComparedRun(run, scenario if isinstance(scenario, dict) else {})
 
 
 def _strategy_pairs(one: ComparedRun, other: ComparedRun) -> list[StrategyPair]:

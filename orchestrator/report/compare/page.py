@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.analysis.run_data import ArmData, RunData, read_run
+from orchestrator.analysis.run_data import ArmData, RunData
 from orchestrator.report import html
 from orchestrator.report.compare import view
 from orchestrator.report.compare.model import CAUTION, LETTERS, Comparison
@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
     Raises RunError where a run lacks its tables, ScenarioError where this version cannot read its scenario.
     """
-    runs = tuple(read_run(run.folder) for run in comparison.runs)
+    runs = tuple(RunData.of(compared.run) for compared in comparison.runs)
     make_folder(folder)
     tails = list(_tails(comparison, runs, folder))
     page = folder / PAGE

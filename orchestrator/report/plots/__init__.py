@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.analysis.run_data import ArmData, RunData, read_run
 from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf
 from orchestrator.report.plots.load import extra_load
 from orchestrator.report.plots.over_time import latency_over_time
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.analysis.run_data import ArmData, RunData
 
 
 def always(_: RunData) -> bool:
@@ -103,9 +102,9 @@ PLOTS = (
 )
 
 
-def draw(folder: RunFolder) -> None:
-    """Draw the plots of a run into its plots/ folder, each as .png and .svg; RunError where tables are missing."""
-    run = read_run(folder)
+def draw(run: RunData) -> None:
+    """Draw the plots of a run into its plots/ folder, each as .png and .svg."""
+    folder = run.run.folder
     folder.plots.mkdir(exist_ok=True)
     endings = file_endings(arm.name for arm in run.arms)
     for plot in PLOTS:
