@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
+from hedgerow_node.protocol.hedger import CollectedHedges, CollectHedges, HedgerStatistics, SetMode
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
-from hedgerow_node.protocol.server import CollectionTimes, ServerReport
+from hedgerow_node.protocol.server import CollectionTimes, EndBlock, ServerReport
 from hedgerow_node.strategies import BARE, strategy_named
 from hedgerow_node.units import NS_PER_S
 from orchestrator.errors import RunError
@@ -113,9 +114,12 @@ class BlockRun:
         for replica, server in enumerate(self._servers):
             served = server_settings(self._scenario, self._block, attempt.serial, replica, self._faults)
             self._topology.control(server).call("start-block", **served.to_json())
-        mode = ("hedge", "flow") if strategy_named(self._block.strategy).hedges_in == "kernel" else ("tap", "block")
-        hedger.call("mode", mode=mode[0], identity=mode[1], block=attempt.serial)
-        before: dict[str, int] = hedger.call("stats")["counters"]
+        if strategy_named(self._block.strategy).hedges_in == "kernel":
+            mode = SetMode("hedge", "flow", attempt.serial)
+        else:
+            mode = SetMode("tap", "block", attempt.serial)
+        hedger.call("mode", **mode.to_json())
+        before = HedgerStatistics.from_json(hedger.call("stats")).counters
         if self._block.strategy == BARE.name:
             hedger.call("detach")
         self._faults.prepare()
@@ -152,12 +156,11 @@ class BlockRun:
             hedger.call("attach")
         servers: dict[str, JsonObject] = {}
         for replica, server in enumerate(self._servers):
-            log = str(self._folder.raw_copies(self._block, replica))
-            servers[server] = self._topology.control(server).call("end-block", log=log)
-        collected = hedger.call("collect", hedges=str(self._folder.raw_hedges(self._block)))
-        counters = {
-            name: value - before[name] for name, value in collected["counters"].items() if value != before[name]
-        }
+            end = EndBlock(str(self._folder.raw_copies(self._block, replica)))
+            servers[server] = self._topology.control(server).call("end-block", **end.to_json())
+        collect = CollectHedges(str(self._folder.raw_hedges(self._block)))
+        after = CollectedHedges.from_json(hedger.call("collect", **collect.to_json())).counters
+        counters = {name: value - before[name] for name, value in after.items() if value != before[name]}
         runs = client.get("collections")
         return BlockReport(
             client=client,
