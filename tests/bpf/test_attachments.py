@@ -23,7 +23,7 @@ def ip() -> Iterator[IPRoute]:
 
 
 @pytest.mark.parametrize("interface", ["lo", None], ids=["the filter is gone", "its interface is gone"])
-def test_what_is_gone_by_the_time_it_is_removed_is_no_error(
+def test_removing_what_has_vanished_is_not_an_error(
     ip: IPRoute, interface: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attachments = Attachments(ip)

@@ -52,10 +52,10 @@ def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
     assert (counted["requests"], counted["armed"], counted["answered"], counted["duplicates_dropped"]) == (5, 5, 5, 5)
 
 
-def test_an_id_used_again_while_an_old_response_is_under_way_is_not_hedged_and_loses_nothing(
+def test_an_id_used_again_while_an_old_response_is_outstanding_is_not_hedged_and_loses_nothing(
     bench: KernelBench,
 ) -> None:
-    """The old hedge's response could not be told from the new request's: all are let through."""
+    """The old hedge's response cannot be distinguished from the new request's: all pass."""
     bench.switch(Mode.HEDGE)
     asked = request(11)
     bench.split(asked.frame())
@@ -126,12 +126,12 @@ def test_a_loser_that_never_comes_is_not_waited_for_longer_than_its_request_coun
     assert answer(bench, asked) == PASSED
     time.sleep(0.6)
     bench.split(asked.frame())
-    # A host that slept longer than it was told to has armed the one before, too.
+    # A host that slept longer than it should has armed the one before, too.
     assert bench.counted().get("armed", 0) >= 1
 
 
 def test_another_replicas_late_answer_is_not_given_to_the_next_request(hedging: KernelBench) -> None:
-    """Rewritten, it would come from the very address that was asked, with the old request's payload."""
+    """Rewritten, it would come from the primary's address, with the old request's payload."""
     asked = request(12)
     hedge(hedging, asked)
     assert answer(hedging, asked) == PASSED
@@ -145,7 +145,7 @@ def test_another_replicas_late_answer_is_not_given_to_the_next_request(hedging: 
     assert hedging.counted()["armed"] == 1
 
 
-def test_nothing_more_than_the_loser_is_dropped_of_what_comes_from_there(hedging: KernelBench) -> None:
+def test_of_what_comes_from_there_only_the_loser_is_dropped(hedging: KernelBench) -> None:
     asked = request(14)
     hedge(hedging, asked)
     assert answer(hedging, asked) == PASSED

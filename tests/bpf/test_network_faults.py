@@ -109,7 +109,7 @@ def test_the_kernel_affects_exactly_the_copies_that_python_selects(faults: Fault
     assert faults.maps.hits(FaultRules(seed, tuple(sides))) == {key: hits}
 
 
-def test_ids_are_inclusive_and_a_replica_is_that_one(faults: FaultBench) -> None:
+def test_the_last_id_is_included_and_other_replicas_are_not(faults: FaultBench) -> None:
     faults.put(rule(ids=(10, 12), replica=1))
     assert [faults.leave(frames(n, 1)[0]) == STOLEN for n in range(9, 14)] == [False, True, True, True, False]
     assert faults.leave(frames(11, 0)[0]) == PASSED
@@ -133,7 +133,7 @@ def test_of_sixty_four_rules_the_last_takes_effect(faults: FaultBench) -> None:
 
 def test_other_packets_than_our_requests_are_left_alone(faults: FaultBench) -> None:
     faults.put(rule(), rule(direction="responses"))
-    assert faults.arrive(frames(1)[1]) == PASSED, "never asked for"
+    assert faults.arrive(frames(1)[1]) == PASSED, "no request was sent"
     assert faults.leave(Datagram(CLIENT4, ("10.9.0.77", 53), bytes(16)).frame()) == PASSED
     assert faults.leave(Datagram(CLIENT4, REPLICAS4[0], bytes(4)).frame()) == PASSED
     assert faults.leave(frames(1)[0][:40]) == PASSED
@@ -176,7 +176,7 @@ def winner_of(faults: FaultBench, request_id: int, *ordinals: int) -> int:
         ("duplicate", Winner.UNKNOWN, Winner.UNKNOWN),
     ],
 )
-def test_the_order_of_arrival_tells_no_winner_where_a_fault_may_have_changed_it(
+def test_the_order_of_arrival_proves_no_winner_where_a_fault_may_have_changed_it(
     faults: FaultBench, fault: Kind, early: Winner, late: Winner
 ) -> None:
     faults.put(rule(fault, percent=0.001 if fault == "loss" else 100))
@@ -185,7 +185,7 @@ def test_the_order_of_arrival_tells_no_winner_where_a_fault_may_have_changed_it(
     assert winner_of(faults, 21, 2, 1) == late
 
 
-def test_the_order_of_arrival_tells_no_winner_where_netem_holds_a_replicas_requests(faults: FaultBench) -> None:
+def test_the_order_of_arrival_proves_no_winner_where_netem_holds_a_replicas_requests(faults: FaultBench) -> None:
     faults.maps.clear()
     faults.bench.switch(Mode.HEDGE, Identity.FLOW, block=2)
     classes = faults.bench.programs.table("netem_map")
@@ -267,7 +267,7 @@ def test_one_bit_is_flipped_outside_the_id_where_there_is_room(
 
 
 class TestResponsesThatTheKernelWillDrop:
-    """A frame of the bench has its whole sum, which nobody has looked at."""
+    """A frame of the bench has its complete checksum, which was not verified before."""
 
     @pytest.mark.parametrize("size", [0, 1, 2, 3, 28, 496, 497, 512, 513, 1000, 1400, 3500])
     @pytest.mark.parametrize("ends", [(CLIENT4, REPLICAS4[0]), (CLIENT6, SERVER6)], ids=["IPv4", "IPv6"])
@@ -300,7 +300,7 @@ class TestResponsesThatTheKernelWillDrop:
 
 
 def pseudo_sum(frame: bytes) -> int:
-    """Of an IPv4 frame whose UDP header tells the length."""
+    """Of an IPv4 frame, whose length is in its UDP header."""
     total = sum(int.from_bytes(frame[at : at + 2], "big") for at in (26, 28, 30, 32, 38)) + 17
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

@@ -62,7 +62,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", UNDERSTOOD)
-def test_understood_requests_and_responses_meet_on_the_scoreboard(bench: KernelBench, name: str) -> None:
+def test_parsed_requests_and_responses_are_matched_on_the_scoreboard(bench: KernelBench, name: str) -> None:
     request = UNDERSTOOD[name]
     bench.switch(Mode.TAP)
     for frame, program, counter in (
@@ -75,7 +75,7 @@ def test_understood_requests_and_responses_meet_on_the_scoreboard(bench: KernelB
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_understood_passes_untouched_and_counted(bench: KernelBench, name: str) -> None:
+def test_other_frames_pass_untouched_and_are_counted(bench: KernelBench, name: str) -> None:
     datagram, reason = REFUSED[name]
     for mode in (Mode.TAP, Mode.HEDGE):
         bench.switch(mode)

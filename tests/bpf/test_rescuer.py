@@ -40,7 +40,7 @@ def test_an_unanswered_request_is_hedged_with_the_very_same_frame(bench: KernelB
     assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "rescued": 1}
 
 
-def test_an_answered_request_is_not(bench: KernelBench) -> None:
+def test_an_answered_request_is_not_hedged(bench: KernelBench) -> None:
     bench.switch(Mode.HEDGE)
     frame = request(2).frame()
     bench.split(frame)
@@ -79,7 +79,7 @@ def test_a_clone_whose_request_is_forgotten_is_dropped(bench: KernelBench) -> No
     assert bench.counted() == {"lost": 1}
 
 
-def test_switched_off_meanwhile(bench: KernelBench) -> None:
+def test_a_clone_is_dropped_once_hedging_is_switched_off(bench: KernelBench) -> None:
     bench.switch(Mode.HEDGE)
     bench.split(request(7).frame())
     bench.switch(Mode.TAP)
@@ -156,7 +156,7 @@ REPLICA_CASES = {
 }
 
 
-def test_a_lane_whose_clone_was_lost_does_not_hold_up_the_others(bench: KernelBench) -> None:
+def test_a_lane_whose_clone_was_lost_does_not_delay_the_others(bench: KernelBench) -> None:
     bench.switch(Mode.HEDGE)
     bench.occupy_lane(0)
     for n in range(2 * LANES):
@@ -167,7 +167,7 @@ def test_a_lane_whose_clone_was_lost_does_not_hold_up_the_others(bench: KernelBe
 
 
 @pytest.mark.parametrize("name", REPLICA_CASES)
-def test_a_hedge_to_another_replica_and_its_answer_bear_the_right_addresses_and_sums(
+def test_a_hedge_to_another_replica_and_its_answer_have_the_right_addresses_and_sums(
     bench: KernelBench, name: str
 ) -> None:
     bench.configure(replicas=2)
@@ -202,7 +202,7 @@ def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
     assert [hedge.winner for hedge in bench.hedges()] == [Winner.PRIMARY]
 
 
-def test_the_answer_to_a_copy_that_the_client_itself_sent_elsewhere_is_left_alone(bench: KernelBench) -> None:
+def test_the_answer_to_a_copy_that_the_client_sent_to_another_replica_is_left_alone(bench: KernelBench) -> None:
     bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     asked = request(61)
@@ -232,7 +232,7 @@ def test_a_tagged_frame_is_not_sent_to_another_replica(bench: KernelBench) -> No
 @pytest.mark.parametrize("primary_replica", range(3))
 @pytest.mark.parametrize("request_id", [70, 71])
 @pytest.mark.parametrize(("client", "addresses"), [(CLIENT4, REPLICAS4), (CLIENT6, REPLICAS6)], ids=["IPv4", "IPv6"])
-def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes_from_the_one_asked(
+def test_the_hedge_goes_to_another_replica_and_its_answer_comes_from_the_primarys(
     bench: KernelBench,
     client: tuple[str, int],
     addresses: tuple[tuple[str, int], ...],
@@ -263,9 +263,7 @@ def test_whichever_replica_is_asked_the_hedge_goes_to_another_whose_answer_comes
 
 
 @pytest.mark.parametrize("primary_replica", range(3))
-def test_with_target_same_the_hedge_goes_to_the_replica_that_was_asked(
-    bench: KernelBench, primary_replica: int
-) -> None:
+def test_with_target_same_the_hedge_goes_to_the_primarys_replica(bench: KernelBench, primary_replica: int) -> None:
     bench.configure(replicas=3, target=Target.SAME)
     bench.switch(Mode.HEDGE)
     asked = request(72, server=REPLICAS4[primary_replica])
@@ -280,7 +278,7 @@ def test_with_target_same_the_hedge_goes_to_the_replica_that_was_asked(
 
 @pytest.mark.parametrize("primary_replica", range(3))
 @pytest.mark.parametrize("winner", [Winner.PRIMARY, Winner.HEDGE])
-def test_the_tap_tells_by_the_replica_which_copy_of_a_rival_won(
+def test_the_tap_knows_by_the_replica_which_copy_of_a_rival_won(
     bench: KernelBench, primary_replica: int, winner: Winner
 ) -> None:
     bench.configure(replicas=3)
@@ -295,7 +293,7 @@ def test_the_tap_tells_by_the_replica_which_copy_of_a_rival_won(
     assert (record.replica, record.winner) == ((primary_replica + 1) % 3, winner)
 
 
-def test_an_answer_in_fragments_that_cannot_be_given_the_address_asked_answers_nothing(bench: KernelBench) -> None:
+def test_an_answer_in_fragments_that_cannot_get_the_primarys_address_answers_nothing(bench: KernelBench) -> None:
     bench.configure(replicas=2)
     bench.switch(Mode.HEDGE)
     asked = request(74)

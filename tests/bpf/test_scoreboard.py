@@ -66,7 +66,7 @@ def test_the_tap_drops_nothing_and_arms_nothing(bench: KernelBench) -> None:
     }
 
 
-def test_switched_off_nothing_is_even_counted(bench: KernelBench) -> None:
+def test_switched_off_it_counts_nothing(bench: KernelBench) -> None:
     bench.switch(Mode.OFF)
     assert bench.split(request(3).frame()).action == PASSED
     assert bench.respond(response(request(3)).frame()).action == PASSED
@@ -118,7 +118,7 @@ def test_an_expired_request_is_forgotten(bench: KernelBench) -> None:
     assert "answered" not in counted
 
 
-def test_what_belongs_to_no_service_or_bears_no_id_passes(bench: KernelBench) -> None:
+def test_packets_of_no_service_or_without_an_id_pass(bench: KernelBench) -> None:
     bench.switch(Mode.HEDGE)
     elsewhere = replace(request(8), destination=OTHER4)
     short = Datagram(CLIENT4, SERVER4, b"\0\0\0")
@@ -155,7 +155,7 @@ def test_ids_of_one_to_eight_bytes_anywhere_in_the_payload(bench: KernelBench, l
 
 
 class TestTapOfUserSpaceHedges:
-    """In the testbed the tap tells requests by block and id alone: a rival may hedge from another socket."""
+    """In the testbed a request is identified by block and id alone: a rival may hedge from another socket."""
 
     def test_the_second_copy_to_leave_is_the_hedge(self, bench: KernelBench) -> None:
         bench.switch(Mode.TAP, Identity.BLOCK, block=1)
@@ -210,7 +210,7 @@ class TestTapOfUserSpaceHedges:
         (3, Winner.HEDGE, "hedges_won"),
     ],
 )
-def test_the_response_may_tell_which_copy_it_answers(
+def test_the_response_may_say_which_copy_it_answers(
     bench: KernelBench, copy: int, winner: Winner, counter: str
 ) -> None:
     bench.switch(Mode.HEDGE)
@@ -224,7 +224,7 @@ def test_the_response_may_tell_which_copy_it_answers(
 
 
 def test_the_first_copy_to_arrive_was_the_primary_once_the_second_is_answered_too(bench: KernelBench) -> None:
-    """Ordinals tell the order of arrival: had the primary been lost, the hedge would be the first copy."""
+    """Ordinals are the order of arrival: had the primary been lost, the hedge would be the first copy."""
     bench.switch(Mode.HEDGE)
     asked = request(31)
     bench.split(asked.frame())

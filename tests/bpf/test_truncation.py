@@ -29,7 +29,7 @@ def shortest(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cut_off_anywhere(bench: KernelBench, name: str) -> None:
+def test_frames_truncated_anywhere_pass(bench: KernelBench, name: str) -> None:
     bench.switch(Mode.HEDGE)
     whole = UNDERSTOOD[name].frame()
     for length in range(shortest(name), len(whole)):
@@ -50,7 +50,7 @@ def link(bench: KernelBench) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_shorter_than_the_system_call_takes(bench: KernelBench, link: socket.socket, name: str) -> None:
+def test_frames_shorter_than_the_system_call_takes_pass(bench: KernelBench, link: socket.socket, name: str) -> None:
     whole = UNDERSTOOD[name].frame()
     lengths = range(ETHERNET_HEADER, shortest(name))
     bench.switch(Mode.HEDGE)

@@ -1,4 +1,4 @@
-"""The hedger told over its control socket what to hedge, as the testbed does: it finds the interface by itself."""
+"""The hedger configured over its control socket, as by the testbed: it finds the interface by itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ASSIGNMENT: dict[str, Any] = {
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody listens there: a socket has its name a moment before."""
+    """Whether a program listens there: a socket has its name a moment before."""
     with socket.socket(socket.AF_UNIX) as connection:
         return connection.connect_ex(str(path)) == 0
 
@@ -94,9 +94,7 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
         ({"services": [[["203.0.113.1", PORT]]]}, "203.0.113.1"),
     ],
 )
-def test_an_assignment_that_cannot_be_is_refused_by_name(
-    pair: Pair, tmp_path: Path, change: dict[str, Any], said: str
-) -> None:
+def test_a_wrong_assignment_is_refused_by_name(pair: Pair, tmp_path: Path, change: dict[str, Any], said: str) -> None:
     process, control = idle_hedger(pair, tmp_path / "hedger.sock")
     with pytest.raises(ControlError) as refused:
         control.call("configure", **{**ASSIGNMENT, **change})

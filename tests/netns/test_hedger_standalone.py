@@ -72,7 +72,7 @@ def test_hedged_answers_arrive_and_duplicates_do_not(pair: Pair, family: str, co
 
 
 @pytest.mark.parametrize("family", ADDRESSES)
-def test_hedges_to_another_replica_come_back_from_the_address_that_was_asked(pair: Pair, family: str) -> None:
+def test_answers_of_another_replica_come_from_the_primarys_address(pair: Pair, family: str) -> None:
     number, address = ADDRESSES[family]
     pair.serve("--service-time=1ms", "--stall-when=id % 5 == 0", "--stall-duration=300ms", hosts=[SERVICE])
     pair.serve("--service-time=1ms", "--replica=1", hosts=[OTHER_REPLICA])
@@ -91,7 +91,7 @@ def test_hedges_to_another_replica_come_back_from_the_address_that_was_asked(pai
 
 
 @pytest.mark.parametrize("family", ADDRESSES)
-def test_any_of_three_replicas_may_be_asked_by_clients_with_the_same_ids(pair: Pair, family: str) -> None:
+def test_clients_with_the_same_ids_may_use_any_of_three_replicas(pair: Pair, family: str) -> None:
     """The second one stalls everything: whoever asked it is answered by the others, seemingly from where it asked."""
     number, address = ADDRESSES[family]
     pair.serve("--service-time=1ms", hosts=[SERVICE])
@@ -143,7 +143,7 @@ def test_two_clients_that_use_the_same_ids_at_once(pair: Pair) -> None:
     assert counters["hedges_won"] >= 2 * STALLED
 
 
-def test_killed_with_minus_nine_the_traffic_goes_on_and_the_next_hedger_cleans_up(pair: Pair) -> None:
+def test_after_sigkill_the_traffic_goes_on_and_the_next_hedger_cleans_up(pair: Pair) -> None:
     pair.serve(*STALLING)
     service = f"--service={endpoint('IPv4')}"
     hedger = pair.hedge(service, *DELAY)
@@ -205,7 +205,7 @@ def test_a_second_hedger_on_the_interface_is_refused(pair: Pair) -> None:
         (["--interface=eth0", "--replica=10.9.0.2:9000"], 2, "an address is named twice"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(pair: Pair, arguments: list[str], code: int, said: str) -> None:
+def test_wrong_options_are_refused_by_name(pair: Pair, arguments: list[str], code: int, said: str) -> None:
     given = ["--service=10.9.0.2:9000", "--request-id=0:4", "--delay=10ms", *arguments]
     process = pair.start(pair.client, HEDGER, *given)
     _, errors = process.communicate(timeout=PATIENCE_S)
@@ -222,7 +222,7 @@ def test_when_its_interface_goes_away_the_hedger_says_so_and_ends(pair: Pair) ->
     assert not any(name.startswith("hr") for name in pair.links())
 
 
-def test_killed_and_then_its_interface_gone_too_its_delay_link_is_still_found(pair: Pair) -> None:
+def test_the_delay_link_of_a_killed_hedger_is_found_even_without_its_interface(pair: Pair) -> None:
     hedger = pair.hedge(f"--service={endpoint('IPv4')}", *DELAY)
     hedger.kill()
     hedger.wait(PATIENCE_S)
@@ -258,8 +258,8 @@ def test_an_ingress_qdisc_in_the_way_is_named(pair: Pair) -> None:
 
 def test_hedges_that_find_no_way_out_are_counted_as_lost(pair: Pair) -> None:
     pair.serve(*STALLING)
-    nobody = f"--replica={ipv4(77)}:{PORT}"
-    hedger = pair.hedge(f"--service={endpoint('IPv4')}", nobody, *DELAY, AT_THE_END)
+    unused = f"--replica={ipv4(77)}:{PORT}"
+    hedger = pair.hedge(f"--service={endpoint('IPv4')}", unused, *DELAY, AT_THE_END)
     with pair.socket(socket.AF_INET) as client:
         talk = Conversation(client, (ipv4(SERVICE), PORT))
         talk.ask(range(20))

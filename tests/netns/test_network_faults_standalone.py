@@ -52,7 +52,7 @@ def own_path(tmp_path: Path) -> Iterator[FaultyPath]:
 
 
 def both_ways(path: FaultyPath, direction: str) -> Arrived:
-    """Sends each request, or has each answered, and tells what arrived at the other end."""
+    """Sends each request, or has each answered; what arrived at the other end."""
     path.send(IDS)
     arrived = path.arrived()
     if direction == "requests":
@@ -110,7 +110,7 @@ def test_the_same_requests_lose_the_same_copies_whether_the_client_hedges_or_the
     assert path.counters()["hedges_sent"] == 2 * len(IDS)
 
 
-def test_later_responses_of_a_replica_are_struck_on_their_own(path: FaultyPath) -> None:
+def test_later_responses_of_a_replica_have_draws_of_their_own(path: FaultyPath) -> None:
     path.put({"percent": 40, "direction": "responses"})
     path.send(IDS)
     path.arrived()
@@ -120,7 +120,7 @@ def test_later_responses_of_a_replica_are_struck_on_their_own(path: FaultyPath) 
         assert set(path.answers().copies) == expected
 
 
-def test_only_the_ids_and_the_replica_named_are_struck(path: FaultyPath) -> None:
+def test_only_the_ids_and_the_replica_named_are_affected(path: FaultyPath) -> None:
     path.put({"kind": "partition", "first_id": 10, "last_id": 19, "replica": 1})
     for replica in range(3):
         path.send(IDS, replica)
@@ -128,7 +128,7 @@ def test_only_the_ids_and_the_replica_named_are_struck(path: FaultyPath) -> None
     assert [list(path.arrived(replica).copies) for replica in range(3)] == [list(IDS), spared, list(IDS)]
 
 
-def test_of_several_rules_the_first_that_strikes_decides(path: FaultyPath) -> None:
+def test_of_several_rules_the_first_that_selects_a_copy_decides(path: FaultyPath) -> None:
     path.put({"percent": 50, "key": "0.0"}, {"kind": "duplicate", "percent": 50, "key": "1.0"})
     lost = predicted(IDS, 50, key="0.0")
     twice = predicted(IDS, 50, key="1.0") - lost
@@ -139,7 +139,7 @@ def test_of_several_rules_the_first_that_strikes_decides(path: FaultyPath) -> No
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("direction", ["requests", "responses"])
-def test_what_is_duplicated_arrives_twice_and_is_no_hedge(path: FaultyPath, direction: str) -> None:
+def test_a_duplicate_arrives_and_is_not_a_hedge(path: FaultyPath, direction: str) -> None:
     path.put({"kind": "duplicate", "percent": 30, "direction": direction})
     twice = predicted(IDS, 30, direction=direction)
     assert twice
@@ -152,7 +152,7 @@ def test_what_is_duplicated_arrives_twice_and_is_no_hedge(path: FaultyPath, dire
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("direction", ["requests", "responses"])
-def test_what_is_corrupted_is_dropped_by_its_receivers_kernel(path: FaultyPath, direction: str) -> None:
+def test_a_corrupted_copy_is_dropped_by_its_receivers_kernel(path: FaultyPath, direction: str) -> None:
     receiver = path.pair.server if direction == "requests" else path.pair.client
     links = path.pair.links()
     path.put({"kind": "corrupt", "percent": 30, "direction": direction})
@@ -183,7 +183,7 @@ def test_a_corrupted_answer_does_not_win_over_the_hedges(path: FaultyPath) -> No
 
 @BOTH_FAMILIES
 @pytest.mark.parametrize("direction", ["requests", "responses"])
-def test_what_is_delayed_arrives_whole_and_that_much_later(path: FaultyPath, direction: str) -> None:
+def test_a_delayed_copy_arrives_unchanged_and_that_much_later(path: FaultyPath, direction: str) -> None:
     links = path.pair.links()
     path.put({"kind": "delay", "percent": 30, "delay_ns": DELAY_NS, "direction": direction})
     late = predicted(IDS, 30, direction=direction)
@@ -206,7 +206,7 @@ def test_what_is_delayed_arrives_whole_and_that_much_later(path: FaultyPath, dir
     assert (path.pair.hooks(), path.pair.links()) == (OURS, links)
 
 
-def test_rules_that_end_let_go_what_they_hold_back(path: FaultyPath) -> None:
+def test_rules_that_end_let_go_of_the_packets_that_they_hold(path: FaultyPath) -> None:
     links = path.pair.links()
     path.put({"kind": "delay", "delay_ns": 1_000_000_000})
     path.send(IDS)
@@ -251,7 +251,7 @@ def test_faults_that_a_killed_hedger_left_are_cleaned_up(own_path: FaultyPath, s
     assert own_path.arrived().copies == Counter(IDS)
 
 
-def test_the_clients_own_mark_does_not_keep_a_copy_from_being_struck(path: FaultyPath) -> None:
+def test_the_clients_own_mark_does_not_protect_a_copy(path: FaultyPath) -> None:
     path.client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 0x12345678)
     path.put({"kind": "delay", "delay_ns": DELAY_NS})
     path.send(IDS)
@@ -259,7 +259,7 @@ def test_the_clients_own_mark_does_not_keep_a_copy_from_being_struck(path: Fault
     assert path.hits() == {"0.0": len(IDS)}
 
 
-def test_a_rule_that_cannot_be_is_refused_and_those_in_force_stay(path: FaultyPath) -> None:
+def test_a_wrong_rule_is_refused_and_those_in_force_stay(path: FaultyPath) -> None:
     path.put({"kind": "partition"})
     with pytest.raises(ControlError, match=r"field 'rules\.0\.replica' is 3"):
         path.put({"replica": 3})
@@ -267,7 +267,7 @@ def test_a_rule_that_cannot_be_is_refused_and_those_in_force_stay(path: FaultyPa
     assert path.arrived().copies == {}
 
 
-def test_netem_where_the_kernel_has_it_and_words_where_it_has_not(own_path: FaultyPath) -> None:
+def test_netem_works_or_says_that_the_kernel_has_none(own_path: FaultyPath) -> None:
     def kinds() -> set[str]:
         return {qdisc["kind"] for qdisc in own_path.pair.show("tc", "qdisc", "show", "dev", "eth0")}
 

@@ -1,6 +1,6 @@
-"""Programs and maps in the kernel that bear the names of the hedger's, whoever loaded them and whoever holds them.
+"""Programs and maps in the kernel with the names of the hedger's, of all processes.
 
-What others on the host load meanwhile, as systemd does for its units, is none of ours.
+Other programs on the host, such as systemd, load objects too, with other names.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_OBJ_GET_INFO_BY_FD = 15
-_TOLD_SIZE = 256  #: of information about an object: more than is asked for
+_INFO_SIZE = 256  #: of information about an object: more than is read
 NAME_SIZE = 16  #: with the zero at its end
 _PROGRAM = re.compile(r"^int (\w+)\(struct __sk_buff \*skb\)", re.MULTILINE)
 _MAP = re.compile(r'^BPF_\w+\((?:"\w+", [^,]+, [^,]+, )?(\w+)', re.MULTILINE)
@@ -28,7 +28,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Kind(Enum):
-    """A kind of object: its commands of bpf(2), and where its name stands in what the kernel tells (linux/bpf.h)."""
+    """A kind of object: its commands of bpf(2), and where its name is in the kernel's information (linux/bpf.h)."""
 
     PROGRAM = (11, 13, 64)
     MAP = (12, 14, 24)
@@ -48,7 +48,7 @@ def names(kind: Kind) -> frozenset[str]:
 
 
 def objects(kind: Kind) -> frozenset[int]:
-    """The ids of those that bear one of these names."""
+    """The ids of those with one of these names."""
     return frozenset(id_ for id_ in _all_ids(kind) if _name(kind, id_) in names(kind))
 
 
@@ -72,14 +72,14 @@ def _all_ids(kind: Kind) -> Iterator[int]:
 def _name(kind: Kind, id_: int) -> str | None:
     try:
         descriptor = bpf(kind.open_by_id, struct.pack("III4x", id_, 0, 0))
-    except FileNotFoundError:  # gone meanwhile
+    except FileNotFoundError:  # it has just been freed
         return None
     try:
-        told = ctypes.create_string_buffer(_TOLD_SIZE)
-        bpf(_BPF_OBJ_GET_INFO_BY_FD, struct.pack("IIQ", descriptor, _TOLD_SIZE, ctypes.addressof(told)))
+        info = ctypes.create_string_buffer(_INFO_SIZE)
+        bpf(_BPF_OBJ_GET_INFO_BY_FD, struct.pack("IIQ", descriptor, _INFO_SIZE, ctypes.addressof(info)))
     finally:
         os.close(descriptor)
-    return told.raw[kind.name_offset :][:NAME_SIZE].partition(b"\0")[0].decode()
+    return info.raw[kind.name_offset :][:NAME_SIZE].partition(b"\0")[0].decode()
 
 
 def _bpf(command: int, attributes: bytearray) -> int:

@@ -44,7 +44,7 @@ class Arrived:
 
 
 class FaultyHedger:
-    """A pair whose hedger is told over its control socket of a service with three replicas, on IPv4 and on IPv6."""
+    """A pair whose hedger is configured for a service with three replicas, on IPv4 and on IPv6."""
 
     def __init__(self, pair: Pair, control: Path) -> None:
         self.pair = pair
@@ -65,7 +65,7 @@ class FaultyHedger:
             budget_burst=1000,
             run_id="abc123",
         )
-        # Programs are loaded when they are first needed: now, so that no test is blamed for leaving some.
+        # Programs are loaded when they are first needed: now, so that no test seems to leave some behind.
         rule = {"key": "0.0", "replica": 0, "first_id": 0, "last_id": 0, "percent": 0}
         rules = [
             rule | {"kind": "delay", "direction": "requests", "delay_ns": 1_000_000},
@@ -107,8 +107,10 @@ class FaultyPath:
         self._stack.close()
 
     def begin(self, mode: str) -> None:
-        """A new block, in which no request is known. The testbed's tap tells requests by block and id, hedging by
-        their flows."""
+        """A new block, in which no request is known.
+
+        The testbed's tap identifies requests by block and id, hedging by their flows.
+        """
         self.hedger.block += 1
         identity = "block" if mode == "tap" else "flow"
         self.control.call("mode", mode=mode, identity=identity, block=self.hedger.block)

@@ -126,7 +126,7 @@ class KernelBench:
         self.hedges()
 
     def switch(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
-        """Switches what the programs do; requests of one block are none of another's."""
+        """Switches what the programs do; a block's requests are unknown in other blocks."""
         self._hedging = mode == Mode.HEDGE
         self.programs.set_mode(mode, identity, self._first_block + block)
 
@@ -186,7 +186,7 @@ class KernelBench:
         return run(self.programs.rescuer.fd, frame, mark=self.clone_mark(frame) if mark is None else mark)
 
     def _next_number(self) -> int:
-        """That the next clone bears, where one is made. A lane that is busy is passed over."""
+        """Of the next clone, where one is made. Busy lanes are skipped."""
         if not self._hedging:
             return 0
         if self.link.kind == DelayLineKind.NETEM:

@@ -124,9 +124,7 @@ def test_what_was_prepared_begins_and_ends_by_the_map_alone(faults: NetemFaults,
     assert (kernel.rooted, kernel.classes, kernel.directed) == (False, {}, {})
 
 
-def test_what_was_not_prepared_is_made_when_it_is_asked_for_and_gone_afterwards(
-    faults: NetemFaults, kernel: FakeKernel
-) -> None:
+def test_what_was_not_prepared_is_made_by_put_and_removed_afterwards(faults: NetemFaults, kernel: FakeKernel) -> None:
     faults.put([LOSS])
     assert kernel.done == ["add", "replace", "map"]
     faults.put([PARTITION])
@@ -160,7 +158,7 @@ def test_packets_held_back_at_the_end_of_one_time_are_not_counted_in_the_next(
     assert (was.packets, was.drops) == (0, 0)
 
 
-def test_one_that_duplicates_is_never_made_beside_others_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_duplicates_is_not_prepared_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = FakeKernel(allows_duplicates=False)
     faults = set_up(monkeypatch, kernel)
     faults.prepare([[LOSS], [DUPLICATE]])
@@ -183,7 +181,7 @@ def test_a_prepared_class_gives_way_to_one_that_stands_alone(monkeypatch: pytest
     assert [*kernel.classes.values()] == ["duplicate 10.0000000%"]
 
 
-def test_more_than_there_is_room_for_is_made_when_it_is_asked_for(faults: NetemFaults, kernel: FakeKernel) -> None:
+def test_classes_that_there_is_no_room_for_are_made_by_put(faults: NetemFaults, kernel: FakeKernel) -> None:
     phases = [[rule(percent=percent)] for percent in range(1, 30)]
     faults.prepare(phases)
     assert not kernel.rooted

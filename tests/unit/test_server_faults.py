@@ -136,7 +136,7 @@ def test_rules_of_one_key_are_counted_together_and_those_without_hits_as_zero(
         ({"kind": "slow", "factor": 2, "last_id": 0}, "fault 0.0: last_id is 0, expected at least 1"),
     ],
 )
-def test_what_makes_no_fault_is_refused(server: Server, fault: dict[str, Any], complaint: str) -> None:
+def test_a_wrong_fault_is_refused_by_name(server: Server, fault: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ControlError) as caught:
         server.start_block(faults=[{"key": "0.0", "first_id": 1, "last_id": 2} | fault])
     assert complaint in str(caught.value)

@@ -83,14 +83,14 @@ def test_copy_ordinals_stop_at_255_on_the_wire_and_go_on_in_the_log(server: Serv
     assert [row.copy for row in server.end_block(tmp_path)[1]] == list(range(1, 258))
 
 
-def test_ids_stand_where_they_are_declared(server: Server) -> None:
+def test_ids_are_where_they_are_declared(server: Server) -> None:
     server.start_block(request_id={"request": {"offset": 8, "length": 8}, "response": {"offset": 2, "length": 4}})
     with connected(server.address) as client:
         client.send(bytes(8) + struct.pack(">Q", 0xFEDCBA98) + bytes(4))
         assert client.recv(100) == bytes(2) + struct.pack(">IB", 0xFEDCBA98, 1) + bytes(13)
 
 
-def test_what_is_no_request_is_counted_and_not_answered(server: Server, tmp_path: Path) -> None:
+def test_a_datagram_that_is_not_a_request_is_counted_and_not_answered(server: Server, tmp_path: Path) -> None:
     server.start_block(request_id={"request": {"offset": 0, "length": 8}, "response": {"offset": 0, "length": 4}})
     with connected(server.address) as client:
         client.send(b"")
@@ -205,7 +205,7 @@ def test_ping_names_the_processes(server: Server) -> None:
     assert "worker_died" not in answer
 
 
-def test_what_makes_no_block_is_refused(server: Server, tmp_path: Path) -> None:
+def test_wrong_settings_are_refused(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="no block was started"):
         server.end_block(tmp_path)
     with pytest.raises(ControlError, match=r"column 1: unknown name 'x'"):

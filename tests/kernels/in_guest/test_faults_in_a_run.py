@@ -41,7 +41,7 @@ def test_netem_and_the_second_versions_control_groups_do_as_they_are_told(tmp_pa
     }
     planned = faulty.planned("partition", "server-0")
     lost = {id_ for id_ in faulty.sent_to_target(planned) if faulty.sample(id_)["outcome"] == "timeout"}
-    # It comes and goes a moment late, so requests at either end may be spared or struck.
+    # It comes and goes a moment late, so requests at either end may be affected or not.
     assert len(lost) >= 0.9 * len(faulty.sent_to_target(planned))
     assert not any(faulty.received(id_, 0) for id_ in lost)
     assert handed_down(tree) == handed_down_before

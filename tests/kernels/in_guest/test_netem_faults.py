@@ -20,7 +20,7 @@ pytestmark = pytest.mark.root
 
 IDS = range(100)
 DELAY_NS = 5_000_000_000  #: enough for tc to change its mind in a virtual machine
-QUIET_S = 10  #: nobody waits for that there
+QUIET_S = 10  #: longer than any packet is held there
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,13 @@ def test_delay_and_what_is_let_go_when_it_ends(path: FaultyPath) -> None:
 
 def test_a_class_goes_on_counting_while_others_come_and_go(path: FaultyPath) -> None:
     path.netem({"kind": "loss", "replica": 0})
-    told = []
+    counted = []
     for other in ({"kind": "partition", "replica": 1}, {"kind": "loss", "replica": 2, "percent": 50}):
         path.send(IDS)
         (first,) = [was for was in path.netem({"kind": "loss", "replica": 0}, other) if was["replicas"] == [0]]
-        told.append((first["packets"], first["drops"]))
+        counted.append((first["packets"], first["drops"]))
     # netem counts what it drops as it comes among the drops alone.
-    assert [drops for _, drops in told] == [len(IDS)] * 2
+    assert [drops for _, drops in counted] == [len(IDS)] * 2
     assert path.arrived().copies == {}
 
 
@@ -102,12 +102,12 @@ def test_what_is_prepared_takes_no_packet_until_its_time_and_none_after_it(path:
     path.prepare_netem([partition], [{"kind": "delay", "delay_ns": DELAY_NS, "replica": 2}])
     prepared = path.pair.show("tc", "qdisc", "show", "dev", "eth0")
     assert [qdisc["kind"] for qdisc in prepared].count("netem") == 2
-    told = []
+    counted = []
     for rules, arriving in (([], len(IDS)), ([partition], 0), ([], len(IDS))):
-        told += [(was["replicas"], was["drops"]) for was in path.netem(*rules)]
+        counted += [(was["replicas"], was["drops"]) for was in path.netem(*rules)]
         path.send(IDS, 1)
         assert len(path.arrived(1).copies) == arriving
-    assert told == [([1], len(IDS))]
+    assert counted == [([1], len(IDS))]
     assert path.pair.show("tc", "qdisc", "show", "dev", "eth0") == prepared
 
 
@@ -128,7 +128,7 @@ def test_a_rate_spreads_packets_out(path: FaultyPath) -> None:
     assert max(stamps.values())[0] - min(stamps.values())[0] >= 390_000_000
 
 
-def test_another_ones_qdisc_is_left_alone(path: FaultyPath) -> None:
+def test_another_programs_qdisc_is_left_alone(path: FaultyPath) -> None:
     path.pair.change("tc", "qdisc add dev eth0 root handle 1: prio")
     with pytest.raises(Exception, match="a qdisc prio at its root that is not Hedgerow's"):
         path.netem({"kind": "loss"})
