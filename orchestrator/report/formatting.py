@@ -1,7 +1,4 @@
-"""How numbers, units and values are written for people, in every format alike.
-
-Numbers have as many digits as they carry, and a word stands where there is none.
-"""
+"""How numbers, units and values are written in all reports."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
 OPEN = "unbounded"  #: any other end that is not a number
 UNKNOWN = "unknown"
 _MINUS = "\N{MINUS SIGN}"
-#: By the unit of a claim: how many of it are 1, what stands behind the number, and how many decimals it has.
+#: By the unit of a claim: factor, suffix, and number of decimals.
 _UNITS = {"ms": (1, " ms", 2), "us": (1, " µs", 0), "share": (100, " %", 2), "count": (1, "", 0), "ratio": (1, "", 4)}
 _TIMES = ("ms", "us")
 _CENSORED = {("strategy",): BEYOND, ("with",): f"other {BEYOND}", ("strategy", "with"): f"both {BEYOND}"}
 
 
 def format_number(value: float | None) -> str:
-    """`value` with two decimals, or fewer the larger it is."""
+    """`value` with two decimals, or none from 1000 on."""
     if value is None:
         return NONE
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
@@ -47,7 +44,7 @@ def format_seconds(duration_ns: int) -> str:
 
 
 def format_p_value(value: float) -> str:
-    """A p-value with as many digits as are of use."""
+    """A p-value, to two significant digits."""
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
@@ -69,7 +66,7 @@ def format_latency(strategy: StrategySummary, name: str) -> str:
 
 
 def format_interval(ends: Interval | None, digits: int = 2, beyond: str = BEYOND) -> str:
-    """An interval; an open upper end is called `beyond`: that of a latency lies beyond the time-out."""
+    """An interval; `beyond` is written for an open upper end, which for a latency lies beyond the time-out."""
     if ends is None:
         return NONE
     low, high = (
@@ -91,14 +88,14 @@ def format_observed(claim: ClaimVerdict) -> str:
 
 
 def format_difference(row: Difference, figure: Literal["ratio", "difference"], digits: int) -> str:
-    """Ratio or difference of two figures with its interval; where one has no number, which side is censored."""
+    """Ratio or difference of two figures with its interval, or which side is censored where there is no number."""
     value, ends = (row.ratio, row.ratio_ci95) if figure == "ratio" else (row.difference_ms, row.difference_ci95_ms)
     text = _CENSORED.get(row.censored, NONE) if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
     return text if ends is None else f"{text} ({format_interval(ends, digits, OPEN)})".replace("-", _MINUS)
 
 
 def format_value(value: object) -> str:
-    """Anything that a manifest or a journal records, in words."""
+    """A value from a manifest or a journal as text, nested values in one line."""
     if value is None or value == []:
         return UNKNOWN
     if isinstance(value, bool):

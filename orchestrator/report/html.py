@@ -1,7 +1,6 @@
-"""What all HTML pages share: the templates, and matplotlib's pictures made fit to stand in them.
+"""Rendering of HTML pages from the templates, and of matplotlib's pictures within them.
 
-Pages are self-contained: style and pictures are in them, no script is needed to read them, they work offline and on
-paper.
+Pages are self-contained: style and pictures are inline, and there are no scripts. They work offline and in print.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _VIEW_BOX = re.compile(r'viewBox="([^"]+)"')
 
 
 def render(template: str, **content: object) -> str:
-    """The page that `template` lays `content` out as; numbers are written as everywhere else."""
+    """The HTML page that `template` makes of `content`."""
     jinja = Environment(
         loader=PackageLoader("orchestrator.report"),
         autoescape=select_autoescape(enabled_extensions=("j2",), default=True),
@@ -50,7 +49,7 @@ def render(template: str, **content: object) -> str:
 def picture(path: Path, title: str) -> Markup:
     """The plot in the SVG file at `path`, its `title` what a screen reader says.
 
-    Plots are drawn by matplotlib, and `inline` escapes the title: nothing in them came from a scenario unescaped.
+    matplotlib escapes the texts in a plot and `inline` the title, so nothing comes from a scenario unescaped.
     """
     return Markup(inline(path.read_text(encoding="utf-8"), path.stem, title))  # noqa: S704
 
@@ -58,10 +57,9 @@ def picture(path: Path, title: str) -> Markup:
 def inline(svg: str, name: str, title: str) -> str:
     """The picture in the text of an SVG file as an element of a page.
 
-    Alone each file is fine; together their ids collide (clip paths, glyphs), their style sheets apply to the whole
-    page, and a screen reader finds a hundred unnamed groups instead of one picture. `name` is unique on the page and
-    prefixes every id, `title` is what a screen reader says. Raises ValueError where the text holds no SVG picture
-    with a view box.
+    As they are, files on one page have colliding ids (clip paths, glyphs), style sheets that apply to the whole page,
+    and a hundred unnamed groups for a screen reader. `name` must be unique on the page and prefixes every id; `title`
+    is what a screen reader says. Raises ValueError where the text holds no SVG picture with a view box.
     """
     body = _METADATA.sub("", _PROLOGUE.sub("", svg, count=1))
     root = _ROOT.search(body)
@@ -81,5 +79,5 @@ def inline(svg: str, name: str, title: str) -> str:
 
 
 def _heading(text: str) -> Markup:
-    """Words that do not part at a percent sign."""
+    """`text` with a space before a percent sign that does not break."""
     return Markup(escape(text).replace(" %", "&nbsp;%"))  # noqa: S704 (it is escaped)

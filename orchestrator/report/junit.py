@@ -1,8 +1,8 @@
 """Verdicts as JUnit XML, which every CI system shows: a suite for a run (or for each arm of it), a case for a claim.
 
 A refuted claim is a failure. An inconclusive one is *skipped*, with the reason: the format has no third verdict, and
-of what it knows, skipped is read as "this was not tested here", which is what happened. A failure would say that the
-claim is wrong, a pass that it holds, and neither was shown. The exit code (3) tells it too.
+readers take "skipped" as "not tested here". A failure would say that the claim is wrong, a pass that it holds; neither
+is certain. The exit code (3) says the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _COUNTED = {"failures": _FAILED, "errors": _BROKEN, "skipped": _SKIPPED}
 
 @dataclass(frozen=True)
 class Case:
-    """One test case: how it ended (None: it passed), the one line that says why, and all there is to say."""
+    """One test case. `ending` is the element that says how it ended, None for a pass; `message` is a single line."""
 
     name: str
     text: str

@@ -1,4 +1,4 @@
-"""The runs of a results folder, for those who list them: one entry each, and index.html over all of them."""
+"""The list of the runs in a results folder, for `ls` and for index.html."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 
 @dataclass(frozen=True)
 class Entry:
-    """One run; `summary` is None where it did not finish or its summary is torn, `manifest` is then all there is."""
+    """One run; `summary` is None where the run did not finish or its summary cannot be read."""
 
     folder: RunFolder
     scenario: str
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def state(self) -> str:
-        """The verdict in a word, or why there is none."""
+        """The verdict, or why there is none."""
         if self.summary is None:
             return "unreadable" if self.folder.summary.exists() else "unfinished"
         return self.summary.verdict or "no claims"
@@ -58,12 +58,12 @@ class Entry:
 
     @property
     def backend(self) -> str | None:
-        """What carried the run, as far as it is known."""
+        """The backend, as far as it is known."""
         return (self.summary or self.manifest).backend
 
     @property
     def engine(self) -> str | None:
-        """What hedged in the kernel, as far as it is known."""
+        """The kernel engine, as far as it is known."""
         return (self.summary or self.manifest).engine
 
     def as_json(self) -> JsonObject:
@@ -87,7 +87,7 @@ def entries(results: Path) -> list[Entry]:
 
 
 def entry_of(folder: RunFolder) -> Entry:
-    """What is known of the run in `folder`."""
+    """The entry of the run in `folder`, from what can be read there."""
     match = RUN_NAME.fullmatch(folder.name)
     began = None if match is None else datetime.strptime(match["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     scenario = folder.name if match is None else match["scenario"]

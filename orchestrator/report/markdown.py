@@ -31,7 +31,7 @@ def as_markdown(summary: Summary) -> str:
 
 
 def error_as_markdown(subject: str, error: HedgerowError) -> str:
-    """What a run that could not be judged leaves on that page."""
+    """The section on a run that ended with an error instead of a verdict."""
     lines = [f"## {escaped(subject)}: no verdict (exit {int(error.exit_code)})", "", escaped(error.message), ""]
     return "\n".join([*lines, *([f"Remedy: {escaped(error.remedy)}", ""] if error.remedy else [])]) + "\n"
 

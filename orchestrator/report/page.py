@@ -1,7 +1,7 @@
-"""report.html: one file that shows what was claimed, what this run says of it, how sure it is, and on which machine.
+"""report.html: the claims and verdicts of a run, its figures and plots, threats to validity, and the environment.
 
-Everything comes from the folder: summary, manifest, scenario, journal, plots. A year later, on another machine, the
-page is the same. It is gathered here; the template only lays it out.
+Everything comes from the run folder: summary, manifest, scenario, journal, plots.
+The content is gathered here; the template only lays it out.
 """
 
 from __future__ import annotations
@@ -108,14 +108,14 @@ def gather(run: Run) -> Page:
     """The page of `run`; RunError where its folder lacks summary or manifest."""
     folder, summary, manifest, experiment = run.folder, run.summary, run.manifest, run.experiment
     parts = tuple(_parts(folder, summary))
-    drawn = {shown.name for part in parts for shown in part.pictures}
+    of_arms = {found.name for part in parts for found in part.pictures}
     return Page(
         summary=summary,
         manifest=manifest,
         experiment=experiment,
         headline=headline(summary),
         parts=parts,
-        pictures=tuple(found for found in _pictures(folder, None, "") if found.name not in drawn),
+        pictures=tuple(found for found in _pictures(folder, None, "") if found.name not in of_arms),
         folded=bool(summary.matrix),
         occurrences=tuple(_occurrence(record) for record in run.fault_log.records),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
@@ -127,19 +127,19 @@ def gather(run: Run) -> Page:
 
 
 def command(manifest: Manifest) -> str:
-    """The command line that made the run, as one pastes it into a shell."""
+    """The command line that made the run, quoted for a shell; without `--results`, which is the author's choice."""
     words = list(manifest.command)
-    if "--results" in words[:-1]:  # that is where the author kept theirs
+    if "--results" in words[:-1]:
         at = words.index("--results")
         del words[at : at + 2]
     return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
 
 
 def host_activity(manifest: Manifest) -> list[tuple[str, str]]:
-    """What else went on while the run measured, as names and words; empty where the run did not come to its end.
+    """What else the host did during the run, as names and texts; empty for a run that did not end.
 
-    Of some hundred counters a reader wants to know whether anything disturbed: CPU time that the hypervisor took,
-    waiting for a CPU, heat, lost packets, a setting that changed under the run. All of them are in manifest.json.
+    manifest.json has some hundred counters. Listed are those of possible disturbances: CPU time taken by the
+    hypervisor, waiting for a CPU, heat, lost packets, settings that changed during the run.
     """
     around = manifest.environment
     if around.before is None or around.after is None or around.differences is None:

@@ -1,7 +1,6 @@
-"""Tables on the terminal: of a run's summary (our figures with the published ones below, the claims), and of others.
+"""Tables on standard output: with rules and colours on a terminal, else as aligned text, fit for logs and diffs.
 
-On a terminal with rules and colour, elsewhere as plain aligned text that survives a log file and a diff. Both fit 80
-columns but for long claims and sweeps over two keys.
+Both fit 80 columns, except for long claims and sweeps over two keys.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ def as_text(sections: Sequence[Section], notes: Sequence[str] = ()) -> str:
     for section in sections:
         text += [*([section.title] if section.title else []), *(_aligned(section) if section.rows else []), ""]
     if not notes:
-        text = text[:-1]  # the empty line parts tables from what follows
+        text = text[:-1]  # the empty line separates tables from notes
     return "".join(f"{line}\n" for line in [*text, *notes])
 
 

@@ -1,7 +1,6 @@
-"""What keeps a run's figures from meaning more than they do, in words: threats to validity, and warnings.
+"""The texts of all warnings: threats to validity on the page, and notes below the tables.
 
-Each rule looks at what was run and says what follows from it. What does not apply is not said, so that what is said
-gets read.
+Each rule looks at the scenario, the manifest and the summary of a run. Only what applies to the run is printed.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def threats(scenarios: Sequence[Scenario], manifest: Manifest, summary: Summary)
 
 
 def warnings(summary: Summary) -> Iterator[str]:
-    """What the figures lack: requests without an answer, an A/A control that fails, discarded blocks."""
+    """Requests without an answer, the A/A control, and discarded blocks, a line each."""
     for arm in summary.arms:
         for name, strategy in arm.strategies.items():
             if not strategy.requests:
@@ -68,7 +67,7 @@ def warnings(summary: Summary) -> Iterator[str]:
 
 
 def closed_arrivals(summary: Summary) -> Iterator[str]:
-    """What the latencies of closed arrivals leave out, where there are such."""
+    """What the latencies of closed arrivals leave out; nothing for open arrivals."""
     closed = [arm.name or "" for arm in summary.arms if arm.arrivals == "closed"]
     if closed:
         where = "" if len(closed) == len(summary.arms) else f" in {', '.join(closed)}"
@@ -79,19 +78,19 @@ def closed_arrivals(summary: Summary) -> Iterator[str]:
 
 
 def control_note(control: ControlResult) -> str:
-    """What the baseline against itself says of the run."""
+    """The result of the A/A control: the baseline compared with itself."""
     one, other = control.requests
     halves = f"A/A control: {one} requests of the baseline against its other {other}."
     if control.no_effect is None:
         return f"{halves} No intervals{f': {control.reason}' if control.reason else ''}."
     if control.no_effect:
         return (
-            f"{halves} No effect shows, as it must be. The width of these intervals is the noise within blocks; what "
+            f"{halves} No effect shows, as expected. The width of these intervals is the noise within blocks; what "
             "differs from block to block is in the claims' own intervals."
         )
     return (
-        f"{halves} An effect shows where there can be none. Chance alone shows one in one run of twenty; else "
-        "something is wrong with this run: do not trust its small differences."
+        f"{halves} An effect shows where there can be none. Chance alone causes that in one run of twenty; "
+        "otherwise something is wrong with this run: do not trust its small differences."
     )
 
 
@@ -160,9 +159,9 @@ def _busy(run: _Measured) -> Threat | None:
         return None
     return Threat(
         "A noisy host",
-        f"Before the run, with nothing of it at work, {noise.late_1ms:.1%} of this host's wake-ups were more than "
+        f"Before the run started, {noise.late_1ms:.1%} of this host's wake-ups were more than "
         f"a millisecond late (P99 {noise.lateness_us.p99 / 1000:.1f} ms). Every latency here may be too long "
-        "by as much; tails most of all.",
+        "by as much, tails most of all.",
     )
 
 
@@ -187,8 +186,7 @@ def _dirty(run: _Measured) -> Threat | None:
 def _one_run(_: _Measured) -> Threat | None:
     return Threat(
         "One run on one machine",
-        "The intervals tell how sure this run is of this machine at that hour. Another machine is another "
-        "experiment: run it there.",
+        "The intervals hold for this machine at that hour. Another machine is another experiment: run it there.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What is told of a run: tables of plain text, a headline, and notes. Exporters only dress it.
+"""The content of every report on a run: tables of plain text, a headline, and notes. Exporters only lay it out.
 
 The tables of an arm come in two widths: a short one for terminals of 80 columns, and a full one for the page.
 """
@@ -35,7 +35,7 @@ _FAULT = ("fault", "target", "occurrences", "proven", "requests during")
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of one row, and what sort of row it is where it is not a figure of ours like the others."""
+    """One row of a table. `kind` sets it off where its figures are not measured by the strategies of this run."""
 
     cells: Sequence[str]
     kind: Literal["", "published", "control"] = ""
@@ -53,7 +53,7 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """A run for people: a sentence on its claims, the tables in reading order, and the lines below them."""
+    """A report: a sentence on the claims, the tables in reading order, and the lines below them."""
 
     headline: str
     sections: Sequence[Section]
@@ -79,7 +79,7 @@ def overview(summary: Summary) -> View:
 
 
 def headline(summary: Summary) -> str:
-    """What became of the claims, in a sentence that names those that did not hold."""
+    """The verdicts in a sentence, which names the claims that are not supported."""
     claims = list(summary.claims())
     if not claims:
         return "This scenario claims nothing."
@@ -94,7 +94,7 @@ def headline(summary: Summary) -> str:
 
 
 def notes(summary: Summary) -> list[str]:
-    """What a reader of the figures must know: warnings, and on what they were measured."""
+    """The lines below the tables: warnings, and what the run was measured with."""
     backend, engine, line = (name or "unknown" for name in (summary.backend, summary.engine, summary.delay_line))
     measured = f"backend {backend}, engine {engine}, delay line {line}"
     return [
@@ -175,7 +175,7 @@ def _hedges(figures: StrategySummary, full: bool) -> list[str]:
 
 
 def _wait_table(arm: ArmSummary) -> Section:
-    """Of open arrivals, how well the schedule was kept."""
+    """How well the schedule of open arrivals was kept."""
     return Section(
         _title("lateness of sends, and time in the socket buffer, in µs", arm.name),
         ("strategy", "sent late P50", "sent late P99", "buffered P50", "buffered P99"),

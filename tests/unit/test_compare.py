@@ -187,7 +187,7 @@ def test_the_command_tells_the_environment_first_and_claims_nothing_of_significa
     lines = output.out.splitlines()
     places = [next(place for place, line in enumerate(lines) if line.startswith(title)) for title in titles]
     assert places == sorted(places)
-    assert "no proof of a difference" in output.out
+    assert "not proof of a difference" in output.out
     assert f"only in {first.name}: app-seed; app-deadline" in output.out
     assert output.err == ""
 

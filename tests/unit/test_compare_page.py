@@ -75,7 +75,7 @@ def test_it_says_the_environment_before_any_figure(page: str) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     places = [text.index(words) for words in ("host.kernel", "hedging.delay", "P99.9", "Claims with another verdict")]
     assert places[0] < places[1] < places[2]
-    assert "no proof of a difference" in text
+    assert "not proof of a difference" in text
     assert "apart" in text
     assert "overlap" in text
     assert '<span class="verdict refuted">refuted</span>' in page

@@ -1,7 +1,7 @@
 """What differs between two runs before anything was measured: the environment, and the scenario.
 
-A figure that differs is only worth a thought once these do not: so they come first. What is never twice the same
-(times, load averages, counters since boot) is not a difference.
+They come first, because figures are only comparable where these are equal. What always changes (times, load averages,
+counters since boot) is not a difference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that two runs are compared in, in the order in which it should be read."""
+"""The comparison of two runs: environment, scenario, figures and verdicts, in reading order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LETTERS = ("A", "B")
 CAUTION = (
     "Two runs are measured at different times, perhaps on different hosts: what differs may be just that. Intervals "
-    "that lie apart are a reason to look, no proof of a difference; a difference that can be claimed needs both "
+    "that lie apart are a reason to look, not proof of a difference; a difference that can be claimed needs both "
     "variants in one run, interleaved, as arms of one scenario."
 )
 
@@ -171,13 +171,13 @@ class ClaimPair:
 
     @property
     def expects(self) -> tuple[str | None, str | None]:
-        """What each run expected: a claim may have kept its id and become another one."""
+        """What each run expected, which may differ under the same id."""
         first, second = (None if claim is None else claim.expect for claim in self.claims)
         return first, second
 
     @property
     def changed(self) -> bool:
-        """Whether the verdicts differ; so they do where only one run makes the claim."""
+        """Whether the verdicts differ, or only one run makes the claim."""
         first, second = self.verdicts
         return first != second
 

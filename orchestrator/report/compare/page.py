@@ -1,4 +1,4 @@
-"""What a comparison leaves: the overlaid tails as pictures, and one self-contained page."""
+"""comparison.html, and pictures of the tails of both runs over each other."""
 
 from __future__ import annotations
 

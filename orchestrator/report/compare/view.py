@@ -1,4 +1,4 @@
-"""A comparison as plain text: its parts as people read them, and as tables with the environment first."""
+"""A comparison as text: how its parts are written, and tables of them, the environment first."""
 
 from __future__ import annotations
 

@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 
 def always(_: RunData) -> bool:
-    """Every run has what the plot needs."""
+    """For a plot that every run has."""
     return True
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One kind of plot: how its files are called, what the page says of it, and which runs have it.
+    """One kind of plot: its file name, its title and caption on the page, and what draws it.
 
-    `draw` gets the run and, where the plot is one `per_arm`, the arm that it is about; else the first arm.
+    `needs` says whether a run has what the plot shows. `draw` gets the run and an arm: each arm in turn for a plot
+    `per_arm`, the first one otherwise.
     """
 
     name: str
@@ -114,7 +115,7 @@ def draw(run: RunData) -> None:
 
 
 def file_endings(arms: Iterable[str | None]) -> dict[str | None, str]:
-    """What each arm's plots have at the end of their names: "-client-paused"; "" where there are no arms (None)."""
+    """The end of the file names of each arm's plots, e.g. "-client-paused"; "" where there are no arms (None)."""
     endings: dict[str | None, str] = {}
     for arm in arms:
         ending = "" if arm is None else "-" + _for_a_file(arm)

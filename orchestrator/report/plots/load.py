@@ -1,7 +1,7 @@
-"""extra-load-p99: what a shorter tail costs: P99 against the copies that servers received beyond one a request.
+"""What a shorter tail costs: P99 against extra load, the copies that servers received beyond one per request.
 
-A point a strategy, with 95 % intervals both ways; over a matrix, a path a strategy through the swept values, hollow
-where it begins. Each arm has its own panel.
+Each strategy is a point with 95 % intervals both ways; over a matrix, a path through the swept values that begins at
+the hollow mark. Each arm has its own panel.
 """
 
 from __future__ import annotations

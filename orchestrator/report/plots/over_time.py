@@ -1,4 +1,4 @@
-"""latency-over-time: the latency of each request against its intended time within the block, fault windows shaded.
+"""The latency of each request against its intended time within the block, with fault windows shaded.
 
 Faults come at the same offsets in every block, so all blocks of a strategy are laid over each other: the effects
 of a fault line up, while those of the host are scattered.

@@ -1,6 +1,6 @@
-"""sweep: P99 and P50 with 95 % intervals against the value of the swept key, a line a strategy.
+"""P99 and P50 with 95 % intervals against the value of the swept key, one line per strategy.
 
-Two swept keys make columns: the one with fewer values is written above them, the other runs along the axis.
+With two swept keys there is a column for each value of the key that has fewer; the other key runs along the axis.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def short(key: str) -> str:
 
 
 def _in_order(values: Sequence[object]) -> list[object]:
-    """`values` without repetitions; a value may be a list, which no dictionary takes as a key."""
+    """`values` without repetitions; they need not be hashable."""
     return [value for index, value in enumerate(values) if value not in values[:index]]
 
 
