@@ -1,8 +1,8 @@
 """Verdicts as JUnit XML, which every CI system shows: a suite for a run (or for each arm of it), a case for a claim.
 
 A refuted claim is a failure. An inconclusive one is *skipped*, with the reason: the format has no third verdict, and
-readers take "skipped" as "not tested here". A failure would say that the claim is wrong, a pass that it holds; neither
-is certain. The exit code (3) says the same.
+readers take "skipped" as "not tested here". A failure would say that the claim is wrong, a pass that it holds;
+neither is certain. The exit code (3) says the same.
 """
 
 from __future__ import annotations

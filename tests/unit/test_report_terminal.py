@@ -169,4 +169,4 @@ def test_the_control_says_what_it_found_and_why_it_found_nothing() -> None:
     assert control_note(control) == f"{halves} No intervals: 51 of 150 were not answered."
     assert control_note(replace(control, reason="")) == f"{halves} No intervals."  # early summaries have none
     assert "the noise within blocks" in control_note(replace(control, no_effect=True))
-    assert "Chance alone shows one in one run of twenty" in control_note(replace(control, no_effect=False))
+    assert "Chance alone causes that in one run of twenty" in control_note(replace(control, no_effect=False))
