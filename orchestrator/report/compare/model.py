@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from orchestrator.runfolder.codec import JsonObject
     from orchestrator.runfolder.folder import RunFolder
-    from orchestrator.runfolder.manifest import Manifest
     from orchestrator.runfolder.run import Run
     from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict, Interval, StrategySummary, Summary
 
@@ -27,52 +26,6 @@ CAUTION = (
     "that lie apart are a reason to look, not proof of a difference; a difference that can be claimed needs both "
     "variants in one run, interleaved, as arms of one scenario."
 )
-
-
-@dataclass(frozen=True)
-class ComparedRun:
-    """One of the two runs.
-
-    `scenario` is plain data and not the model: an old run's scenario can be compared even where this version would
-    refuse to run it.
-    """
-
-    run: Run
-    scenario: JsonObject
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where it lies."""
-        return self.run.folder
-
-    @property
-    def manifest(self) -> Manifest:
-        """Where, when and on what it was measured."""
-        return self.run.manifest
-
-    @property
-    def summary(self) -> Summary:
-        """What it found."""
-        return self.run.summary
-
-    @property
-    def arms(self) -> dict[str | None, ArmSummary]:
-        """The arms by name; a run without arms has one, under None."""
-        return {arm.name: arm for arm in self.summary.arms}
-
-    def as_json(self) -> JsonObject:
-        """What `compare --json` says of the run itself."""
-        return {
-            "run": self.folder.name,
-            "folder": str(self.folder.path),
-            "started_at": self.manifest.started_at,
-            "scenario": self.summary.scenario,
-            "backend": self.summary.backend,
-            "engine": self.summary.engine,
-            "delay_line": self.summary.delay_line,
-            "verdict": self.summary.verdict,
-            "blocks": self.summary.blocks,
-        }
 
 
 class Figure(NamedTuple):
@@ -197,7 +150,7 @@ class ClaimPair:
 class Comparison:
     """Two runs beside each other; `alone` says what only the one, and only the other, has figures of."""
 
-    runs: tuple[ComparedRun, ComparedRun]
+    runs: tuple[Run, Run]
     environment: list[Difference]
     scenario: list[Difference]
     pairs: list[StrategyPair]
@@ -207,7 +160,7 @@ class Comparison:
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return "--".join(run.folder.name for run in self.runs)
+        return "--".join(run.name for run in self.runs)
 
     @property
     def arms(self) -> list[str | None]:
@@ -226,7 +179,7 @@ class Comparison:
     def as_json(self) -> JsonObject:
         """What `compare --json` prints."""
         return {
-            "runs": [run.as_json() for run in self.runs],
+            "runs": [_run_as_json(run) for run in self.runs],
             "environment": [difference.as_json() for difference in self.environment],
             "scenario": [difference.as_json() for difference in self.scenario],
             "strategies": [pair.as_json() for pair in self.pairs],
@@ -236,15 +189,15 @@ class Comparison:
         }
 
 
-def compare(first: Run, second: Run) -> Comparison:
-    """Compare two runs by what their folders hold.
+def compare(one: Run, other: Run) -> Comparison:
+    """Compare two runs.
 
     Raises RunError where a folder lacks something, UsageError where the runs have no strategy of an arm in common.
     """
-    one, other = _read(first), _read(second)
-    pairs = _strategy_pairs(one, other)
+    scenarios = _scenario(one.folder), _scenario(other.folder)
+    pairs = _strategy_pairs(one.summary, other.summary)
     if not pairs:
-        has = "; ".join(f"{run.folder.name} has {_strategies(run)}" for run in (one, other))
+        has = "; ".join(f"{run.name} has {_strategies(run.summary)}" for run in (one, other))
         with_arms = one.summary.has_arms or other.summary.has_arms
         raise UsageError(
             f"the runs have no strategy in common{' in an arm of the same name' * with_arms}: {has}",
@@ -253,9 +206,9 @@ def compare(first: Run, second: Run) -> Comparison:
     return Comparison(
         runs=(one, other),
         environment=environment_differences(one.manifest, other.manifest),
-        scenario=scenario_differences(one.scenario, other.scenario),
+        scenario=scenario_differences(*scenarios),
         pairs=pairs,
-        alone=(_alone(one, other), _alone(other, one)),
+        alone=(_alone(one.summary, other.summary), _alone(other.summary, one.summary)),
         claims=_claim_pairs(one.summary, other.summary),
     )
 
@@ -266,26 +219,44 @@ def overlap(first: Interval, second: Interval) -> bool:
     return max(low) <= min(high)
 
 
-def _read(run: Run) -> ComparedRun:
-    """`run` with its scenario as it was written; RunError where that is torn."""
-    path = run.folder.scenario
+def _run_as_json(run: Run) -> JsonObject:
+    summary = run.summary
+    return {
+        "run": run.name,
+        "folder": str(run.folder.path),
+        "started_at": run.manifest.started_at,
+        "scenario": summary.scenario,
+        "backend": summary.backend,
+        "engine": summary.engine,
+        "delay_line": summary.delay_line,
+        "verdict": summary.verdict,
+        "blocks": summary.blocks,
+    }
+
+
+def _scenario(folder: RunFolder) -> JsonObject:
+    """The scenario as plain data: an old one can be compared even where this version would refuse to run it."""
     try:
-        scenario = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(folder.scenario.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise RunError(f"{path} cannot be read: {error}", "is this the folder of a run?") from error
-    return ComparedRun(run, scenario if isinstance(scenario, dict) else {})
+        raise RunError(f"{folder.scenario} cannot be read: {error}", "is this the folder of a run?") from error
+    return content if isinstance(content, dict) else {}
 
 
-def _strategy_pairs(one: ComparedRun, other: ComparedRun) -> list[StrategyPair]:
+def _strategy_pairs(one: Summary, other: Summary) -> list[StrategyPair]:
     """What both runs have, in the order of the first."""
-    arms = other.arms
+    arms = _arms(other)
     return [
-        StrategyPair(name, strategy, tuple(_figure_pairs(figures, arms[name].strategies[strategy])))
-        for name, arm in one.arms.items()
-        if name in arms
+        StrategyPair(arm.name, strategy, tuple(_figure_pairs(figures, arms[arm.name].strategies[strategy])))
+        for arm in one.arms
+        if arm.name in arms
         for strategy, figures in arm.strategies.items()
-        if strategy in arms[name].strategies
+        if strategy in arms[arm.name].strategies
     ]
+
+
+def _arms(summary: Summary) -> dict[str | None, ArmSummary]:
+    return {arm.name: arm for arm in summary.arms}
 
 
 def _figure_pairs(one: StrategySummary, other: StrategySummary) -> Iterator[FigurePair]:
@@ -297,15 +268,15 @@ def _figure_pairs(one: StrategySummary, other: StrategySummary) -> Iterator[Figu
             yield FigurePair(figure, values, beyond, (figure.interval(one), figure.interval(other)))
 
 
-def _alone(run: ComparedRun, other: ComparedRun) -> list[str]:
-    """What only `run` has: arms, and strategies in arms that both have."""
-    found = []
-    for name, arm in run.arms.items():
-        if name not in other.arms:
-            found.append("figures without arms" if name is None else f"arm {name}")
+def _alone(summary: Summary, other: Summary) -> list[str]:
+    """What only the first has: arms, and strategies in arms that both have."""
+    found, arms = [], _arms(other)
+    for arm in summary.arms:
+        if arm.name not in arms:
+            found.append("figures without arms" if arm.name is None else f"arm {arm.name}")
             continue
-        theirs = other.arms[name].strategies
-        found += [in_arm(name, strategy) for strategy in arm.strategies if strategy not in theirs]
+        theirs = arms[arm.name].strategies
+        found += [in_arm(arm.name, strategy) for strategy in arm.strategies if strategy not in theirs]
     return found
 
 
@@ -315,10 +286,10 @@ def _claim_pairs(one: Summary, other: Summary) -> list[ClaimPair]:
     return [ClaimPair(arm, name, (first.get((arm, name)), second.get((arm, name)))) for arm, name in first | second]
 
 
-def _strategies(run: ComparedRun) -> str:
+def _strategies(summary: Summary) -> str:
     """What a run has figures of, by arm."""
     described = []
-    for name, arm in run.arms.items():
+    for arm in summary.arms:
         strategies = ", ".join(arm.strategies)
-        described.append(f"{strategies} (no arms)" if name is None else f"{strategies} in {name}")
+        described.append(f"{strategies} (no arms)" if arm.name is None else f"{strategies} in {arm.name}")
     return "; ".join(described)

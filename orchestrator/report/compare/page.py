@@ -41,7 +41,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
     Raises RunError where a run lacks its tables, ScenarioError where this version cannot read its scenario.
     """
-    runs = tuple(RunData.of(compared.run) for compared in comparison.runs)
+    runs = tuple(RunData.of(run) for run in comparison.runs)
     make_folder(folder)
     tails = list(_tails(comparison, runs, folder))
     page = folder / PAGE
@@ -65,7 +65,7 @@ def render(comparison: Comparison, tails: Sequence[Tail]) -> str:
 
 
 def _tails(comparison: Comparison, runs: Sequence[RunData], folder: Path) -> Iterator[Tail]:
-    names = [f"{letter}: {run.folder.name}" for letter, run in zip(LETTERS, comparison.runs, strict=True)]
+    names = [f"{letter}: {run.name}" for letter, run in zip(LETTERS, comparison.runs, strict=True)]
     endings = file_endings(comparison.arms)
     for arm in comparison.arms:
         name = f"compared-ccdf{endings[arm]}"

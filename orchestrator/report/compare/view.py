@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.report.compare.model import CAUTION, LETTERS, ClaimPair, ComparedRun, Comparison, FigurePair
+from orchestrator.report.compare.model import CAUTION, LETTERS, ClaimPair, Comparison, FigurePair
 from orchestrator.report.formatting import (
     BEYOND,
     NONE,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from orchestrator.report.compare.differences import Difference
+    from orchestrator.runfolder.run import Run
 
 _UNITS = {"ms": " (ms)", "us": " (µs)", "ratio": ""}
 _OVERLAP = {True: "overlap", False: "apart", None: NONE}
@@ -46,7 +47,7 @@ def notes(comparison: Comparison) -> list[str]:
 def only_in(comparison: Comparison) -> list[str]:
     """What is not compared, because only one run has it."""
     return [
-        f"only in {run.folder.name}: {'; '.join(names)}"
+        f"only in {run.name}: {'; '.join(names)}"
         for run, names in zip(comparison.runs, comparison.alone, strict=True)
         if names
     ]
@@ -58,7 +59,7 @@ def unchanged_claims(comparison: Comparison) -> str:
     return f"{same} {'claim has' if same == 1 else 'claims have'} the same verdict in both"
 
 
-def format_run(run: ComparedRun) -> str:
+def format_run(run: Run) -> str:
     """When and on what a run was measured."""
     summary = run.summary
     when = run.manifest.started_at or "at an unknown time"
@@ -108,9 +109,7 @@ def format_claim_observed(pair: ClaimPair, run: int) -> str:
 
 
 def _runs(comparison: Comparison) -> Section:
-    rows = [
-        Row([letter, run.folder.name, format_run(run)]) for letter, run in zip(LETTERS, comparison.runs, strict=True)
-    ]
+    rows = [Row([letter, run.name, format_run(run)]) for letter, run in zip(LETTERS, comparison.runs, strict=True)]
     return Section("Runs", ("", "run", "measured"), rows, left=3)
 
 
