@@ -1,4 +1,4 @@
-"""Asks the program of a container over its control socket whether it is well; exit code 0 if so, 1 and a word if not.
+"""Asks a container's program over its control socket whether it is well; exit code 0 if so, 1 and a message if not.
 
 It imports as little as it can: a check runs beside measurements.
 """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import (
     Floats,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 FIGURES = ("p50", "p99")
 _REFERENCES = ("baseline", "kernel")
-_NS_PER_MS, _NS_PER_US = 1e6, 1e3
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Paired:
         return Difference(
             ratio=rounded(self.ratio),
             ratio_ci95=None if self.ratio_ends is None else rounded_ends(self.ratio_ends),
-            difference_ms=rounded(self.difference_ns, _NS_PER_MS),
+            difference_ms=rounded(self.difference_ns, NS_PER_MS),
             difference_ci95_ms=(
-                None if self.difference_ends_ns is None else rounded_ends(self.difference_ends_ns, _NS_PER_MS)
+                None if self.difference_ends_ns is None else rounded_ends(self.difference_ends_ns, NS_PER_MS)
             ),
             censored=self.censored,
         )
@@ -154,7 +154,7 @@ def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[O
         value = float(values(once)[0])
         ends = None if resamples is None else interval(values(resamples), value, len(numbers), time=True)
         low, high = ends or (np.nan, np.nan)
-        return rounded(value, _NS_PER_US, 3), rounded(low, _NS_PER_US, 3), rounded(high, _NS_PER_US, 3)
+        return rounded(value, NS_PER_US, 3), rounded(low, NS_PER_US, 3), rounded(high, NS_PER_US, 3)
 
     first = conditions[0]
     return [

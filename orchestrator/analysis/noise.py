@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgerow_node.draws import standard_normal
+from hedgerow_node.units import NS_PER_US
 from orchestrator.analysis.comparisons import Paired, paired
 from orchestrator.analysis.faults import affected
 from orchestrator.analysis.measures import Measures
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 CONTROL = "baseline"
 FIGURES = ("p50", "p95", "p99", "mean")
-_NS_PER_US = 1_000
 #: The largest share of requests that each figure of the probe answers for.
 _UP_TO = ((0.5, "p50"), (0.99, "p99"), (1.0, "max"))
 _NAMES = {"p50": "P50", "p99": "P99", "max": "the latest", "mean": "on average"}
@@ -148,7 +148,7 @@ class HostNoise:
     def of(cls, lateness_us: Lateness) -> HostNoise:
         """From the probe's figures in the manifest."""
         figures_us: dict[str, float | None] = vars(lateness_us)
-        return cls({name: value * _NS_PER_US for name, value in figures_us.items() if value is not None})
+        return cls({name: value * NS_PER_US for name, value in figures_us.items() if value is not None})
 
     def floor_ns(self, quantile: float | None) -> float:
         """By how much a latency at `quantile` (0.99; None: the mean) may be too long, ns."""
@@ -157,7 +157,7 @@ class HostNoise:
     def format_floor(self, quantile: float | None) -> str:
         """The same in words."""
         name = self._figure(quantile)
-        return f"{self.lateness_ns[name] / _NS_PER_US:.0f} µs late ({_NAMES[name]})"
+        return f"{self.lateness_ns[name] / NS_PER_US:.0f} µs late ({_NAMES[name]})"
 
     def _figure(self, quantile: float | None) -> str:
         if quantile is None:

@@ -15,8 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hedgerow_node.protocol.limits import CLIENT, replica_of, server_name
-from hedgerow_node.replicas import primary_replica
-from hedgerow_node.schedule import send_offsets_ns
+from hedgerow_node.workload import primary_replica, send_offsets_ns
 from orchestrator.scenario.fault_checks import nominal_block_ns
 from orchestrator.scenario.faults import Deadline, targets_of
 from orchestrator.scenario.models import OpenArrivals

@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hedgerow_node.units import NS_PER_US
 from orchestrator.report import plots
 from orchestrator.report.formatting import NONE, UNKNOWN, format_micros, format_seconds, format_value, in_arm
 from orchestrator.report.html import picture, render
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from orchestrator.scenario.experiment import Experiment
 
 _US_PER_S = 1e6
-_NS_PER_US = 1_000
 #: The times that /proc/stat counts but for those of guests, which it counts twice.
 _CPU_TIMES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 _LOSSES = {
@@ -219,7 +219,7 @@ def _occurrence(record: FaultRecord) -> Occurrence:
         fault=record.fault,
         target=record.target,
         planned=planned,
-        began_late=NONE if applied_ns is None else format_micros((applied_ns - planned_ns) / _NS_PER_US),
+        began_late=NONE if applied_ns is None else format_micros((applied_ns - planned_ns) / NS_PER_US),
         lasted=NONE if applied_ns is None or undone_ns is None else format_seconds(undone_ns - applied_ns),
         proof=format_value(record.proof),
         proven=record.proven,

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hedgerow_node.records import NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
-from hedgerow_node.replicas import hedge_replica, primary_replica
-from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
+from hedgerow_node.workload import hedge_replica, primary_replica, send_offsets_ns
 from orchestrator.plan.faults import timeline
 from orchestrator.runfolder.journal import FaultRecord
 from orchestrator.scenario.faults import targets_of

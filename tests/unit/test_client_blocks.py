@@ -13,7 +13,7 @@ import pytest
 
 from hedgerow_node.clock import now_ns, realtime_offset_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, Outcome
-from hedgerow_node.schedule import send_offsets_ns
+from hedgerow_node.workload import send_offsets_ns
 from support.node_programs import MS, PATIENCE_S, Client, running_client
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hedgerow_client.arrivals import NEVER_NS, ClosedUsers, OpenSchedule, make_a
 from hedgerow_node.clock import now_ns
 from hedgerow_node.protocol.client import IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
-from hedgerow_node.schedule import send_offsets_ns
+from hedgerow_node.workload import send_offsets_ns
 from support.client_peers import SETTINGS as CLOSED
 from support.client_peers import answer, asked, peers, run, unread
 from support.node_programs import MS

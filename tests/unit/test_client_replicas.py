@@ -12,7 +12,7 @@ from hedgerow_client.sockets import close_connections, open_connections
 from hedgerow_node.clock import now_ns
 from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.records import Outcome
-from hedgerow_node.replicas import hedge_replica, primary_replica
+from hedgerow_node.workload import hedge_replica, primary_replica
 from support.client_peers import SETTINGS, answer, asked, peers, run, unread
 from support.node_programs import MS
 

@@ -114,9 +114,9 @@ def test_refusals_carry_the_programs_own_words(client: ControlClient) -> None:
 
 
 def test_what_is_told_is_done_and_its_answer_is_nobodys(client: ControlClient) -> None:
-    client.tell("tell", what="never heard")
-    client.tell("fail")
-    client.tell("announce")
+    client.notify("tell", what="never heard")
+    client.notify("fail")
+    client.notify("announce")
     assert client.call("tell", what="heard") == {"told": "heard"}
     assert client.wait_event("dawn", PATIENCE_S)["event"] == "dawn"
 

@@ -17,7 +17,7 @@ import pytest
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome
-from hedgerow_node.replicas import hedge_replica, primary_replica
+from hedgerow_node.workload import hedge_replica, primary_replica
 from support.native_runs import Copy, Peer, answer, app_native, echo, silence
 from support.node_programs import MS, PATIENCE_S
 

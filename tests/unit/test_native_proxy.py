@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_node.clock import now_ns
-from hedgerow_node.replicas import hedge_replica, primary_replica
+from hedgerow_node.workload import hedge_replica, primary_replica
 from support.native_runs import Address, Copy, Peer, answer, echo, proxy, silence
 from support.node_programs import MS, PATIENCE_S
 

@@ -14,7 +14,7 @@ import pytest
 from hedgerow_client import programs
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome, Sample, read_rows
-from hedgerow_node.schedule import send_offsets_ns
+from hedgerow_node.workload import send_offsets_ns
 from support.native_runs import Copy, Peer, answer
 from support.node_programs import MS, PATIENCE_S, Client, running_client, running_server, wait_until_gone
 from support.policy import cannot_run

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hedgerow_node.schedule import send_offsets_ns
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from hedgerow_node.workload import send_offsets_ns
 from orchestrator.plan.faults import UNKNOWN, Occurrence, affected_ids, eligible_ids, primary_of, timeline
 from support.experiments import experiment_of, faulty
 from support.run_folder_factory import plan_of, scenario_from

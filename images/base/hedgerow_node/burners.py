@@ -83,7 +83,7 @@ class Burners:
 def _fork_burner(processor: int) -> Worker:
     def burn(channel: socket.socket) -> None:
         os.sched_setaffinity(0, {processor})
-        # Whoever waits for the end of a connection of the supervisor's is not to wait for ours.
+        # A peer that waits for a connection's end must not wait for this process too.
         os.closerange(_FIRST_FD_NOT_STANDARD, channel.fileno())
         os.closerange(channel.fileno() + 1, _ALL_FDS)
         channel.sendall(_READY)

@@ -45,9 +45,9 @@ def set_timer_slack_ns(slack_ns: int) -> None:
 
 
 def keep_deadlines(strictly: bool) -> bool:
-    """Let this process run as soon as it is due, whoever else computes (SCHED_FIFO), or as any other again.
+    """Let this process run as soon as it is due, before all others (SCHED_FIFO), or as any other again.
 
-    Without it a process that wakes up where others use every processor waits for the end of somebody's time slice,
+    Without it a process that wakes up where others use every processor waits for the end of another's time slice,
     some milliseconds. What it forks is not preferred. False where the kernel does not permit it: that takes root,
     CAP_SYS_NICE, or a limit of real-time priority.
     """

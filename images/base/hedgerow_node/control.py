@@ -27,7 +27,7 @@ JsonObject = dict[str, object]  #: a JSON object, as `json` reads it
 Answer = dict[str, Any]  #: an answer or event as the asking side gets it, to be read as a message of the protocol
 Operation = Callable[[JsonObject], JsonObject | None]
 
-MAX_LINE = 1 << 20  #: bytes; nobody has a reason to send more, so a longer line ends the connection
+MAX_LINE = 1 << 20  #: bytes; no message needs more, so a longer line ends the connection
 _SEND_TIMEOUT_S = 1.0  #: how long a program lets a peer that does not read hold it up
 _CHUNK = 1 << 16
 
@@ -174,7 +174,7 @@ def _listen(path: Path) -> socket.socket:
     _remove_dead_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The mode is set by the mask rather than afterwards, so that nobody else gets in between.
+        # The mode is set by the mask rather than afterwards, so that at no moment others can connect.
         mask = os.umask(0o117)
         try:
             listener.bind(str(path))
@@ -238,7 +238,7 @@ class ControlClient:
         Raises ControlError with the program's own text where it refuses, and where no answer comes in time.
         """
         deadline_s = time.monotonic() + self._timeout_s
-        self.tell(do, **fields)
+        self.notify(do, **fields)
         while True:
             message = self._next(deadline_s, f"no answer to {do!r} within {self._timeout_s:g} s")
             if "event" in message:
@@ -249,8 +249,8 @@ class ControlClient:
             raise ControlError(str(message.get("error")))
         return {name: value for name, value in message.items() if name not in ("id", "ok")}
 
-    def tell(self, do: str, **fields: object) -> None:
-        """Ask to `do` something that is known to be granted, and do not wait for the answer: nobody will see it.
+    def notify(self, do: str, **fields: object) -> None:
+        """Ask to `do` something that is known to be granted, and do not wait for the answer: it is dropped.
 
         Raises ControlError where the program is gone, or does not read its requests.
         """
@@ -289,7 +289,7 @@ class ControlClient:
     def event_by_now(self, name: str) -> Answer | None:
         """The oldest such event among those that have come, None where there is none; does not wait for one.
 
-        Answers that came too late for whoever asked are passed over, and so is the program's end: see `gone`.
+        Answers that came too late for their caller are passed over, and so is the program's end: see `gone`.
         """
         with suppress(ControlError):
             while self._arrived or self._readable():

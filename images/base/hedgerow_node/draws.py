@@ -1,6 +1,6 @@
 """Draws that belong to a request: computed from numbers, not from a running generator, so that all have the same.
 
-The server takes its service times from here, and whoever wants to know afterwards which requests were hard ones.
+The server takes its service times from here, and the analysis learns from here which requests were slow ones.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Poller:
         fds = [*self._fds, self._timer.fileno()]  # the timer is the last, so that a wait may leave it out
         self._array = (_PollFd * len(fds))(*(_PollFd(fd, select.POLLIN, 0) for fd in fds))
         self._array_address = ctypes.addressof(self._array)
-        # Elements of a ctypes array are made anew at each access; these few are kept instead.
+        # Elements of a ctypes array are made again at each access; these few are kept instead.
         self._entries = [(entry, entry.fd) for entry in self._array][:-1]
 
     def wait(self, deadline_ns: int | None) -> list[int]:

@@ -33,7 +33,7 @@ def _thread_state(path: str) -> str | None:
     try:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (as above)
             said: bytes = file.read(_STAT_SIZE)
-    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
         return None
     # The name before the state stands in parentheses and may contain some itself.
     return said.rpartition(b") ")[2][:1].decode()

@@ -36,7 +36,7 @@ class Worker:
         self._stops = 0
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send the worker a signal; harmless where it has ended or was reaped, whoever has its number now."""
+        """Send the worker a signal; harmless where it was reaped and its number given to another."""
         if not self.alive:
             return
         try:
@@ -104,6 +104,6 @@ def fork_worker(work: Callable[[socket.socket], None]) -> Worker:
 
 def _die_with(supervisor: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-    # The supervisor may have ended before the request took effect; then nobody would send the signal.
+    # The supervisor may have ended before the request took effect; then the signal would never come.
     if os.getppid() != supervisor:
         os._exit(0)

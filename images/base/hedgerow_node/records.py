@@ -42,7 +42,7 @@ class Winner(IntEnum):
     NONE = 0
     PRIMARY = 1
     HEDGE = 2
-    UNKNOWN = 3  #: answered, but nothing in the response tells which copy it answers
+    UNKNOWN = 3  #: answered, but nothing in the response says which copy it answers
 
 
 class Sample(NamedTuple):

@@ -25,11 +25,11 @@ class Strategy:
     worker_program: str | None = None
     proxy_program: str | None = None
     closed_only: bool = False  #: the client waits for each answer, so it cannot follow open arrivals
-    runs_as: str | None = None  #: the strategy that the client is told to run, where it is another one
+    runs_as: str | None = None  #: the strategy that the client runs, where it is another one
 
     @property
     def hedges(self) -> bool:
-        """Whether anybody sends hedges."""
+        """Whether hedges are sent at all."""
         return self.hedges_in != "none"
 
     @property
@@ -44,7 +44,7 @@ class Strategy:
 
     @property
     def client_name(self) -> str:
-        """The strategy that the client is told to run."""
+        """The strategy that the client runs."""
         return self.runs_as or self.name
 
 
@@ -64,7 +64,7 @@ STRATEGY_NAMES = tuple(strategy.name for strategy in STRATEGIES)
 BARE = Strategy("bare", "none", runs_as="baseline")
 
 _BY_NAME = {strategy.name: strategy for strategy in (*STRATEGIES, BARE)}
-#: What a client can be told to run.
+#: What a client can run.
 CLIENT_STRATEGIES = tuple(strategy.name for strategy in STRATEGIES if strategy.runs_as is None)
 
 

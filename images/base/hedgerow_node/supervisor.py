@@ -110,7 +110,7 @@ class Supervisor:
         return timer
 
     def emit(self, event: str, **fields: object) -> None:
-        """Tell everyone connected of `event`."""
+        """Push `event` to all that are connected."""
         self._control.emit(event, **fields)
 
     def stop(self) -> None:
@@ -118,11 +118,11 @@ class Supervisor:
         self._stopping = True
 
     def run(self) -> None:
-        """Answer and watch until told to stop, then close the control socket."""
+        """Answer and watch until `stop` is called, then close the control socket."""
         while not self._stopping:
             ready = self._poller.wait(self._next_due_ns())
             watched = [(fd, self._callbacks.get(fd)) for fd in ready]
-            # Whoever has set a timer cares about its time more than any peer about its answer's.
+            # Timers go first: their times matter more than when an answer leaves.
             while self._timers and self._timers[0][0] <= now_ns():
                 heapq.heappop(self._timers)[2].fire()
             for fd, callback in watched:
@@ -139,7 +139,7 @@ class Supervisor:
         return min([self._timers[0][0], *due_ns] if self._timers else due_ns, default=None)
 
     def _handle(self, fd: int, callback: tuple[Callable[[], None]] | None) -> None:
-        """What the ready `fd` asks for, unless it has meanwhile been closed and its number given to another."""
+        """What the ready `fd` asks for, unless it has been closed since and its number given to another."""
         if callback is None:
             self._control.handle(fd)
         elif self._callbacks.get(fd) is callback:

@@ -1,7 +1,7 @@
-"""When requests are sent, and by whom: by users who wait for their answers, or by a schedule that waits for nobody.
+"""When requests are sent, and by whom: by users who wait for their answers, or by a schedule that does not wait.
 
-The loop looks at `due_ns` and `user`, sends, says so, and tells when a request has ended. What the two kinds have in
-common is all it knows of them.
+The loop looks at `due_ns` and `user`, sends, and reports what was sent and when a request has ended. It does not know
+which of the two kinds it has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import heapq
 from typing import TYPE_CHECKING, Protocol
 
 from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
-from hedgerow_node.schedule import send_offsets_ns
+from hedgerow_node.workload import send_offsets_ns
 
 if TYPE_CHECKING:
     from array import array

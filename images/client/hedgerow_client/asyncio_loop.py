@@ -80,7 +80,7 @@ class AsyncioLoop(Exchange):
             self._pace.set(due_ns - self._spin_ns)
 
     def _woken(self) -> None:
-        """The timer stays readable until it is set anew, so the loop spins until the request is due."""
+        """The timer stays readable until it is set again, so the loop spins until the request is due."""
         self._send_due()
         self._look()
 

@@ -15,8 +15,8 @@ from hedgerow_client.arrivals import NEVER_NS, Arrivals
 from hedgerow_client.sockets import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
 from hedgerow_node.clock import now_ns
 from hedgerow_node.records import NO_TIME, Outcome
-from hedgerow_node.replicas import hedge_replica, primary_replica
 from hedgerow_node.wire import MAX_PAYLOAD
+from hedgerow_node.workload import hedge_replica, primary_replica
 
 if TYPE_CHECKING:
     from hedgerow_client.ledger import Ledger

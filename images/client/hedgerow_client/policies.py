@@ -1,7 +1,7 @@
-"""How long a client waits, and when it sends a second copy: all that tells the strategies apart.
+"""How long a client waits, and when it sends a second copy: the only difference between the strategies.
 
-The loop asks its policy at four moments; everything else, and so the cost of a request, is the same for all. Whoever
-leaves hedging to the kernel or to nobody runs the same policy: the kernel's client must be the baseline's.
+The loop asks its policy at four moments; everything else, and so the cost of a request, is the same for all. Where
+the kernel hedges, the client runs the baseline's policy: any difference is then the kernel's.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AppSeed(Policy):
     """User-space hedging as the published client does it.
 
     It sets a time-out on its socket and receives in a loop that skips answers to other ids. The time-out belongs to
-    each receive, so every late answer to an earlier request starts it anew, and Python rounds it up to whole
+    each receive, so every late answer to an earlier request starts it again, and Python rounds it up to whole
     milliseconds. After the hedge it waits up to the request's time-out in the same way.
     """
 

@@ -1,7 +1,7 @@
-"""The client's compiled programs: where they are, how they are told a block's settings, and how a worker becomes one.
+"""The client's compiled programs: where they are, how they get a block's settings, and how a worker becomes one.
 
-A forked worker that turns into a program keeps its number, its channel and its bond to the supervisor, so whoever
-watches, pauses or ends workers need not know the difference.
+A forked worker that turns into a program keeps its number, its channel and its bond to the supervisor, so watching,
+pausing and ending it needs no special case.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _cached() -> Path:
     if not folder.exists():
         _compile_into(folder)
     found = folder.stat()
-    # They run with the client's rights, mostly root's: nobody else may have put them there.
+    # They run with the client's rights, mostly root's: no other user may have put them there.
     if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise ControlError(f"{folder} can be written by others than this user; remove it, or set XDG_CACHE_HOME")
     return folder

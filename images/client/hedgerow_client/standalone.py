@@ -15,11 +15,10 @@ from hedgerow_node.arguments import reading, whole_number
 from hedgerow_node.percentiles import nearest_rank
 from hedgerow_node.protocol.client import BlockSettings, ClosedArrivals, IdRange, OpenArrivals
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Sample, write_rows
-from hedgerow_node.replicas import SPREADS, TARGETS
-from hedgerow_node.schedule import PROCESSES
 from hedgerow_node.strategies import CLIENT_STRATEGIES, strategy_named
 from hedgerow_node.units import NS_PER_MS, parse_duration_ns, parse_rate_per_s
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces, parse_place
+from hedgerow_node.workload import PROCESSES, SPREADS, TARGETS
 
 if TYPE_CHECKING:
     from hedgerow_client.ledger import Ledger
@@ -33,7 +32,7 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The client's command line; ends the program, with exit code 2, where it is wrong."""
     parser = argparse.ArgumentParser(
         prog="client.py",
-        description="Send UDP requests and record what became of each, on request or as told here.",
+        description="Send UDP requests and record what became of each, on request or as given here.",
     )
     add, duration, place = parser.add_argument, reading(parse_duration_ns), reading(parse_place)
     mode = parser.add_mutually_exclusive_group(required=True)

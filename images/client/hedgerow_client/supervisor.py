@@ -122,7 +122,7 @@ class ClientSupervisor:
         self._tell_end(event, fields)
 
     def _proxy_ended(self) -> None:
-        """Without it the client has nobody to ask."""
+        """Without the proxy the client gets no answers."""
         self._end_worker()
         proxy = self._release_proxy()
         if proxy is not None:

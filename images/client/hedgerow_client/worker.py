@@ -37,7 +37,7 @@ class BlockResult:
 
 
 def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None:
-    """Run a block for the supervisor at the other end of `channel`, which is told of it in JSON lines.
+    """Run a block for the supervisor at the other end of `channel`, which gets JSON lines about it.
 
     There is `{"event": "measuring", "start_ns"}`, then `{"event": "done", …}` with the report, the samples being
     written; or, where the block could not be run, `{"event": "failed", "error"}`.
@@ -69,9 +69,9 @@ def make_loop(settings: BlockSettings, connections: Connections, realtime_offset
 def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda _: None) -> BlockResult:
     """Warm up, measure, drain. Raises OSError where a socket cannot be opened.
 
-    `measuring` is told when the first measured request is due, a little before. The garbage collector stays on, since
-    what it does to a user-space hedger is part of what is measured; only what exists before the first request is
-    taken out of its sight, but for what the fault gc wants it to see.
+    `measuring` is called a little before the first measured request is due, with that time. The garbage collector
+    stays on, since what it does to a user-space hedger is part of what is measured. Only what exists before the first
+    request is hidden from it, except the objects of the fault gc.
     """
     set_timer_slack_ns(1)
     offset_ns = realtime_offset_ns()

@@ -153,13 +153,13 @@ class ServerSupervisor:
             raise ControlError("the block carries no objects to collect: field 'gc' of start-block is missing")
         self._collections_due += times_ns
         if self._worker is not None:
-            self._client.tell("collect-at", **CollectAt(tuple(times_ns)).to_json())
+            self._client.notify("collect-at", **CollectAt(tuple(times_ns)).to_json())
 
     def collect_no_more(self) -> None:
         """Take back all times that have not come."""
         self._collections_due = []
         if self._worker is not None:
-            self._client.tell("collect-no-more")
+            self._client.notify("collect-no-more")
 
     def collected(self) -> list[GcRun]:
         """The collections of the block; waits for one that is going on."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.judge.trials import differences
 from orchestrator.analysis.noise import CONTROL
 from orchestrator.analysis.statistics import interval
@@ -23,7 +24,6 @@ from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 if TYPE_CHECKING:
     from orchestrator.analysis.judge.evidence import Evidence
 
-_NS_PER_MS = 1e6
 _AS_TIME = (Dimension.DURATION, 1)
 
 
@@ -101,7 +101,7 @@ def _time(time_ns: float) -> Number:
 
 
 def _format_margin(value: float, claim: Comparison) -> str:
-    return f"{value / _NS_PER_MS:.3g} ms" if claim.left.dimension is Dimension.DURATION else f"{value:.3g}"
+    return f"{value / NS_PER_MS:.3g} ms" if claim.left.dimension is Dimension.DURATION else f"{value:.3g}"
 
 
 def _quantile(call: Call) -> float | None:

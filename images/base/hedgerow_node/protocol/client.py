@@ -1,4 +1,4 @@
-"""What the orchestrator tells the client, and what the client reports."""
+"""What the orchestrator sends to the client, and what the client reports."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from hedgerow_node.addresses import resolve
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.codec import AtLeast, Between, Message, OneOf, wire_key
 from hedgerow_node.protocol.server import CollectionTimes
-from hedgerow_node.replicas import SPREADS, TARGETS
-from hedgerow_node.schedule import PROCESSES
 from hedgerow_node.strategies import CLIENT_STRATEGIES, strategy_named
 from hedgerow_node.units import NS_PER_MS
 from hedgerow_node.wire import MAX_PAYLOAD, RequestIdPlaces
+from hedgerow_node.workload import PROCESSES, SPREADS, TARGETS
 
 _LEAST_LEAD_NS = 5 * NS_PER_MS
 
@@ -60,7 +59,7 @@ class GcSettings(Message):
 
 @dataclass(frozen=True)
 class BlockSettings(Message):
-    """`start-block`: one block of one strategy, answered at once; events tell what becomes of it.
+    """`start-block`: one block of one strategy, answered at once; events report what becomes of it.
 
     Raises ValueError where the figures contradict each other.
     """
@@ -146,7 +145,7 @@ class ClientReport(Message):
     send_lateness_us: dict[str, float] | None  #: p50, p99 and max behind the schedule; None in closed arrivals
     collections: tuple[CollectionTimes, ...]
     realtime_offset_ns: int  #: CLOCK_REALTIME minus CLOCK_MONOTONIC
-    #: Anything but nearly nothing means that somebody set the clock, and kernel_rx_ns is off by as much.
+    #: Anything but nearly nothing means that the clock was set, and kernel_rx_ns is off by as much.
     realtime_offset_drift_ns: int
     stray_copies: int  #: datagrams that are no response to anything sent in this block
     timer_restarts: int  #: deadlines that a late answer has moved

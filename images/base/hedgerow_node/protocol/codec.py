@@ -10,7 +10,7 @@
 The annotations are the grammar: `int`, `float` (an integer will do), `str`, `bool`, `Literal`, enums (by value),
 `object` (any JSON value),
 `X | None`, `tuple[X, ...]` and `tuple[X, Y]` (lists in JSON), `dict[str, X]`, dataclasses and named tuples (objects),
-and unions of dataclasses which a field of type `Literal` tells apart. `Annotated` adds a condition.
+and unions of dataclasses which a field of type `Literal` distinguishes. `Annotated` adds a condition.
 
 A field with a default may be missing; null counts as missing. Unknown fields are refused, except `id` and `do`, which
 belong to the request that carries the message. What the annotations cannot say, `__post_init__` checks, or in a named
@@ -247,7 +247,7 @@ def _read_object(kind: type, value: object, name: str) -> object:
 
 
 def _tags(kinds: list[type]) -> tuple[str, dict[object, type]]:
-    """The key of the field that tells `kinds` apart, and the kinds by its values."""
+    """The key of the field that distinguishes `kinds`, and the kinds by its values."""
     for name, key in _keys(kinds[0]).items():
         tags: dict[object, type] = {}
         for kind in kinds:
@@ -255,7 +255,7 @@ def _tags(kinds: list[type]) -> tuple[str, dict[object, type]]:
             tags |= dict.fromkeys(get_args(hint), kind) if get_origin(hint) is Literal else {}
         if set(tags.values()) == set(kinds):
             return key, tags
-    raise TypeError(f"no field of type Literal tells {kinds!r} apart")
+    raise TypeError(f"no field of type Literal distinguishes {kinds!r}")
 
 
 def _read_tagged(key: str, tags: Mapping[object, type], value: object, name: str) -> object:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The compiled rival: one block of the strategy app-native, from its warm-up to its report.
  *
- * The client's worker becomes this program (programs.py), so that a pause strikes it like any other worker. It
+ * The client's worker becomes this program (programs.py), so that a pause affects it like any other worker. It
  * says the same on its channel as the others do, {"event": "measuring"} and then {"event": "done"} or
  * {"event": "failed"}, and writes the same records. */
 #include <errno.h>
@@ -146,7 +146,7 @@ int main(int argc, char **argv)
 
 	if (!read_settings(argc, argv, &block.settings))
 		return 2;
-	/* Whether anybody still reads the channel is told by errno. */
+	/* errno says whether the channel is still read. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!prepare(&block) || !run(&block))
 		return tell_failure((int)block.settings.channel_fd, errno);

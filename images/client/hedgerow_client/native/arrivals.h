@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* When requests are sent, and by whom: by users who wait for their answers, or by a schedule that waits for nobody.
+/* When requests are sent, and by whom: by users who wait for their answers, or by a schedule that does not wait.
  *
  * The counterpart of arrivals.py; the loop looks at `due_ns` and `user`, sends, and says so. */
 #ifndef HEDGEROW_ARRIVALS_H

@@ -21,7 +21,7 @@ struct deadline_heap {
 /* False where there is no memory. */
 bool heap_init(struct deadline_heap *heap, size_t capacity);
 
-/* Whoever pushes more than the capacity has miscounted its deadlines: the program is aborted. */
+/* To push more than the capacity is an error in the program, which is aborted. */
 void heap_push(struct deadline_heap *heap, struct deadline deadline);
 
 /* The earliest deadline's time, or NEVER. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The command line: long options, each as --name=value. Whoever starts these programs is a program. */
+/* The command line: long options, each as --name=value. These programs are started by programs only. */
 #ifndef HEDGEROW_OPTIONS_H
 #define HEDGEROW_OPTIONS_H
 
@@ -26,7 +26,7 @@ struct option_spec {
 	bool given;
 };
 
-/* Reads all arguments into the options' values; false, after a word on stderr, where one is wrong or missing. */
+/* Reads all arguments into the options' values; false, after a message on stderr, where one is wrong or missing. */
 bool read_options(int argc, char **argv, struct option_spec *options, size_t count);
 
 #endif

@@ -42,7 +42,7 @@ int main(int argc, char **argv)
 
 	if (!read_settings(argc, argv, &settings))
 		return 2;
-	/* Whether anybody still reads the channel is told by errno. */
+	/* errno says whether the channel is still read. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!be_punctual() || !allow_descriptors() || !proxy_init(&proxy, &settings) || !tell_address(&proxy) ||
 	    !proxy_serve(&proxy))

@@ -11,7 +11,7 @@
 
 #define PROXY_COUNTERS(X)                                                                         \
 	X(requests)	       /* taken on, each once */                                           \
-	X(resent)	       /* a request again, while it waits: passed on, not hedged anew */   \
+	X(resent)	       /* a request again, while it waits: passed on, not hedged again */   \
 	X(refused)	       /* no room for another request or client: dropped */                \
 	X(malformed)	       /* no request as declared, too short or too long: dropped */        \
 	X(hedges_sent)                                                                             \
@@ -32,7 +32,7 @@ struct proxy_counters {
 #undef PROXY_COUNTER_FIELD
 };
 
-/* Says {"event": "done", …} with all of them; false, with errno set, where nobody listens. */
+/* Says {"event": "done", …} with all of them; false, with errno set, where the channel is closed. */
 bool tell_counters(const struct proxy_counters *counters, int fd);
 
 #endif

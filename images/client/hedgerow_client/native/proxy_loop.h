@@ -28,7 +28,7 @@ struct proxy {
 /* Both return false, with errno set, where the kernel refuses. */
 bool proxy_init(struct proxy *proxy, const struct proxy_settings *settings);
 
-/* Serves until somebody writes to the channel or closes it; then the counters are complete. */
+/* Serves until the channel is written to or closed; then the counters are complete. */
 bool proxy_serve(struct proxy *proxy);
 
 #endif

@@ -20,7 +20,7 @@ struct proxy_settings {
 	struct id_place request_id, response_id;
 };
 
-/* False, after a word on stderr, where an argument is wrong or missing. */
+/* False, after a message on stderr, where an argument is wrong or missing. */
 bool read_settings(int argc, char **argv, struct proxy_settings *settings);
 
 #endif

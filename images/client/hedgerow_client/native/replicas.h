@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which replica a request is asked of, and which its hedge goes to: the choice of hedgerow_node/replicas.py. */
+/* Which replica a request goes to, and which its hedge: the choice of hedgerow_node/workload.py. */
 #ifndef HEDGEROW_REPLICAS_H
 #define HEDGEROW_REPLICAS_H
 

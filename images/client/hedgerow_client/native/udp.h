@@ -31,7 +31,7 @@ bool read_address(const char *text, bool any_port, struct address *address);
 int open_connected(const struct address *server);
 int open_listening(const struct address *address);
 
-/* Takes one datagram, if there is one; an error is that of an earlier datagram, told by ICMP. */
+/* Takes one datagram, if there is one; an error is that of an earlier datagram, reported by ICMP. */
 enum reception receive(int fd, struct datagram *datagram);
 
 /* Send to the connected peer, or to `peer`. An earlier datagram's ICMP error makes the next send fail without sending anything, so

@@ -21,7 +21,7 @@ bool waiter_init(struct waiter *waiter)
 	waiter->armed_ns = NEVER;
 	waiter->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	waiter->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	/* Edge-triggered: an expiry that nobody reads is told once, and setting the timer again takes it back. */
+	/* Edge-triggered: an expiry that is not read is reported once, and setting the timer again takes it back. */
 	return waiter->epoll_fd >= 0 && waiter->timer_fd >= 0 &&
 	       watch(waiter, waiter->timer_fd, EPOLLIN | EPOLLET, TIMER_TAG);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for sockets and for a deadline at once: epoll, and a timerfd for what epoll's milliseconds cannot say.
  *
- * The timer is absolute, so whoever was stopped meanwhile does not wait for the rest of a time-out. */
+ * The timer is absolute, so a process that was stopped does not wait for the rest of a time-out. */
 #ifndef HEDGEROW_WAITER_H
 #define HEDGEROW_WAITER_H
 

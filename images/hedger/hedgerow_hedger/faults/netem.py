@@ -15,6 +15,7 @@ from hedgerow_hedger.faults.maps import FaultMaps
 from hedgerow_hedger.iproute import IprouteError, Qdisc, batch, qdiscs
 from hedgerow_node.clock import now_ns
 from hedgerow_node.protocol.hedger import NetemChange, NetemClass, NetemKind, NetemRule
+from hedgerow_node.units import NS_PER_US
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 HANDLE = 0x4EF  #: of the root qdisc; those of its classes' qdiscs follow
 _CLASSES = range(2, 17)  #: a prio qdisc has sixteen; the first is for packets that no rule is about
-_NS_PER_US = 1_000
 
 
 class NetemError(Exception):
@@ -52,7 +52,7 @@ _ORDER = ("delay", "reorder", "loss", "duplicate", "corrupt", "rate")
 
 
 def _options(rule: NetemRule) -> dict[str, str]:
-    percent, delay = f"{rule.percent:.7f}%", f"{(rule.delay_ns or 0) / _NS_PER_US:.3f}us"
+    percent, delay = f"{rule.percent:.7f}%", f"{(rule.delay_ns or 0) / NS_PER_US:.3f}us"
     match rule.kind:
         case NetemKind.DELAY if rule.percent < 100:
             return {"delay": delay, "reorder": f"{100 - rule.percent:.7f}%"}

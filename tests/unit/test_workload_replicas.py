@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from hedgerow_node.replicas import hedge_replica, primary_replica
+from hedgerow_node.workload import hedge_replica, primary_replica
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3, 16])
