@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hedgerow_node.protocol.limits import CLIENT, replica_of, server_name
 from hedgerow_node.workload import primary_replica, send_offsets_ns
+from orchestrator.scenario.fault_base import Deadline
 from orchestrator.scenario.fault_checks import nominal_block_ns
-from orchestrator.scenario.faults import Deadline, targets_of
+from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import OpenArrivals
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from orchestrator.plan.blocks import Block, Plan
-    from orchestrator.scenario.faults import Carrier, Fault
+    from orchestrator.scenario.fault_base import Carrier
+    from orchestrator.scenario.faults import Fault
     from orchestrator.scenario.models import Scenario
 
 #: The replica that each request's primary went to, by id, where clients choose it while they run. A request that is

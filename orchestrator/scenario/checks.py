@@ -15,8 +15,9 @@ from hedgerow_node.units import NS_PER_S, format_duration
 from orchestrator.claims.check import check_values, check_values_across
 from orchestrator.errors import Finding, ScenarioError
 from orchestrator.scenario.fault_checks import fault_findings
-from orchestrator.scenario.faults import Delay, targets_of
+from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, OpenArrivals, Scenario
+from orchestrator.scenario.network_faults import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,8 +10,9 @@ from hedgerow_node.protocol.limits import CLIENT, replica_of, server_name
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
 from orchestrator.errors import Finding
-from orchestrator.scenario.faults import Delay, Fault, Gc, has_times, targets_of
+from orchestrator.scenario.faults import Fault, Gc, has_times, targets_of
 from orchestrator.scenario.models import OpenArrivals
+from orchestrator.scenario.network_faults import Delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

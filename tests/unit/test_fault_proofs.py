@@ -16,7 +16,7 @@ from orchestrator.run.faults.carriers import CARRIERS, supervisor
 from orchestrator.run.faults.carriers.orchestrator import UNUSED
 from orchestrator.run.faults.outcome import FaultOutcome
 from orchestrator.run.faults.session import FaultSession, run_all
-from orchestrator.scenario.faults import Carrier
+from orchestrator.scenario.fault_base import Carrier
 from support.experiments import faulty
 from support.fake_topology import FakeTopology
 from support.fault_harness import PAUSE, START_NS, Clock, FaultHarness, at_ms

@@ -8,19 +8,8 @@ import pytest
 
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.errors import ScenarioError
-from orchestrator.scenario.faults import (
-    CpuFault,
-    Fault,
-    Gc,
-    Loss,
-    NetworkFault,
-    Partition,
-    ProcessFault,
-    RateLimit,
-    ServiceFault,
-    has_times,
-    targets_of,
-)
+from orchestrator.scenario.faults import CpuFault, Fault, Gc, ProcessFault, ServiceFault, has_times, targets_of
+from orchestrator.scenario.network_faults import Loss, NetworkFault, Partition, RateLimit
 from support.experiments import experiment_of, faulty
 
 if TYPE_CHECKING:

@@ -159,8 +159,8 @@ def test_hits_survive_the_worker(server: Server, client: socket.socket, tmp_path
     for number in range(3):
         ask(client, number)
         assert answered(client, 1) == [number]
-        strike = {"key": f"1.{number}", "fault": "restart", "at_ns": 0}
-        server.program.control.call("strike", strikes=[strike])
+        fault = {"key": f"1.{number}", "fault": "restart", "at_ns": 0}
+        server.program.control.call("strike", strikes=[fault])
         [done] = server.program.control.call("strikes-done")["strikes"]
         assert done["proof"]["new_pid"] == server.program.ping()["worker_pid"]
     assert server.end_block(tmp_path)[0]["fault_hits"] == {"0.0": 3}

@@ -52,7 +52,7 @@ def test_blocks_and_seeds_have_schedules_of_their_own() -> None:
 
 
 def test_the_schedule_is_what_it_was_when_results_were_published() -> None:
-    # A change of these numbers would change which requests every recorded fault struck.
+    # A change of these numbers would change which requests every recorded fault affected.
     assert list(send_offsets_ns("poisson", 1000.0, 42, 0, 5)) == [0, 103426, 616223, 2450760, 3556874]
 
 

@@ -8,7 +8,7 @@ from orchestrator.run.faults.carriers import client, hedger, netem, orchestrator
 
 if TYPE_CHECKING:
     from orchestrator.run.faults.carriers.base import Carrier
-    from orchestrator.scenario.faults import Carrier as Name
+    from orchestrator.scenario.fault_base import Carrier as Name
 
 #: By the name that models of faults give.
 CARRIERS: dict[Name, type[Carrier]] = {

@@ -14,7 +14,7 @@ from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.plan.faults import eligible_ids
 from orchestrator.run.faults.carriers.base import Carrier
 from orchestrator.run.faults.outcome import LEAST_SHARE, Proof
-from orchestrator.scenario.faults import Corrupt, Delay, Duplicate, Loss, Partition
+from orchestrator.scenario.network_faults import Corrupt, Delay, Duplicate, Loss, Partition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

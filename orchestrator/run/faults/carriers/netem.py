@@ -14,7 +14,7 @@ from hedgerow_node.protocol.limits import HEDGER
 from orchestrator.plan.faults import eligible_ids
 from orchestrator.run.faults.carriers.base import Carrier, Step, steps_of
 from orchestrator.run.faults.outcome import FaultOutcome, Proof, proof_unless
-from orchestrator.scenario.faults import Delay, NetworkFault, RateLimit, Reorder
+from orchestrator.scenario.network_faults import Delay, NetworkFault, RateLimit, Reorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
