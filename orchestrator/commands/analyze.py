@@ -1,4 +1,4 @@
-"""`orchestrator analyze`: tables, statistics and plots of a run anew, from its folder alone, on any machine."""
+"""`orchestrator analyze`: tables, statistics and plots of a run again, from its folder alone, on any machine."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.eta import block_etas_ns
 from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.progress import watcher
-from orchestrator.run.runner import Run
+from orchestrator.run.runner import Runner
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.models import Scenario
@@ -43,7 +43,7 @@ def bench(
     with in_turn(exclusive=False), tempfile.TemporaryDirectory(prefix="hedgerow-bench-") as directory:
         folder = RunFolder.create(Path(directory), experiment.name)
         watch = watcher(block_etas_ns(experiment, plan))
-        measured = Run(experiment, plan, folder, watch)
+        measured = Runner(experiment, plan, folder, watch)
         try:
             measured.measure(NetnsTopology, "netns")
         finally:

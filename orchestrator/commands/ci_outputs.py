@@ -1,6 +1,7 @@
-"""What a command tells others than the reader of its output: CI systems, by JUnit XML and GitHub's step summary.
+"""What a command writes for CI systems: JUnit XML, and GitHub's step summary.
 
-Whatever becomes of these files, the command goes on: hours of measuring are not lost to a full disk or a wrong path.
+Where one of these files cannot be written the command goes on: hours of measuring are not lost to a full disk or a
+wrong path.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from orchestrator.report.markdown import as_markdown, error_as_markdown
 from orchestrator.runfolder.folder import chown_like, make_folder
 from orchestrator.runfolder.summary import Summary
 
-_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub tells a job the file to append to
+_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub names the file to append to
 
 
 class CiOutputs(AbstractContextManager["CiOutputs"]):
-    """A command that comes to a verdict, or to an error: left, it writes what was asked for.
+    """The context of a command that ends in a verdict or an error; on leaving, the files asked for are written.
 
     The command sets `summary` once there is one, `subject` to the name of the run, and `last_line` to what shall be
-    stderr's last line, below any warnings of ours.
+    the last line on stderr, below any warnings.
     """
 
     def __init__(self, junit: Path | None, subject: str, step_summary: bool = False) -> None:
@@ -43,11 +44,11 @@ class CiOutputs(AbstractContextManager["CiOutputs"]):
         if error is None and self.summary is None and isinstance(raised, Exception):
             error = from_exception(raised)
         if self.summary is not None or error is not None:
-            self._publish(error)
+            self._write(error)
         if self.last_line:
             typer.echo(self.last_line, err=True)
 
-    def _publish(self, error: HedgerowError | None) -> None:
+    def _write(self, error: HedgerowError | None) -> None:
         if self._junit is not None:
             try:
                 make_folder(self._junit.parent)
@@ -56,11 +57,11 @@ class CiOutputs(AbstractContextManager["CiOutputs"]):
             except OSError as failure:
                 _warn("--junit", self._junit, failure)
         if self._page:
-            told = "" if self.summary is None else as_markdown(self.summary)
-            told += "" if error is None else error_as_markdown(self.subject, error)
+            text = "" if self.summary is None else as_markdown(self.summary)
+            text += "" if error is None else error_as_markdown(self.subject, error)
             try:
                 with Path(self._page).open("a", encoding="utf-8") as file:
-                    file.write(told)
+                    file.write(text)
             except OSError as failure:
                 _warn(_STEP_SUMMARY, Path(self._page), failure)
 

@@ -34,7 +34,7 @@ from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_
 from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.run.progress import watcher
-from orchestrator.run.runner import Run
+from orchestrator.run.runner import Runner
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.experiment import Experiment
@@ -167,7 +167,7 @@ def _measure(
     results: Path,
     limit_ns: int | None,
     outputs: CiOutputs,
-) -> Run:
+) -> Runner:
     """Measure all blocks; the run's folder is the last line of stderr, however the run ends."""
     try:
         folder = RunFolder.create(results, experiment.name)
@@ -180,7 +180,7 @@ def _measure(
     eta = format_rough_duration(run_eta_ns(experiment, plan))
     watch.say(f"{folder.name}: backend {chosen.name} ({chosen.reason}), about {eta}")
     started_s = time.monotonic()
-    measured = Run(experiment, plan, folder, watch, smoke, limit_ns)
+    measured = Runner(experiment, plan, folder, watch, smoke, limit_ns)
     try:
         measured.measure(chosen.make_topology, chosen.name)
     finally:

@@ -77,7 +77,9 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 def _delete_namespace(name: str) -> None:
     if not _OUR_NAMESPACE.fullmatch(name):
-        raise LeftoversError(f"the journal asks to delete {name!r}, which is no run's network namespace", _MEDDLED)
+        raise LeftoversError(
+            f"the journal asks to delete {name!r}, which is not a network namespace of a run", _MEDDLED
+        )
     if exists(name):
         delete(name)
 
@@ -111,7 +113,7 @@ def _remove_cgroups(run_id: str) -> None:
 
 
 def carry_out_for(run_id: str, undo: Undo | UnknownUndo) -> None:
-    """Does one undo out of the journal of a run, which lies in a folder that is not root's: only what bears its id.
+    """Does one undo out of the journal of a run, which lies in a folder that is not root's: only what has its id.
 
     Raises LeftoversError as `carry_out` does, and where the undo is another run's.
     """
@@ -128,7 +130,7 @@ def carry_out_for(run_id: str, undo: Undo | UnknownUndo) -> None:
 
 
 def by_marks(run_id: str) -> None:
-    """Undoes what bears the run's id where its journal is gone."""
+    """Undoes what has the run's id where its journal is gone."""
     _remove_cgroups(run_id)
     _end_processes(run_id)
     for name in namespaces_of(run_id):

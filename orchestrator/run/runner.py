@@ -74,8 +74,8 @@ def _interface(topology: Topology) -> InterfaceState:
     return InterfaceState.from_json(state)
 
 
-class Run:
-    """One run of an experiment: `measure`, then look at `leftovers`.
+class Runner:
+    """Carries out one run of an experiment: `measure`, then look at `leftovers`.
 
     `smoke` keeps the noise probe short; after `limit_ns` of measuring, the run ends with RunError.
     """
@@ -96,7 +96,7 @@ class Run:
         if name is None:
             raise RunError(f"{folder.name} is not a valid name of a run folder")
         self.run_id: str = name["token"]
-        #: What still bears the run's id after the end; empty as it should be.
+        #: What still has the run's id after the end; empty as it should be.
         self.leftovers: list[str] = []
 
     def measure(self, make_topology: MakeTopology, backend: str) -> None:

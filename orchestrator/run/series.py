@@ -1,14 +1,14 @@
 """A run's blocks, one after the other: the hedger set for each arm, faults proven, what is not proven run again.
 
-A block in which a fault was not proven to happen is discarded, since nobody can say what it measured: it is told to
-whoever watches, written down, and run again, twice at most.
+A block in which a fault was not proven to happen is discarded, since it cannot be said what it measured: this is
+reported and recorded, and the block is run again, twice at most.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.hedger import HedgerStatus
@@ -23,6 +23,7 @@ from orchestrator.topology.programs import hedger_assignment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hedgerow_node.control import Answer
     from hedgerow_node.protocol.hedger import Assignment
     from orchestrator.plan.blocks import Block, Plan
     from orchestrator.run.faults.outcome import FaultResult
@@ -37,7 +38,7 @@ MAX_ATTEMPTS = 3
 
 
 class Series:
-    """The blocks of `plan` on a topology that is up; what there is to tell goes to manifest, journal and watcher."""
+    """The blocks of `plan` on a topology that is up; manifest, journal and watcher learn how each went."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Series:
         self._manifest.write(replace(self._manifest.content, delay_line_statistics=tuple(self._statistics)))
 
     def _set_hedger(self, arm: Arm, run_id: str) -> None:
-        """Only where an arm's settings are others than those at work."""
+        """Only where an arm's settings differ from those in force."""
         servers = self._topology.servers()[: arm.scenario.topology.replicas]
         assignment = hedger_assignment(arm.scenario, servers, run_id)
         if assignment != self._assignment:
@@ -94,7 +95,7 @@ class Series:
         statistics: str = self._ask_hedger("delay-line")["statistics"]
         return statistics
 
-    def _ask_hedger(self, do: str, **fields: Any) -> dict[str, Any]:
+    def _ask_hedger(self, do: str, **fields: object) -> Answer:
         try:
             return self._topology.control(HEDGER).call(do, **fields)
         except ControlError as error:
@@ -109,7 +110,7 @@ class Series:
             report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
             self._note_faults(attempt, report)
             if not report.unproven:
-                self._manifest.content = self._manifest.content.with_block(_entry(attempt, report), report.counters)
+                self._manifest.keep(self._manifest.content.with_block(_entry(attempt, report), report.counters))
                 self._watcher.end(report.text())
                 return
             self._discard(attempt, report)

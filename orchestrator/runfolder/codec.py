@@ -21,13 +21,12 @@ import types
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache, partial
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 JsonObject = dict[str, object]
 T = TypeVar("T")
 
 _Reader = Callable[[object, str], object]  #: (JSON value, where it stands) -> value of the field
-_WrittenIf = Callable[[Any], bool]  #: of the dataclass' instance
 _NAMES: dict[object, str] = {str: "a text", bool: "true or false", int: "a whole number", float: "a number"}
 
 #: Metadata of a field that is left out of the file where it has its default.
@@ -43,8 +42,8 @@ def key(name: str) -> dict[str, object]:
     return {"key": name}
 
 
-def written_if(condition: _WrittenIf) -> dict[str, object]:
-    """Metadata of a field that is only in the file where `condition` holds of the whole."""
+def written_if(condition: Callable[[T], bool]) -> dict[str, object]:
+    """Metadata of a field that is only in the file where `condition` holds of the dataclass."""
     return {"written_if": condition}
 
 
@@ -97,19 +96,19 @@ def _tag(kind: type) -> tuple[str, str]:
     return tag
 
 
-def _key(field: Field[Any]) -> str:
+def _key(field: Field[object]) -> str:
     name: str = field.metadata.get("key", field.name)
     return name
 
 
-def _written(value: object, field: Field[Any]) -> bool:
+def _written(value: object, field: Field[object]) -> bool:
     if "written_if" in field.metadata:
-        condition: _WrittenIf = field.metadata["written_if"]
+        condition: Callable[[object], bool] = field.metadata["written_if"]
         return condition(value)
     return not field.metadata.get("left_out") or getattr(value, field.name) != _default(field)
 
 
-def _default(field: Field[Any]) -> object:
+def _default(field: Field[object]) -> object:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 

@@ -76,7 +76,7 @@ class RunFolder:
             path.rename(aside / path.name)
 
     def give_to_owner(self) -> None:
-        """Give all of the folder to the owner of the folder it lies in, where a run as root made it."""
+        """Give the folder and everything in it to the owner of its parent, where a run as root made them."""
         parent = self.path.resolve().parent
         for path in (self.path, *self.path.rglob("*")):
             chown_like(path, parent)
@@ -110,7 +110,7 @@ def find_run(results: Path, wanted: str) -> RunFolder:
         return runs[-1]
     if "/" in wanted or (Path(wanted).is_dir() and RUN_NAME.fullmatch(wanted)):
         if not Path(wanted).is_dir():
-            raise UsageError(f"{wanted} is no folder", "check the path")
+            raise UsageError(f"{wanted} is not a folder", "check the path")
         return RunFolder(Path(wanted))
     found = [run for run in runs if run.name == wanted] or [
         run for run in runs if run.name.startswith(wanted) or run.name.endswith(wanted)

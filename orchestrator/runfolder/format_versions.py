@@ -11,13 +11,15 @@ its own, `version`, which belongs to the scenario format.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from orchestrator.runfolder.codec import JsonObject
 
 #: By file name: the format that this version writes, and the latest that it reads.
 FORMAT_VERSIONS: Mapping[str, int] = {
@@ -38,7 +40,7 @@ def check_version(path: Path, found: object) -> None:
     if found is None:
         return
     if not isinstance(found, int):
-        raise RunError(f"{path} has schema {found!r}, which is no whole number", "was the file edited?")
+        raise RunError(f"{path} has schema {found!r}, which is not a whole number", "was the file edited?")
     known = FORMAT_VERSIONS[path.name]
     if found > known:
         raise RunError(
@@ -47,7 +49,7 @@ def check_version(path: Path, found: object) -> None:
         )
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_json(path: Path, remedy: str) -> JsonObject:
     """The object in the JSON file at `path`.
 
     Raises RunError where it cannot be read, for which `remedy` is good, and where its format came later.
@@ -57,6 +59,6 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}", remedy) from error
     if not isinstance(content, dict):
-        raise RunError(f"{path} holds no object", remedy)
+        raise RunError(f"{path} does not hold an object", remedy)
     check_version(path, content.get("schema"))
     return content

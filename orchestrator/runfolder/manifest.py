@@ -87,7 +87,7 @@ class DelayLineStatistics:
 class Manifest:
     """One run, as far as anything was recorded of it: a run that was killed has recorded less.
 
-    Facts about host, versions, engine and images are as they were found; who reads them knows which there are.
+    Facts about host, versions, engine and images stay as they were found: another version may find others.
     `counters` are the kernel's, by strategy (`strategy@arm` with arms), added up over blocks. `engine` and
     `delay_line` are joined by "+" where arms differ.
     """
@@ -137,7 +137,7 @@ class Manifest:
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write the file beside and put it in place at once: there is a whole one at any moment, and after any."""
+        """Write another file and put it in this one's place at once, so that there is a whole one at any moment."""
         beside = path.with_suffix(".new")
         try:
             beside.write_text(self.as_text(), encoding="utf-8")
@@ -162,9 +162,13 @@ class ManifestFile:
         self._path = path
         self.write(content)
 
-    def write(self, content: Manifest) -> None:
-        """Keep and write `content`."""
+    def keep(self, content: Manifest) -> None:
+        """Have `content` written with what comes next."""
         self.content = content
+
+    def write(self, content: Manifest) -> None:
+        """Keep `content` and write it."""
+        self.keep(content)
         content.write(self._path)
 
 

@@ -129,7 +129,7 @@ def no_samples() -> Columns:
 
 
 def no_hedges() -> Columns:
-    """The columns of a strategy that nobody hedged."""
+    """The columns of a strategy without hedges."""
     return _no_rows(_HEDGES)
 
 
@@ -157,7 +157,7 @@ def _raw_rows(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
         raise RunError(f"{path.name} is missing: a block left no record", "see log.txt in the run folder") from None
     if len(data) % dtype.itemsize:
         raise RunError(
-            f"{path.name} is torn: {len(data)} bytes are no whole number of {dtype.itemsize}-byte rows",
+            f"{path.name} is torn: {len(data)} bytes are not a whole number of {dtype.itemsize}-byte rows",
             "see log.txt in the run folder; was the disk full?",
         )
     return np.frombuffer(data, dtype)
@@ -213,7 +213,7 @@ def _read(path: Path, kind: _Table) -> ByArm:
 
 def _damaged(path: Path, why: str) -> RunError:
     return RunError(
-        f"{path} cannot be read: {why}", "restore the file; sha256sum --check SHA256SUMS tells what is not as written"
+        f"{path} cannot be read: {why}", "restore the file; sha256sum --check SHA256SUMS says what has changed"
     )
 
 
@@ -227,7 +227,7 @@ def _codes(path: Path, kind: _Table, found: list[str | None]) -> NDArray[np.uint
 
 
 def _schema_number(table: Any) -> int | str | None:
-    """The number that the table carries; what is no number is given back as it is."""
+    """The number that the table carries; anything else is returned as it is."""
     text: str = (table.schema.metadata or {}).get(_SCHEMA_KEY, b"").decode(errors="replace")
     return int(text) if text.isdecimal() else text or None
 

@@ -50,7 +50,7 @@ class MadeUpRun:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> type[MadeUpRun]:
     """`orchestrator run` without a host that it would change."""
     made: type[MadeUpRun] = type("Made", (MadeUpRun,), {})
-    monkeypatch.setattr(run_command, "Run", made)
+    monkeypatch.setattr(run_command, "Runner", made)
     backend = SimpleNamespace(name="x", reason="a test", make_topology=None, remedy="")
     monkeypatch.setattr(run_command, "choose", lambda *_: backend)
     return made

@@ -52,5 +52,5 @@ def test_a_journal_undoes_nothing_of_another_run(undo: Undo, own: Undo, monkeypa
 def test_only_network_namespaces_of_runs_are_deleted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undo_module, "exists", lambda _: True)
     monkeypatch.setattr(undo_module, "delete", lambda name: pytest.fail(f"{name} is deleted"))
-    with pytest.raises(LeftoversError, match="no run's network namespace"):
+    with pytest.raises(LeftoversError, match="not a network namespace of a run"):
         carry_out(DeleteNamespace(name))

@@ -19,7 +19,7 @@ from orchestrator.plan.blocks import make_plan
 from orchestrator.run import runner
 from orchestrator.run.ending import raising_leftovers
 from orchestrator.run.interrupts import Interrupted
-from orchestrator.run.runner import Run
+from orchestrator.run.runner import Runner
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.observed import Lateness, NoiseProbe
 from support.experiments import OPEN, experiment_of
@@ -68,7 +68,7 @@ class Stage:
         experiment = experiment_of(OPEN)
         self.folder = RunFolder.create(tmp_path, "example")
         self.watcher: Any = SimpleNamespace(say=self.said.append)
-        self.run = Run(experiment, make_plan(experiment), self.folder, self.watcher)
+        self.run = Runner(experiment, make_plan(experiment), self.folder, self.watcher)
 
     def _audit(self, run_id: str) -> list[str]:
         assert self.taken_down

@@ -91,7 +91,7 @@ def test_a_run_is_found_by_its_path(results: Path, tmp_path: Path) -> None:
     [
         ("paper", "paper fits 2 runs: paper-20260301T000000Z-bbbb01, paper-20260303T000000Z-bbbb02"),
         ("proxy", "is called proxy"),
-        ("./proxy", "./proxy is no folder"),
+        ("./proxy", "./proxy is not a folder"),
     ],
 )
 def test_what_is_no_single_run_is_refused(results: Path, wanted: str, message: str) -> None:

@@ -105,7 +105,7 @@ def test_a_file_of_before_there_were_numbers_is_read_as_ever(copy: RunFolder, na
 @pytest.mark.parametrize("name", [*TABLES, "manifest.json", "journal.jsonl"])
 def test_a_number_that_is_none_is_refused(copy: RunFolder, name: str) -> None:
     renumber(copy.path / name, "one")
-    with pytest.raises(RunError, match=f"{name} has schema 'one', which is no whole number"):
+    with pytest.raises(RunError, match=f"{name} has schema 'one', which is not a whole number"):
         summarised(copy)
 
 
@@ -116,7 +116,7 @@ def test_a_later_summary_is_refused_where_one_is_read(copy: RunFolder) -> None:
         read_json(copy.summary, "make it anew")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read"), ("[]", "holds no object")])
+@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read"), ("[]", "does not hold an object")])
 def test_a_document_that_is_none_is_refused_with_the_remedy(copy: RunFolder, text: str, message: str) -> None:
     copy.summary.write_text(text)
     with pytest.raises(RunError, match=message) as refusal:
