@@ -114,8 +114,8 @@ def test_without_a_block_there_is_no_worker_to_pause_but_burners_burn(client: Cl
     inject(client, pause(now_ns(), now_ns() + 1), stress(now_ns(), burners=2))
     supervisor = client.program.process.pid
     eventually(lambda: sum(state(pid) == "R" for pid in children(supervisor)) == 2)
-    burning = children(supervisor)
-    eventually(lambda: all(ran_ns(pid) > 0 for pid in burning))
+    ran = {pid: ran_ns(pid) for pid in children(supervisor)}  # they ran before they were first stopped, too
+    eventually(lambda: all(ran_ns(pid) > ran[pid] for pid in ran))
     paused, stressed = faults_done(client)
     assert (paused["applied_ns"], paused["proof"]["state"]) == (None, None)
     assert stressed["applied_ns"] < stressed["undone_ns"]
