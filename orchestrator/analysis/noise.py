@@ -1,17 +1,17 @@
 """The noise of a run: what its A/A control shows, and how late wake-ups of the host were before it.
 
-The A/A control compares the baseline with itself, which must show no effect. The baseline's requests are dealt into
-two halves, in each block independently. Every strategy meets the same stalls, faults and service times at the same
-requests, so the halves have to meet alike ones: two requests of one replica that both stall, or were due in the same
-fault one after the other, or drew neighbouring service times, are parted by the toss of a coin. What the halves then
-differ by is noise within blocks: a comparison with the baseline that has less to spare decides nothing, however
-narrow its own interval. What differs from block to block affects both halves alike and is not in it; that is in the
-intervals of the claims themselves.
+The A/A control compares the baseline with itself, which must show no effect. In each block the baseline's requests
+are split at random into two halves. Every strategy meets the same stalls, faults and service times at the same
+requests, so the split pairs like with like: two requests of one replica that both stalled, or were due one after the
+other in the same fault, or drew neighbouring service times, go to different halves by the toss of a coin. What the
+halves then differ by is noise within blocks: a comparison with the baseline whose margin is smaller decides nothing,
+however narrow its own interval. Differences between blocks affect both halves alike and do not show here; the
+intervals of the claims contain them.
 
-The probe before the run says how late a plain wake-up is when nothing else runs. It sees what no comparison inside a
-run can: every latency ends with a wake-up, so each may be longer than it would be on a quiet host by what a wake-up
-is late at that quantile, and never shorter. (`judge.noise_floors` computes what that can do to a claim.) That P50
-overheads of 20 µs lie below the noise of most set-ups is the reason to ask at all.
+The probe before the run measures how late a plain wake-up is when nothing else runs. It sees what no comparison
+within a run can: every latency ends with a wake-up, so that each may be longer than on a quiet host by the lateness
+of a wake-up at that quantile, and never shorter. (`judge.noise_floors` computes what that can do to a claim.) It
+matters because P50 overheads of 20 µs lie below the noise of most set-ups.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def halves(arm: ArmData, rounds: Ints, seed: int) -> Halves | None:
     samples = arm.samples.get(CONTROL)
     if samples is None or not len(samples["block"]):
         return None
-    kinds, places = _likeness(arm)
+    kinds, places = _kinds_and_places(arm)
     order = np.lexsort((places, kinds, samples["block"]))
     coins = np.random.default_rng(seed).integers(0, 2, (len(order) + 1) // 2).astype(bool)
     first = np.zeros(len(order), bool)
@@ -65,32 +65,32 @@ def halves(arm: ArmData, rounds: Ints, seed: int) -> Halves | None:
     return half(first), half(~first)
 
 
-def _likeness(arm: ArmData) -> tuple[Ints, Floats]:
-    """For each baseline request its kind, and its place among these: the nearer, the more alike is what they met."""
+def _kinds_and_places(arm: ArmData) -> tuple[Ints, Floats]:
+    """For each baseline request its kind (replica, faults, stall) and its place among those: neighbours are alike."""
     samples = arm.samples[CONTROL]
     ids, stall, workload = samples["request_id"], arm.scenario.service.stall, arm.scenario.workload
-    asked = [primary_of(arm.scenario, int(id_)) for id_ in ids]
+    primaries = [primary_of(arm.scenario, int(id_)) for id_ in ids]
     by_occurrence: dict[str, list[FaultRecord]] = {}
     for record in arm.faults:
         by_occurrence.setdefault(record.key, []).append(record)
-    troubles = [affected(arm, CONTROL, records) for records in by_occurrence.values()]
-    in_a_fault = np.any(troubles, axis=0) if troubles else np.zeros(len(ids), bool)
+    conditions = [affected(arm, CONTROL, records) for records in by_occurrence.values()]
+    in_fault = np.any(conditions, axis=0) if conditions else np.zeros(len(ids), bool)
     if stall is not None:
-        troubles.append(np.array([stall.when.evaluate(int(id_)) for id_ in ids], bool))
-    kinds = np.array(asked, np.int64)
-    for trouble in troubles:
-        kinds = np.unique(2 * kinds + trouble, return_inverse=True)[1]
-    draws = [standard_normal(workload.seed, int(id_), 1, replica) for id_, replica in zip(ids, asked, strict=True)]
-    return kinds, np.where(in_a_fault, samples["intended_ns"].astype(np.float64), draws)
+        conditions.append(np.array([stall.when.evaluate(int(id_)) for id_ in ids], bool))
+    kinds = np.array(primaries, np.int64)
+    for condition in conditions:
+        kinds = np.unique(2 * kinds + condition, return_inverse=True)[1]
+    draws = [
+        standard_normal(workload.seed, int(id_), 1, replica) for id_, replica in zip(ids, primaries, strict=True)
+    ]
+    return kinds, np.where(in_fault, samples["intended_ns"].astype(np.float64), draws)
 
 
 def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | None) -> list[ControlResult | None]:
-    """How far the halves of each arm are apart, for the summary; with each arm's time-out in ns, None without halves.
+    """How far the halves of each arm are apart; None for an arm without halves. Time-outs are in ns.
 
-    `figures` holds for each the ratio of the halves and their difference with 95 % intervals, the p-value of no
-    effect adjusted for the number of figures, and `null`: whether none shows, as it must be. `null` on top says so of
-    all figures by their smallest p-value, adjusted for the number of arms too; it is null itself where there is no
-    p-value, for which there is a `reason`.
+    The p-value of each figure is adjusted for the number of figures. The one of the arm is the smallest of these,
+    adjusted for the number of arms too; where there is none, there is a `reason`.
     """
     found = [None if pair is None else _control(pair, resamples, timeout_ns) for pair, timeout_ns in arms]
     smallest = [one.p_adjusted for one in found if one is not None and one.p_adjusted is not None]
@@ -103,7 +103,7 @@ def _judged(control: ControlResult, adjusted: float) -> ControlResult:
 
 
 def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> ControlResult:
-    """The entry of one arm as if there were no other."""
+    """The control of one arm, not adjusted for other arms yet."""
     figures = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
     judged = {name: found.p_value for name, found in figures.items() if found.p_value is not None}
     adjusted = dict(zip(judged, holm(list(judged.values())), strict=True))

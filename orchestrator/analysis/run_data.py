@@ -76,7 +76,7 @@ class RunData:
 
     @property
     def matrix(self) -> tuple[str, ...]:
-        """The swept keys, outermost first; none where the run is no sweep."""
+        """The swept keys, outermost first; none where the run is not a sweep."""
         return tuple(self.experiment.matrix)
 
 

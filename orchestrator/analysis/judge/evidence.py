@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.measures import Measures
     from orchestrator.analysis.noise import HostNoise
 
-#: What a request without an answer is taken to have taken: the two ends of what it may be.
+#: How long a request without an answer is taken to have lasted: the two ends of what is possible.
 Unanswered = Literal["forever", "timeout"]
 
 
@@ -54,9 +54,9 @@ class Evidence:
         """The same with half 0 or 1 of the baseline in place of all of it; None where no arm has halves."""
         if self.halves is None and all(arm.halves is None for arm in self.arms.values()):
             return None
-        exchanged = self.measures if self.halves is None else {**self.measures, CONTROL: self.halves[half]}
+        replaced = self.measures if self.halves is None else {**self.measures, CONTROL: self.halves[half]}
         arms = {name: arm.against_half(half) or arm for name, arm in self.arms.items()}
-        return replace(self, measures=exchanged, arms=arms)
+        return replace(self, measures=replaced, arms=arms)
 
     @property
     def rounds(self) -> int:

@@ -1,9 +1,9 @@
 """The noise floors of a run: the margin that a claim must have before its verdict means anything.
 
-The first is the A/A control: a comparison with the baseline is made with each half of the baseline's requests, and
-by how much the two results differ is what replacing one baseline by another does to it. The second is the
-host's own noise before the run: it makes latencies longer and never shorter, so it can have made a
-claim about them look as it does only by lengthening the side that came out longer.
+The first is the A/A control: a comparison with the baseline is made with each half of the baseline's requests, and by
+how much the two results differ is what replacing one baseline by another does to it. The second is the host's own
+noise before the run: it makes latencies longer and never shorter, so it can only have produced a result by
+lengthening the side that came out longer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Floor:
 
 
 def floor_of(claim: Comparison, evidence: Evidence) -> Floor | None:
-    """The floor below which the claim's margin lies; None where it lies above all there are."""
+    """The first noise floor that the claim's margin does not exceed; None where it exceeds both."""
     return _control_floor(claim, evidence) or _host_floor(claim, evidence)
 
 
@@ -77,7 +77,7 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     difference = Operation("-", claim.left, claim.right, claim.left.dimension, 1)
     once = evidence.once(difference, "timeout")
     height = 0.0
-    blamed: list[float | None] = []
+    lengthened: list[float | None] = []
     for call in (call for call in figures_of(claim) if call.definition.measure.is_latency):
         quantile = _quantile(call)
         by_ns = min(evidence.noise.floor_ns(quantile), evidence.once(call, "timeout"))
@@ -85,10 +85,10 @@ def _host_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
         shift = evidence.once(shorter, "timeout") - once
         if shift * once < 0:  # towards the bound
             height += abs(shift)
-            blamed.append(quantile)
-    if not blamed or height < abs(once):
+            lengthened.append(quantile)
+    if not lengthened or height < abs(once):
         return None
-    worst = max(blamed, key=evidence.noise.floor_ns)
+    worst = max(lengthened, key=evidence.noise.floor_ns)
     reason = (
         f"below the host's own noise: before the run, wake-ups were {evidence.noise.format_floor(worst)}, which can "
         f"move the claim by {_format_margin(height, claim)}, and it has {_format_margin(abs(once), claim)} to spare"
