@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import ExpressionError
+from hedgerow_node.expression import Expression, ExpressionError
 from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_S, format_duration
 from orchestrator.claims.check import check_values, check_values_across
-from orchestrator.errors import Finding, ScenarioError
+from orchestrator.errors import Finding, KeyPath, ScenarioError
 from orchestrator.scenario.fault_checks import fault_findings
 from orchestrator.scenario.faults import targets_of
 from orchestrator.scenario.models import COPY_MARK_BYTES, OpenArrivals, Scenario
@@ -30,7 +30,7 @@ def check_scenario(scenario: Scenario) -> list[Finding]:
         *_blocks(scenario),
         *_times(scenario),
         *_payload(scenario),
-        *_stalls(scenario),
+        *_conditions(scenario),
         *check_values(scenario),
         *fault_findings(scenario),
         *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
@@ -189,16 +189,18 @@ def _payload(scenario: Scenario) -> Iterator[Finding]:
         )
 
 
-def _stalls(scenario: Scenario) -> Iterator[Finding]:
-    stall = scenario.service.stall
-    if stall is None:
-        return
-    try:
-        for request_id in range(scenario.workload.requests):
-            stall.when.evaluate(request_id)
-    except ExpressionError as error:
-        yield Finding(
-            ("service", "stall", "when"),
-            f"{stall.when.text!r}: {error}",
-            "use a divisor that is never 0",
-        )
+def _conditions(scenario: Scenario) -> Iterator[Finding]:
+    """Conditions, of the stall and of faults, that fail for some id."""
+    conditions: list[tuple[KeyPath, Expression | None]] = [
+        (("faults", index, "when"), fault.condition) for index, fault in enumerate(scenario.faults)
+    ]
+    if scenario.service.stall is not None:
+        conditions.append((("service", "stall", "when"), scenario.service.stall.when))
+    for path, condition in conditions:
+        if condition is None:
+            continue
+        try:
+            for request_id in range(scenario.workload.requests):
+                condition.evaluate(request_id)
+        except ExpressionError as error:
+            yield Finding(path, f"{condition.text!r}: {error}", "use a divisor that is never 0")

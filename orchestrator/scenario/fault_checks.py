@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from hedgerow_node.expression import ExpressionError
 from hedgerow_node.protocol.limits import CLIENT, replica_of, server_name
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
@@ -27,7 +26,7 @@ def fault_findings(scenario: Scenario) -> Iterator[Finding]:
     horizon_ns = nominal_block_ns(scenario)
     for index, fault in enumerate(scenario.faults):
         path = ("faults", index)
-        found = (*_target(scenario, fault), *_times(fault, horizon_ns), *_condition(scenario, fault))
+        found = (*_target(scenario, fault), *_times(fault, horizon_ns))
         yield from (finding.below(path) for finding in found)
         if isinstance(fault, Gc) and fault.target == CLIENT:
             compiled = [name for name in scenario.strategies if not strategy_named(name).collects_garbage]
@@ -96,15 +95,6 @@ def _times(fault: Fault, horizon_ns: int | None) -> Iterator[Finding]:
             f"comes {occurrences} times in a block",
             f"use a longer time, at most {MAX_OCCURRENCES} times",
         )
-
-
-def _condition(scenario: Scenario, fault: Fault) -> Iterator[Finding]:
-    if fault.condition is not None:
-        try:
-            for request_id in range(scenario.workload.requests):
-                fault.condition.evaluate(request_id)
-        except ExpressionError as error:
-            yield Finding(("when",), f"{fault.condition.text!r}: {error}", "use a divisor that is never 0")
 
 
 def _one_delay(scenario: Scenario) -> Iterator[Finding]:
