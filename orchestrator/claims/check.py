@@ -110,7 +110,7 @@ def _values(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
         if scenario is None:
             continue
         for need in call.definition.measure.needs:
-            lack = _LACKS[need](call, scenario)
+            lack = LACKS[need](call, scenario)
             if lack is not None:
                 reason, remedy = lack
                 message = f"column {call.column}: {call.text} never has a value, {reason}"
@@ -142,7 +142,7 @@ def _lacks_winners(_: Call, scenario: Scenario) -> tuple[str, str] | None:
 
 
 #: Reason and remedy where a scenario lacks what the call's figure needs, else None.
-_LACKS: dict[Need, Callable[[Call, Scenario], tuple[str, str] | None]] = {
+LACKS: dict[Need, Callable[[Call, Scenario], tuple[str, str] | None]] = {
     Need.HEDGES: _lacks_hedges,
     Need.STALLS: _lacks_stalls,
     Need.SCHEDULE: _lacks_schedule,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.analysis.measures import COUNTS, SHARES, VALUES, Share
+from orchestrator.claims.check import LACKS
 from orchestrator.claims.functions import FUNCTIONS, LATENCY, Dimension, Function, Measure, Need, Statistic
 from orchestrator.errors import ScenarioError
 from orchestrator.plan.sample_size import judgeable
@@ -55,6 +56,10 @@ def test_every_row_has_values() -> None:
     for function in FUNCTIONS.values():
         keys = {Statistic.SHARE: list(SHARES), Statistic.COUNT: list(COUNTS)}.get(function.statistic, list(VALUES))
         assert function.measure.key in keys, function.name
+
+
+def test_every_need_is_checked() -> None:
+    assert set(LACKS) == set(Need)
 
 
 def test_every_row_is_consistent() -> None:
