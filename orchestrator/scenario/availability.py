@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hedgerow_node.strategies import BARE
 from orchestrator.errors import Finding
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from orchestrator.scenario.document import Plain
 
 MARK = "not available in this version"
-
 
 #: Keys that no value makes available.
 _KEYS: dict[tuple[str, ...], str] = {
@@ -38,7 +38,6 @@ _SINGLE: tuple[tuple[str, ...], ...] = (("hedging", "max_hedges"),)
 
 _STRATEGIES = ("kernel-wheel",)
 _VERSION = 1
-_BENCH_ONLY = "bare"
 
 
 def unavailable(data: dict[str, Plain]) -> Iterator[Finding]:
@@ -71,10 +70,10 @@ def later_format(data: dict[str, Plain]) -> Finding | None:
 def _strategies(data: dict[str, Plain]) -> Iterator[Finding]:
     listed = data.get("strategies")
     for index, strategy in enumerate(listed if isinstance(listed, list) else []):
-        if strategy == _BENCH_ONLY:
+        if strategy == BARE.name:
             yield Finding(
                 ("strategies", index),
-                "bare attaches nothing, so nothing observes it; it belongs to bench",
+                f"{BARE.name} attaches nothing, so nothing observes it; it belongs to bench",
                 "remove it",
             )
         elif strategy in _STRATEGIES:
