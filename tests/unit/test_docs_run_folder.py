@@ -13,6 +13,15 @@ import pytest
 
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 from orchestrator.runfolder.journal import Record
+from orchestrator.runfolder.manifest import (
+    ArmEngine,
+    BlockEntry,
+    DelayLineStatistics,
+    DiscardedEntry,
+    Environment,
+    Manifest,
+)
+from orchestrator.runfolder.observed import GitState, NoiseProbe
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import ROOT, ScenarioOverride, experiment_from, finished_run, scenario_from
 
@@ -79,6 +88,20 @@ def test_every_event_that_is_written_is_explained() -> None:
     events = {record.TAG[1] for record in get_args(Record)}
     assert {"begin", "change", "fault", "block-discarded", "end"} <= events
     assert_named(events, section("journal.jsonl"))
+
+
+def test_every_key_of_manifests_is_explained() -> None:
+    for kind in (
+        Manifest,
+        BlockEntry,
+        DiscardedEntry,
+        ArmEngine,
+        DelayLineStatistics,
+        Environment,
+        NoiseProbe,
+        GitState,
+    ):
+        assert_named({field.name for field in fields(kind)}, section("manifest.json"))
 
 
 def test_every_key_of_the_journal_is_explained() -> None:
