@@ -24,6 +24,7 @@ from hedgerow_hedger.programs import (
 from hedgerow_hedger.statistics import bucket_bounds_ns, quantile_ns
 from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_RULES, MAX_SERVICES
 from hedgerow_node.records import Winner
+from support.native_runs import SOURCES as NATIVE_SOURCES
 
 if TYPE_CHECKING:
     from enum import IntEnum
@@ -57,6 +58,10 @@ def test_enumerations_agree(name: str, prefix: str, mirror: type[IntEnum]) -> No
 )
 def test_limits_agree(name: str, value: int) -> None:
     assert re.search(rf"#define {name} {value}\b", TYPES)
+
+
+def test_the_client_s_programs_have_room_for_as_many_replicas() -> None:
+    assert f"#define MAX_REPLICAS {MAX_REPLICAS}\n" in (NATIVE_SOURCES / "replicas.h").read_text()
 
 
 def test_a_token_is_the_same_in_the_kernel() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import Any
 
+#: What sockets take and `getaddrinfo` gives: of IPv4, of IPv6, and of a Python without IPv6.
+SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 _ENDPOINT = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+)):(\d+)\Z")
 
 
@@ -24,7 +25,7 @@ def format_endpoint(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+def resolve(host: str, port: int) -> tuple[socket.AddressFamily, SocketAddress]:
     """Family and socket address of a numeric address; ValueError where `host` is none. Never asks a name server."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)

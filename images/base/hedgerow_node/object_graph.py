@@ -7,18 +7,17 @@ is a question of how many there are. Nothing here is garbage: what a pause costs
 from __future__ import annotations
 
 import gc
-from typing import Any
 
 from hedgerow_node.clock import now_ns
 
 
-def object_graph(objects: int) -> list[Any]:
+def object_graph(objects: int) -> list[list[object]]:
     """A tree of `objects` lists (at least 1), reachable from what is returned, which must be kept.
 
     Each refers to its parent, so none of them can be left out of a collection. Measured on a virtual machine with
     Python 3.11: 105 bytes an object, and 50 to 70 ms for collecting a million.
     """
-    nodes: list[Any] = [[]]
+    nodes: list[list[object]] = [[]]
     nodes.extend([] for _ in range(objects - 1))
     for number in range(1, objects):
         nodes[number].append(nodes[number // 2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hedgerow_client.exchange import Exchange
 from hedgerow_client.loop import spin_ns
@@ -65,9 +65,10 @@ class AsyncioLoop(Exchange):
         if self._failure is not None:
             raise self._failure
 
-    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """asyncio would print the exception and go on."""
-        self._failure = context.get("exception") or RuntimeError(context["message"])
+        error = context.get("exception")
+        self._failure = error if isinstance(error, BaseException) else RuntimeError(context["message"])
         self._loop.stop()
 
     def _look(self) -> None:

@@ -50,7 +50,7 @@ class ServerWorker:
         self._pending: list[_Pending] = []
         self._order = 0
         self._logs = False
-        self._graph: list[object] = []
+        self._graph: list[list[object]] = []
         self._collections_due: list[int] = []
         self._begin(settings)
         self._control = ControlServer()

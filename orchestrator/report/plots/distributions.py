@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from hedgerow_node.percentiles import nearest_rank
 from hedgerow_node.strategies import strategy_named
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.faults import hedged_or_held_back
 from orchestrator.analysis.measures import latencies_ns
 from orchestrator.analysis.statistics import Weights, interval, plain
@@ -21,8 +22,6 @@ from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import (
     HEIGHT,
     NOTE,
-    NS_PER_MS,
-    NS_PER_US,
     STYLES,
     WIDTH,
     Style,

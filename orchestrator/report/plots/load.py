@@ -10,13 +10,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.statistics import Estimate, estimate
 from orchestrator.report.plots.style import (
     BEYOND,
     HEIGHT,
     MARKS,
     NOTE,
-    NS_PER_MS,
     STYLES,
     WIDTH,
     fit_y,

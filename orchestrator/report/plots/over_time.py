@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.patches import Patch
 
+from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from orchestrator.analysis.faults import Window, block_starts, in_block_ns, windows
 from orchestrator.analysis.measures import latencies_ns
 from orchestrator.report.plots.style import (
-    NS_PER_MS,
-    NS_PER_S,
     STYLES,
     WIDTH,
     legend,

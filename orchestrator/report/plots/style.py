@@ -42,7 +42,6 @@ MARKS = dict(zip(STYLES, "osP^vXDp", strict=True))
 WIDTH, HEIGHT = 8.0, 4.6  #: inches; at 110 dpi as wide as a README shows pictures
 BEYOND = r"$\uparrow$"  #: the mark of what lies beyond the time-out
 NOTE = "#555555"  #: colour of text that is not data
-NS_PER_S, NS_PER_MS, NS_PER_US = 1e9, 1e6, 1e3
 _DPI = 110
 _DECADE, _MANY_UPRIGHT, _MANY_ACROSS = 10.0, 100.0, 2000.0
 

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from hedgerow_node.units import parse_bit_rate, parse_duration_ns, parse_rate_per_s, parse_ratio
+from hedgerow_node.units import NS_PER_MS, parse_bit_rate, parse_duration_ns, parse_rate_per_s, parse_ratio
 from orchestrator.analysis.statistics import Estimate, estimate
 from orchestrator.report.plots.style import (
     BEYOND,
     MARKS,
     NOTE,
-    NS_PER_MS,
     STYLES,
     WIDTH,
     fit_y,
