@@ -6,6 +6,7 @@ loaded from anywhere but the file.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -13,11 +14,22 @@ import subprocess
 import tempfile
 from html import escape, unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from support.policy import cannot_run
 
 PHONE_PX, DESKTOP_PX = 390, 1280
+
+
+class View(NamedTuple):
+    """How somebody looks at a page."""
+
+    width_px: int
+    dark: bool = False
+
+
+DESKTOP, PHONE = View(DESKTOP_PX), View(PHONE_PX)
+VIEWS = (DESKTOP, PHONE, View(DESKTOP_PX, dark=True), View(PHONE_PX, dark=True))
 _TIMEOUT_S = 120
 _FLAGS = (
     "--headless",
@@ -43,31 +55,53 @@ def chromium() -> str:
     return found
 
 
-def measure(page: str, width_px: int, dark: bool = False) -> dict[str, Any]:
-    """What browser_measure.js finds in `page` (HTML) at that width: see there for the keys."""
+def measure(page: str, *views: View) -> list[dict[str, Any]]:
+    """What browser_measure.js finds in `page` (HTML) in each of `views`: see there for the keys.
+
+    One browser measures them all: it takes longer to start than to measure.
+    """
     script = f"<script>{_MEASURE.read_text()}</script><pre id='findings'></pre>"
-    dumped = _chromium(_framed(page, width_px, 3000, dark) + script, "--virtual-time-budget=10000", "--dump-dom")
+    frames = _framed(*(_frame(page, view.width_px, 3000, view.dark) for view in views))
+    dumped = _chromium(frames + script, "--virtual-time-budget=10000", "--dump-dom")
     found = re.search(r"<pre id=\"findings\">(.*?)</pre>", dumped, re.DOTALL)
     assert found, dumped[-2000:]
     assert found[1], dumped[-2000:]
-    findings: dict[str, Any] = json.loads(unescape(found[1]))
+    findings: list[dict[str, Any]] = json.loads(unescape(found[1]))
+    assert len(findings) == len(views)
     return findings
+
+
+def assert_reads_well(page: str, *views: View) -> None:
+    """That `page` can be read in each of `views`: by everybody, by keyboard, and without loading anything."""
+    for view, found in zip(views, measure(page, *views), strict=True):
+        assert found["overflow"] == 0, f"wider than its window: {view}"
+        for problem in ("low_contrast", "duplicate_ids", "broken_links", "unnamed", "unreachable", "requests"):
+            assert found[problem] == [], (view, problem)
+        levels = found["headings"]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+        assert found["lang"] == "en"
+        assert found["title"]
 
 
 def screenshot(page: str, width_px: int, height_px: int, to: Path, dark: bool = False) -> None:
     """A picture (PNG) of the upper `height_px` of `page`."""
     _chromium(
-        _framed(page, width_px, height_px, dark),
+        _framed(_frame(page, width_px, height_px, dark)),
         f"--window-size={max(width_px, 500)},{height_px}",
         f"--screenshot={to}",
     )
 
 
-def _framed(page: str, width_px: int, height_px: int, dark: bool) -> str:
+def _framed(*frames: str) -> str:
+    return f'<!doctype html><meta charset="utf-8"><style>*{{margin:0;border:0}}</style>{"".join(frames)}'
+
+
+def _frame(page: str, width_px: int, height_px: int, dark: bool) -> str:
     if dark:
         page = page.replace("@media (prefers-color-scheme: dark)", "@media all")
-    frame = f'<iframe id="page" width="{width_px}" height="{height_px}" srcdoc="{escape(page, quote=True)}"'
-    return f'<!doctype html><meta charset="utf-8"><style>*{{margin:0;border:0}}</style>{frame}></iframe>'
+    return f'<iframe width="{width_px}" height="{height_px}" srcdoc="{escape(page, quote=True)}"></iframe>'
 
 
 def _chromium(page: str, *options: str) -> str:

@@ -1,4 +1,4 @@
-// Looks at the page in the frame and writes what it finds, as JSON, into #findings:
+// Looks at the page in each frame and writes what it finds, as a JSON array of objects, into #findings:
 //   overflow       pixels by which the page is wider than its window
 //   low_contrast   texts whose colour and ground are closer than WCAG 2.2 AA allows (4.5, large ones 3)
 //   duplicate_ids  ids that stand more than once
@@ -8,9 +8,9 @@
 //   headings       the levels of the headings in order
 //   requests       what the page would load from elsewhere
 //   lang, title    of the document
-addEventListener("load", () => {
-  const doc = document.getElementById("page").contentDocument;
-  const view = document.getElementById("page").contentWindow;
+const measure = (frame) => {
+  const doc = frame.contentDocument;
+  const view = frame.contentWindow;
   const all = [...doc.querySelectorAll("*")];
   doc.querySelectorAll("details").forEach((details) => { details.open = true; });
 
@@ -60,7 +60,7 @@ addEventListener("load", () => {
     .filter((element) => ["auto", "scroll"].includes(view.getComputedStyle(element).overflowX))
     .filter((element) => element.tabIndex < 0)
     .map((element) => element.outerHTML.slice(0, 80));
-  document.getElementById("findings").textContent = JSON.stringify({
+  return {
     overflow: Math.max(0, doc.documentElement.scrollWidth - view.innerWidth),
     low_contrast: lowContrast,
     duplicate_ids: [...new Set(ids.filter((id, index) => ids.indexOf(id) !== index))],
@@ -73,5 +73,10 @@ addEventListener("load", () => {
     requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),
     lang: doc.documentElement.lang,
     title: doc.title,
-  });
+  };
+};
+
+addEventListener("load", () => {
+  const frames = [...document.querySelectorAll("iframe")];
+  document.getElementById("findings").textContent = JSON.stringify(frames.map(measure));
 });

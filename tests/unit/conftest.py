@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from support.arms_scenarios import ARMS, SWEEP
 from support.fault_harness import Clock
 from support.native_runs import build
 from support.node_programs import Server, running_server
@@ -16,6 +17,10 @@ from support.node_programs import Server, running_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from orchestrator.runfolder.folder import RunFolder
 
 settings.register_profile("hedgerow", deadline=None, derandomize=True, database=None)
 settings.load_profile("hedgerow")
@@ -25,6 +30,40 @@ settings.load_profile("hedgerow")
 def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the client's compiled programs: as they are used, and watched by the compiler's sanitisers."""
     return build(tmp_path_factory.mktemp(request.param), sanitised=request.param == "sanitised")
+
+
+@pytest.fixture(scope="session")
+def arms_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run of two arms with faults, to be read and not to be changed."""
+    return _finished(tmp_path_factory.mktemp("arms"), ARMS)
+
+
+@pytest.fixture(scope="session")
+def sweep_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run over three values of one key, to be read and not to be changed."""
+    return _finished(tmp_path_factory.mktemp("sweep"), SWEEP)
+
+
+def _finished(folder: Path, text: str) -> RunFolder:
+    from support.run_folder_factory import experiment_from, finished_run  # noqa: PLC0415 (most tests need no numpy)
+
+    return finished_run(folder / "results", experiment_from(folder, text))
+
+
+@pytest.fixture
+def laid_out(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The plots that were drawn, by name; they are laid out as ever but neither rendered nor written.
+
+    For tests of what is drawn of which run. That figures become files is proven where files are looked at.
+    """
+    names = []
+
+    def lay_out(_: Path, name: str, figure: Figure) -> None:
+        figure.draw_without_rendering()
+        names.append(name)
+
+    monkeypatch.setattr("orchestrator.report.plots.save", lay_out)
+    return names
 
 
 @pytest.fixture

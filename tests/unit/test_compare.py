@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from orchestrator.runfolder.summary import Interval
 
+pytestmark = pytest.mark.xdist_group("compare")  # they share what was drawn or made once a session
+
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:

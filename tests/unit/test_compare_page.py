@@ -15,12 +15,13 @@ from support import browser
 from support.arms_scenarios import ARMS
 from support.comparisons import ELSEWHERE, described
 from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from
-from unit.test_report_html import assert_reads_well
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.runfolder.folder import RunFolder
+
+pytestmark = pytest.mark.xdist_group("compare-page")  # they share what was drawn or made once a session
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +87,8 @@ def test_it_stands_alone(page: str) -> None:
     assert not re.search(r'(?:src|href)="(?!#|data:image)', page)
 
 
-@pytest.mark.parametrize("width_px", [browser.DESKTOP_PX, browser.PHONE_PX])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_reads_well(page: str, width_px: int, dark: bool) -> None:
-    assert_reads_well(page, width_px, dark)
+def test_it_reads_well_on_desk_and_phone_in_light_and_dark(page: str) -> None:
+    browser.assert_reads_well(page, *browser.VIEWS)
 
 
 def test_every_arm_that_both_have_has_its_picture(tmp_path: Path) -> None:
@@ -101,8 +100,7 @@ def test_every_arm_that_both_have_has_its_picture(tmp_path: Path) -> None:
         "compared-ccdf-one-server-paused.svg",
     ]
     assert "of the run that has enough blocks" in (written.parent / "compared-ccdf-client-paused.svg").read_text()
-    for width_px in (browser.DESKTOP_PX, browser.PHONE_PX):
-        assert_reads_well(written.read_text(), width_px, dark=False)
+    browser.assert_reads_well(written.read_text(), browser.DESKTOP, browser.PHONE)
 
 
 def test_the_same_runs_give_the_same_files(runs: tuple[RunFolder, RunFolder], page: str, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from support.run_folder_factory import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.xdist_group("golden")  # they share what was drawn or made once a session
+
 GOLDEN = ROOT / "tests" / "golden"
 FOLDERS = sorted(path for path in GOLDEN.glob("*/*") if RUN_NAME.fullmatch(path.name))
 #: What the first version left; later ones may leave more.

@@ -11,14 +11,12 @@ import pytest
 from orchestrator.errors import LeftoversError, PrerequisiteError
 from orchestrator.report.formatting import format_observed
 from orchestrator.report.junit import as_junit
-from support.arms_scenarios import ARMS
-from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from, summarised
+from orchestrator.runfolder.summary import Summary
+from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
 from support.summaries import with_claims
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from orchestrator.runfolder.summary import Summary
+    from orchestrator.runfolder.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +93,8 @@ def test_what_was_skipped_says_why(summary: Summary) -> None:
     assert str(skipped.get("message")).startswith("inconclusive: p99(kernel) falls among requests without an answer")
 
 
-def test_every_arm_is_a_suite_and_so_are_the_claims_across_them(tmp_path: Path) -> None:
-    summary = summarised(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+def test_every_arm_is_a_suite_and_so_are_the_claims_across_them(arms_run: RunFolder) -> None:
+    summary = Summary.read(arms_run.summary)
     across, paused, one = parsed(as_junit("pauses", summary))
     assert [suite.get("name") for suite in (across, paused, one)] == [
         summary.run,

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.report.markdown import as_markdown, error_as_markdown, escaped
+from orchestrator.runfolder.summary import Summary
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import ScenarioOverride, experiment_from, finished_run, scenario_from, summarised
 from support.summaries import with_claims
@@ -17,7 +18,7 @@ from support.summaries import with_claims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.runfolder.summary import Summary
+    from orchestrator.runfolder.folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +55,8 @@ def test_it_says_verdict_claims_and_latencies(summary: Summary) -> None:
         assert {len(row) for row in table} == {len(table[0])}
 
 
-def test_arms_have_a_column(tmp_path: Path) -> None:
-    summary = summarised(finished_run(tmp_path / "results", experiment_from(tmp_path, ARMS)))
+def test_arms_have_a_column(arms_run: RunFolder) -> None:
+    summary = Summary.read(arms_run.summary)
     claims, latencies = tables(as_markdown(summary))
     assert [row[:2] for row in claims[2:]] == [
         ["client-paused", "punctual"],

@@ -11,15 +11,17 @@ from rich.console import Console
 
 from orchestrator.report.terminal import render
 from orchestrator.report.view import view
-from orchestrator.runfolder.summary import DiscardedBlock
-from support.arms_scenarios import ARMS, GRID, SWEEP
+from orchestrator.runfolder.summary import DiscardedBlock, Summary
+from support.arms_scenarios import GRID, SWEEP
 from support.run_folder_factory import experiment_from, finished_run, summarised
 from support.summaries import printed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.runfolder.summary import Summary
+    from orchestrator.runfolder.folder import RunFolder
+
+pytestmark = pytest.mark.xdist_group("arms-and-sweep")  # they share what was drawn or made once a session
 
 
 def summary_of(folder: Path, text: str, *overrides: str) -> Summary:
@@ -28,15 +30,15 @@ def summary_of(folder: Path, text: str, *overrides: str) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def arms(arms_run: RunFolder) -> Summary:
     """A run of two arms."""
-    return summary_of(tmp_path_factory.mktemp("arms"), ARMS)
+    return Summary.read(arms_run.summary)
 
 
 @pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def sweep(sweep_run: RunFolder) -> Summary:
     """A run over three values."""
-    return summary_of(tmp_path_factory.mktemp("sweep"), SWEEP)
+    return Summary.read(sweep_run.summary)
 
 
 def section(text: str, title: str) -> list[list[str]]:

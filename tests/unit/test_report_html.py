@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from dataclasses import asdict
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.runfolder.folder import RunFolder
+
+pytestmark = pytest.mark.xdist_group("report-page")  # they share what was drawn or made once a session
 
 FAULT = {
     "event": "fault",
@@ -144,23 +145,8 @@ def test_a_folder_without_a_summary_is_refused_with_a_remedy(tmp_path: Path) -> 
     assert "orchestrator analyze" in refused.value.remedy
 
 
-@pytest.mark.parametrize("width_px", [browser.DESKTOP_PX, browser.PHONE_PX])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_reads_well(page: str, width_px: int, dark: bool) -> None:
-    assert_reads_well(page, width_px, dark)
-
-
-def assert_reads_well(page: str, width_px: int, dark: bool) -> None:
-    found = browser.measure(page, width_px, dark)
-    assert found["overflow"] == 0, "wider than its window"
-    for problem in ("low_contrast", "duplicate_ids", "broken_links", "unnamed", "unreachable", "requests"):
-        assert found[problem] == [], problem
-    levels = found["headings"]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert found["lang"] == "en"
-    assert found["title"]
+def test_it_reads_well_on_desk_and_phone_in_light_and_dark(page: str) -> None:
+    browser.assert_reads_well(page, *browser.VIEWS)
 
 
 def test_the_measurement_itself_finds_what_is_wrong() -> None:
@@ -170,7 +156,8 @@ def test_the_measurement_itself_finds_what_is_wrong() -> None:
         '<div style="width:3000px">wide</div><a href="#nowhere">link</a><table><tr><td>x</td></tr></table>'
         '<div style="overflow-x:auto;width:50px"><div style="width:500px">scrolls</div></div><img></body></html>'
     )
-    found = browser.measure(bad, browser.PHONE_PX)
+    found, again = browser.measure(bad, browser.PHONE, browser.PHONE)
+    assert again == found
     assert found["overflow"] > 2000
     assert found["low_contrast"] == ["pale: 2.32"]
     assert found["duplicate_ids"] == ["a"]
@@ -189,8 +176,7 @@ def test_the_index_lists_every_run_the_latest_first(run: RunFolder) -> None:
     assert text.index(run.name) < text.index(unfinished.name)
     assert "unfinished" in text
     assert "1 refuted" in text
-    for width_px in (browser.DESKTOP_PX, browser.PHONE_PX):
-        assert_reads_well(text, width_px, dark=False)
+    browser.assert_reads_well(text, browser.DESKTOP, browser.PHONE)
 
 
 def test_the_index_of_nothing_says_so(tmp_path: Path) -> None:

@@ -10,27 +10,34 @@ from orchestrator.report import plots
 from orchestrator.report.page import gather
 from orchestrator.report.plots import PLOTS, Plot, draw
 from orchestrator.report.plots.style import STYLES, canvas
-from orchestrator.runfolder.run import Run
 from orchestrator.scenario.schema import scenario_json_schema
 from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.runfolder.folder import RunFolder
+    from orchestrator.analysis.run_data import RunData
+
+pytestmark = pytest.mark.xdist_group("arms-and-sweep")  # they share what was drawn or made once a session
 
 NAMES = [plot.name for plot in PLOTS if plot.name != "sweep"]
 
 
-def drawn(results: Path, *overrides: str, **by_strategy: ScenarioOverride) -> RunFolder:
-    """A finished smoke run whose plots were drawn."""
-    folder = finished_run(results, scenario_from("smoke", *overrides), by_strategy)
-    draw(data_of(folder))
-    return folder
+def smoke(results: Path, *overrides: str, **by_strategy: ScenarioOverride) -> RunData:
+    """A finished smoke run."""
+    return data_of(finished_run(results, scenario_from("smoke", *overrides), by_strategy))
 
 
-def test_every_plot_comes_as_png_and_svg(tmp_path: Path) -> None:
-    folder = drawn(tmp_path)
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+    """A smoke run whose plots were drawn."""
+    run = smoke(tmp_path_factory.mktemp("drawn"))
+    draw(run)
+    return run
+
+
+def test_every_plot_comes_as_png_and_svg(drawn: RunData) -> None:
+    folder = drawn.run.folder
     assert sorted(path.name for path in folder.plots.iterdir()) == sorted(
         f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")
     )
@@ -39,8 +46,8 @@ def test_every_plot_comes_as_png_and_svg(tmp_path: Path) -> None:
         assert "<svg" in (folder.plots / f"{name}.svg").read_text()
 
 
-def test_the_same_run_gives_the_same_picture(tmp_path: Path) -> None:
-    folder = drawn(tmp_path)
+def test_the_same_run_gives_the_same_picture(drawn: RunData) -> None:
+    folder = drawn.run.folder
     first = {path.name: path.read_bytes() for path in folder.plots.iterdir()}
     draw(data_of(folder))
     assert {path.name: path.read_bytes() for path in folder.plots.iterdir()} == first
@@ -57,16 +64,21 @@ def test_the_same_run_gives_the_same_picture(tmp_path: Path) -> None:
     ],
     ids=["nobody hedges", "nothing stalls", "no intervals", "the baseline times out", "a request a block"],
 )
-def test_runs_that_lack_something_are_drawn_all_the_same(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    assert len(list(drawn(tmp_path, *overrides).plots.iterdir())) == 2 * len(NAMES)
+def test_runs_that_lack_something_are_drawn_all_the_same(
+    overrides: tuple[str, ...], tmp_path: Path, laid_out: list[str]
+) -> None:
+    draw(smoke(tmp_path, *overrides))
+    assert laid_out == NAMES
 
 
-def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path) -> None:
-    drawn(tmp_path, kernel=ScenarioOverride(unanswered=frozenset(range(500))))
+def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path, laid_out: list[str]) -> None:
+    draw(smoke(tmp_path, kernel=ScenarioOverride(unanswered=frozenset(range(500)))))
+    assert laid_out == NAMES
 
 
-def test_early_hedges_are_drawn_too(tmp_path: Path) -> None:
-    drawn(tmp_path, kernel=ScenarioOverride(lateness_ns=-1_000_000))
+def test_early_hedges_are_drawn_too(tmp_path: Path, laid_out: list[str]) -> None:
+    draw(smoke(tmp_path, kernel=ScenarioOverride(lateness_ns=-1_000_000)))
+    assert laid_out == NAMES
 
 
 def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(
@@ -76,9 +88,10 @@ def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(
         "rates", "Rates", "How often.", per_arm=True, draw=lambda _, arm: canvas("Rates", "x", "y", arm.name)[0]
     )
     monkeypatch.setattr(plots, "PLOTS", (new,))
-    folder = drawn(tmp_path)
-    assert {path.name for path in folder.plots.iterdir()} == {"rates.png", "rates.svg"}
-    (part,) = gather(Run(folder)).parts
+    run = smoke(tmp_path)
+    draw(run)
+    assert {path.name for path in run.run.folder.plots.iterdir()} == {"rates.png", "rates.svg"}
+    (part,) = gather(run.run).parts
     (picture,) = part.pictures
     assert (picture.name, picture.title, picture.caption) == ("rates", "Rates", "How often.")
     assert "<title>Rates. How often.</title>" in picture.svg

@@ -18,7 +18,7 @@ from orchestrator.report.plots import PLOTS, draw, file_endings
 from orchestrator.report.plots.distributions import hedged_ecdf, latency_ccdf, lateness_ecdf
 from orchestrator.report.plots.load import extra_load
 from orchestrator.report.plots.over_time import latency_over_time
-from orchestrator.report.plots.style import MARKS, STYLES
+from orchestrator.report.plots.style import MARKS, STYLES, save
 from orchestrator.report.plots.sweep import sweep
 from support.arms_scenarios import ARMS, GRID, SWEEP
 from support.run_folder_factory import data_of, experiment_from, finished_run, summarised
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from orchestrator.analysis.run_data import ArmData, RunData
     from orchestrator.runfolder.folder import RunFolder
 
+pytestmark = pytest.mark.xdist_group("arms-and-sweep")  # they share what was drawn or made once a session
+
 BY_ARM = tuple(plot.name for plot in PLOTS if plot.per_arm)
 
 
@@ -43,15 +45,9 @@ def made(folder: Path, text: str, *overrides: str) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> RunData:
+def arms(arms_run: RunFolder) -> RunData:
     """A run of two arms."""
-    return data_of(made(tmp_path_factory.mktemp("arms"), ARMS))
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """A run over three values."""
-    return made(tmp_path_factory.mktemp("sweep"), SWEEP)
+    return data_of(arms_run)
 
 
 def words(figure: Figure) -> list[str]:
@@ -74,21 +70,18 @@ def points(line: Line2D) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata())]
 
 
-def test_every_arm_has_its_plots_and_the_run_has_its_own(tmp_path: Path) -> None:
-    folder = made(tmp_path, ARMS)
-    draw(data_of(folder))
+def test_every_arm_has_its_plots_and_the_run_has_its_own(arms: RunData, laid_out: list[str]) -> None:
+    draw(arms)
     names = [f"{name}-{arm}" for name in BY_ARM for arm in ("client-paused", "one-server-paused")]
-    assert {path.name for path in folder.plots.iterdir()} == {
-        f"{name}.{kind}" for name in (*names, "extra-load-p99") for kind in ("png", "svg")
-    }
+    assert laid_out == [*names, "extra-load-p99"]
 
 
-def test_a_sweep_has_a_plot_of_its_own_and_plain_file_names(tmp_path: Path) -> None:
+def test_a_sweep_has_a_plot_of_its_own_and_plain_file_names(tmp_path: Path, laid_out: list[str]) -> None:
     text = SWEEP.replace("hedging.delay: [5ms, 20ms, 100ms]", "workload.arrivals.rate: [400/s, 800/s]")
     folder = made(tmp_path, text, "claims=[]", "strategies=[kernel]", "design.blocks=1", "workload.requests=400")
     draw(data_of(folder))
-    names = {path.stem for path in folder.plots.iterdir()}
-    assert {"sweep", "extra-load-p99", "latency-ccdf-rate-400-per-s", "latency-over-time-rate-800-per-s"} <= names
+    wanted = {"sweep", "extra-load-p99", "latency-ccdf-rate-400-per-s", "latency-over-time-rate-800-per-s"}
+    assert wanted <= set(laid_out)
 
 
 def test_arms_whose_names_differ_only_in_signs_have_files_of_their_own(tmp_path: Path) -> None:
@@ -133,18 +126,18 @@ def test_points_stand_at_intended_time_and_latency_and_what_had_no_answer_along_
     assert axes.get_title(loc="left").endswith(f"{measures.timeouts.sum()} of 1000 without an answer (crosses)")
 
 
-def test_a_sweep_shows_the_summarys_p99_at_each_value(swept: RunFolder) -> None:
-    figure = sweep(data_of(swept))
+def test_a_sweep_shows_the_summarys_p99_at_each_value(sweep_run: RunFolder) -> None:
+    figure = sweep(data_of(sweep_run))
     top = figure.axes[0]
     (line,) = [found for found in top.get_lines() if found.get_label() == "app-deadline"]
-    expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarised(swept).arms]
+    expected = [arm.strategies["app-deadline"].latency_ms["p99"] for arm in summarised(sweep_run).arms]
     assert [p99 for _, p99 in points(line)] == pytest.approx(expected, abs=1e-5)
     assert top.get_xscale() == "log"
     assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["5ms", "20ms", "100ms"]
     assert any("bars: 95 % intervals" in text for text in words(figure))
 
 
-def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> None:
+def test_two_sweep_run_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> None:
     run = data_of(made(tmp_path, GRID, "design.blocks=1", "workload.requests=100"))
     figure = sweep(run)
     assert [axes.get_title() for axes in figure.axes[:2]] == ["target = same", "target = other"]
@@ -155,9 +148,9 @@ def test_two_swept_keys_are_small_multiples_with_common_axes(tmp_path: Path) -> 
     assert any("delay from 5ms (hollow) to 20ms" in text for text in words(loads))
 
 
-def test_extra_load_stands_against_p99_at_the_summarys_figures(swept: RunFolder) -> None:
-    (axes,) = extra_load(data_of(swept)).axes
-    first = summarised(swept).arms[0].strategies["kernel"]
+def test_extra_load_stands_against_p99_at_the_summarys_figures(sweep_run: RunFolder) -> None:
+    (axes,) = extra_load(data_of(sweep_run)).axes
+    first = summarised(sweep_run).arms[0].strategies["kernel"]
     drawn = [points(line) for line in axes.get_lines() if line.get_color() == STYLES["kernel"][0]]
     (path,) = [found for found in drawn if len(found) == 3]
     assert path[0] == pytest.approx((first.extra_load, first.latency_ms["p99"]), abs=1e-5)
@@ -181,8 +174,8 @@ def with_p99_beyond(run: RunData, number: int, strategy: str) -> None:
     measures.latency = Rounds(np.concatenate(groups), index, len(groups))
 
 
-def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(swept: RunFolder) -> None:
-    run = data_of(swept)
+def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(sweep_run: RunFolder) -> None:
+    run = data_of(sweep_run)
     with_p99_beyond(run, 1, "kernel")
     axes = sweep(run).axes[0]
     (line,) = [found for found in axes.get_lines() if found.get_label() == "kernel"]
@@ -190,8 +183,8 @@ def test_a_sweeps_line_is_broken_where_a_value_lies_beyond_the_timeout(swept: Ru
     assert [len(points(found)) for found in axes.get_lines() if found.get_marker() == r"$\uparrow$"] == [1]
 
 
-def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(swept: RunFolder) -> None:
-    run = data_of(swept)
+def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(sweep_run: RunFolder) -> None:
+    run = data_of(sweep_run)
     for number in range(3):
         with_p99_beyond(run, number, "kernel")
     axes = sweep(run).axes[0]
@@ -199,8 +192,8 @@ def test_a_strategy_beyond_the_timeout_everywhere_is_named_in_the_legend(swept: 
     assert len([found for found in axes.get_lines() if found.get_marker() == r"$\uparrow$"]) == 3
 
 
-def test_hollow_is_the_first_swept_value_and_nothing_else(swept: RunFolder) -> None:
-    run = data_of(swept)
+def test_hollow_is_the_first_sweep_run_value_and_nothing_else(sweep_run: RunFolder) -> None:
+    run = data_of(sweep_run)
     assert hollow(extra_load(run)) == [True, False, False]
     run.arms[0].measures["kernel"].copies = None  # so it has no extra load there
     assert hollow(extra_load(run)) == [False, False]
@@ -278,20 +271,20 @@ def test_a_strategy_that_left_nothing_is_left_out_and_said(tmp_path: Path) -> No
     assert "kernel" not in words(latency_ccdf(arm, None))
 
 
-def test_an_arm_that_left_nothing_is_drawn_all_the_same(tmp_path: Path) -> None:
+def test_an_arm_that_left_nothing_is_drawn_all_the_same(tmp_path: Path, laid_out: list[str]) -> None:
     folder = made(tmp_path, ARMS)
     for path in (folder.samples, folder.hedges, folder.server):
         table = pq.read_table(path)
         pq.write_table(table.filter(pc.equal(table["arm"], "one-server-paused")), path)
     summarised(folder)
     draw(data_of(folder))
-    assert len(list(folder.plots.iterdir())) == 2 * (2 * len(BY_ARM) + 1)
+    assert len(laid_out) == 2 * len(BY_ARM) + 1
 
 
 def test_thousands_of_points_stay_a_small_file_whose_words_are_text(tmp_path: Path) -> None:
     folder = made(tmp_path, ARMS, "workload.requests=20000", "strategies=[kernel]", "claims=[]")
-    draw(data_of(folder))
-    vector = folder.plots / "latency-over-time-one-server-paused.svg"
+    save(folder.plots, "over-time", latency_over_time(data_of(folder).arms[1]))
+    vector = folder.plots / "over-time.svg"
     assert vector.stat().st_size < 500_000
     assert "pause server-0</text>" in vector.read_text()
 
