@@ -49,64 +49,64 @@ if TYPE_CHECKING:
 _ACROSS = "*"  #: no arm can be called that
 
 
-def summarise(run: RunData) -> Summary:
+def summarise(data: RunData) -> Summary:
     """What summary.json is to hold; the same run always gives the same. RunError where it has no manifest."""
-    manifest = run.run.manifest
+    manifest = data.run.manifest
     noise = None if manifest.noise is None else HostNoise.of(manifest.noise.lateness_us)
-    evidence = {arm.name: _evidence(arm, run, noise) for arm in run.arms}
-    judged = _judged(run, evidence)
-    against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], run.resamples)
-    modes = {arm.scenario.workload.arrivals.mode for arm in run.arms}
+    evidence = {arm.name: _evidence(arm, data, noise) for arm in data.arms}
+    judged = _judged(data, evidence)
+    against_itself = controls([(one.halves, one.timeout_ns) for one in evidence.values()], data.resamples)
+    modes = {arm.scenario.workload.arrivals.mode for arm in data.arms}
     return Summary(
-        scenario=run.experiment.name,
-        run=run.run.name,
+        scenario=data.experiment.name,
+        run=data.run.name,
         backend=manifest.backend,
         engine=manifest.engine,
         delay_line=manifest.delay_line,
         arrivals=modes.pop() if len(modes) == 1 else "mixed",
-        blocks=run.rounds,
+        blocks=data.rounds,
         verdict=overall([claim.verdict for claims in judged.values() for claim in claims]),
-        matrix=dict(run.experiment.matrix),
+        matrix=dict(data.experiment.matrix),
         arms=tuple(
-            _arm(arm, run, control, judged[arm.name]) for arm, control in zip(run.arms, against_itself, strict=True)
+            _arm(arm, data, control, judged[arm.name]) for arm, control in zip(data.arms, against_itself, strict=True)
         ),
         claims_across_arms=tuple(judged.get(_ACROSS, [])),
-        faults=tuple(fault for arm in run.arms for fault in _faults(arm)),
+        faults=tuple(fault for arm in data.arms for fault in _faults(arm)),
         discarded=tuple(
             DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
-            for block in run.run.fault_log.discarded
+            for block in data.run.fault_log.discarded
         ),
     )
 
 
-def _arm(arm: ArmData, run: RunData, control: ControlResult | None, claims: list[ClaimVerdict]) -> ArmSummary:
+def _arm(arm: ArmData, data: RunData, control: ControlResult | None, claims: list[ClaimVerdict]) -> ArmSummary:
     timeout_ns = arm.scenario.workload.timeout_ns
     return ArmSummary(
         name=arm.name,
-        set=dict(run.experiment.arm(arm.name).set),
+        set=dict(data.experiment.arm(arm.name).set),
         arrivals=arm.scenario.workload.arrivals.mode,
         verdict=overall([claim.verdict for claim in claims]),
         strategies={
-            strategy: _strategy(arm.scenario, strategy, measures, run.resamples)
+            strategy: _strategy(arm.scenario, strategy, measures, data.resamples)
             for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
         },
-        comparisons=tuple(comparisons(arm.scenario.strategies, arm.measures, run.resamples, timeout_ns)),
+        comparisons=tuple(comparisons(arm.scenario.strategies, arm.measures, data.resamples, timeout_ns)),
         control=control,
         claims=tuple(claims),
     )
 
 
-def _evidence(arm: ArmData, run: RunData, noise: HostNoise | None) -> Evidence:
-    seed, timeout_ns = run.experiment.scenario.design.seed, arm.scenario.workload.timeout_ns
-    return Evidence(arm.measures, run.resamples, timeout_ns, halves(arm, run.round_numbers, seed), noise)
+def _evidence(arm: ArmData, data: RunData, noise: HostNoise | None) -> Evidence:
+    seed, timeout_ns = data.experiment.scenario.design.seed, arm.scenario.workload.timeout_ns
+    return Evidence(arm.measures, data.resamples, timeout_ns, halves(arm, data.round_numbers, seed), noise)
 
 
-def _judged(run: RunData, evidence: dict[str | None, Evidence]) -> dict[str | None, list[ClaimVerdict]]:
+def _judged(data: RunData, evidence: dict[str | None, Evidence]) -> dict[str | None, list[ClaimVerdict]]:
     """The verdicts on all claims by arm, those across arms under `_ACROSS`; all are judged together."""
-    claims = [(arm.name, claim, evidence[arm.name]) for arm in run.arms for claim in arm.scenario.claims]
-    claims += [(_ACROSS, claim, Evidence.across(evidence)) for claim in run.experiment.claims]
+    claims = [(arm.name, claim, evidence[arm.name]) for arm in data.arms for claim in arm.scenario.claims]
+    claims += [(_ACROSS, claim, Evidence.across(evidence)) for claim in data.experiment.claims]
     findings = judge_all([(claim.expect, where) for _, claim, where in claims])
-    verdicts: dict[str | None, list[ClaimVerdict]] = {arm.name: [] for arm in run.arms}
+    verdicts: dict[str | None, list[ClaimVerdict]] = {arm.name: [] for arm in data.arms}
     for (arm, claim, _), finding in zip(claims, findings, strict=True):
         verdicts.setdefault(arm, []).append(
             ClaimVerdict(id=claim.id, text=claim.text, expect=claim.expect.text, **vars(finding))

@@ -103,13 +103,13 @@ PLOTS = (
 )
 
 
-def draw(run: RunData) -> None:
+def draw(data: RunData) -> None:
     """Draw the plots of a run into its plots/ folder, each as .png and .svg."""
-    folder = run.run.folder
+    folder = data.run.folder
     folder.plots.mkdir(exist_ok=True)
-    endings = file_endings(arm.name for arm in run.arms)
+    endings = file_endings(arm.name for arm in data.arms)
     for plot in PLOTS:
-        for arm, figure in plot.figures(run):
+        for arm, figure in plot.figures(data):
             save(folder.plots, f"{plot.name}{endings.get(arm, '')}", figure)
     folder.give_to_owner()
 
