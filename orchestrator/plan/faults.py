@@ -49,6 +49,14 @@ class Span:
         """Whether the fault is on at that time."""
         return self.from_ns <= time_ns and (self.until_ns is None or time_ns < self.until_ns)
 
+    def overlaps(self, other: Span) -> bool:
+        """Whether there is a time that both contain."""
+
+        def end(span: Span) -> float:
+            return math.inf if span.until_ns is None else span.until_ns
+
+        return self.from_ns < end(other) and other.from_ns < end(self)
+
     def of(self, ascending_ns: Sequence[int] | NDArray[np.int64]) -> slice:
         """Which of these times, in ascending order, it contains."""
         begin = bisect_left(ascending_ns, self.from_ns)
@@ -198,11 +206,7 @@ class PlannedFault:
 
     def overlaps(self, other: PlannedFault) -> bool:
         """Whether the two are planned to be on at the same time."""
-
-        def end(planned: PlannedFault) -> float:
-            return math.inf if planned.until_ns is None else planned.until_ns
-
-        return self.at_ns < end(other) and other.at_ns < end(self)
+        return self.occurrence.span.overlaps(other.occurrence.span)
 
 
 class BlockFaults(NamedTuple):
