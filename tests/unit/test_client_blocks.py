@@ -1,4 +1,4 @@
-"""What a block's supervisor is told, when, and what collections do; the real client, seen from its servers' side."""
+"""What a block reports to its supervisor, when, and what garbage collections do, seen from its servers."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def echo() -> Iterator[Echo]:
 
 @BOTH_ARRIVALS
 @pytest.mark.parametrize("strategy", ["baseline", "app-asyncio"])
-def test_the_beginning_is_told_between_the_warm_up_and_the_first_measured_request(
+def test_the_beginning_is_reported_between_the_warm_up_and_the_first_measured_request(
     client: Client, strategy: str, arrivals: dict[str, Any]
 ) -> None:
     lead_ns = 100 * MS
@@ -154,7 +154,7 @@ def test_collections_that_never_come_due_are_none(client: Client) -> None:
     assert (block.event["event"], block.event["collections"]) == ("block-done", [])
 
 
-def test_a_silent_replica_costs_nobody_a_request_where_hedges_go_to_others(client: Client) -> None:
+def test_a_silent_replica_costs_no_request_where_hedges_go_to_others(client: Client) -> None:
     with echo() as first, echo() as third, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         block = client.run_block(

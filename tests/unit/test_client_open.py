@@ -142,7 +142,7 @@ def test_requests_go_through_the_users_in_turn(strategy: str) -> None:
     with peers(users=3) as made:
         run(settings, made)
         for user in range(3):
-            # Every copy of a request, for app-… hedge what nobody answers.
+            # Every copy of a request, for app-… hedge what is not answered.
             assert list(dict.fromkeys(unread(made.ends[user, 0]))) == IDS[user::3]
 
 
@@ -154,7 +154,7 @@ def test_a_warm_up_is_of_the_same_rate_and_even() -> None:
     assert arrivals.due_ns == NEVER_NS
 
 
-def test_a_schedule_is_taken_up_again_by_nobody() -> None:
+def test_a_schedule_does_not_depend_on_what_becomes_of_requests() -> None:
     schedule = OpenSchedule(send_offsets_ns("constant", 1e9, 0, 0, 3), users=2)
     assert schedule.due_ns == NEVER_NS, "not begun"
     schedule.begin(100)

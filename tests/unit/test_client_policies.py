@@ -65,7 +65,7 @@ def test_app_deadline_is_not_disturbed_by_late_answers() -> None:
     assert not AppDeadline.is_disturbed
 
 
-def test_app_seed_starts_its_time_out_anew_at_every_late_answer() -> None:
+def test_app_seed_restarts_its_time_out_at_every_late_answer() -> None:
     policy = AppSeed(TIMEOUT_NS, DELAY_NS)
     assert policy.hedges
     assert policy.is_disturbed

@@ -308,7 +308,7 @@ def run_client(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
-def test_by_hand_it_prints_a_report(server: Server, tmp_path: Path) -> None:
+def test_standalone_it_prints_a_report(server: Server, tmp_path: Path) -> None:
     server.start_block()
     host, port = server.address
     samples = tmp_path / "by-hand.samples"
@@ -323,7 +323,7 @@ def test_by_hand_it_prints_a_report(server: Server, tmp_path: Path) -> None:
     assert len(server.end_block(tmp_path)[1]) == 32
 
 
-def test_by_hand_it_sends_by_a_schedule_to_several_replicas(server: Server, tmp_path: Path) -> None:
+def test_standalone_it_sends_by_a_schedule_to_several_replicas(server: Server, tmp_path: Path) -> None:
     host, port = server.address
     samples = tmp_path / "by-hand.samples"
     options = "--rate 1000/s --process constant --seed 3 --spread round-robin --requests 30 --warmup 2 --users 3"
@@ -378,8 +378,8 @@ def test_ids_may_be_short_where_there_is_no_warm_up(server: Server) -> None:
     options = "--warmup 0 --requests 5 --payload 7 --drain 0s --request-id 1:2 --response-id 3:2"
     done = run_client("--server", f"{host}:{port}", *options.split())
     assert json.loads(done.stdout)["answered"] == 5
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as by_hand:
-        by_hand.settimeout(PATIENCE_S)
-        by_hand.connect(server.address)
-        by_hand.send(struct.pack(">BHI", 0, 513, 0))
-        assert by_hand.recv(10) == struct.pack(">BHHBB", 0, 0, 513, 1, 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain:
+        plain.settimeout(PATIENCE_S)
+        plain.connect(server.address)
+        plain.send(struct.pack(">BHI", 0, 513, 0))
+        assert plain.recv(10) == struct.pack(">BHHBB", 0, 0, 513, 1, 0)

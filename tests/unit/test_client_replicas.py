@@ -100,7 +100,7 @@ def test_a_hedge_to_another_replica_leaves_by_the_same_users_socket_to_it(
 
 @pytest.mark.parametrize("strategy", ["app-deadline", "app-asyncio", "app-seed"])
 @pytest.mark.parametrize("first", [0, 1])
-def test_the_first_response_wins_whoever_sends_it(strategy: str, first: int) -> None:
+def test_the_first_response_wins_from_any_replica(strategy: str, first: int) -> None:
     loser_sent_ns: list[int] = []
 
     def script(ends: list[socket.socket]) -> None:

@@ -32,7 +32,7 @@ class Program:
 
     def __init__(self, path: Path) -> None:
         self.server = ControlServer(path)
-        self.server.operation("tell", lambda request: {"told": Telling.from_json(request).what})
+        self.server.operation("tell", lambda request: {"heard": Telling.from_json(request).what})
         self.server.operation("announce", self._announce)
         self.server.operation("fail", self._fail)
         self.poller = Poller()
@@ -99,7 +99,7 @@ def raw(path: Path) -> socket.socket:
 
 
 def test_an_operation_is_answered_with_its_fields(client: ControlClient) -> None:
-    assert client.call("tell", what="a line\nand another, naïve") == {"told": "a line\nand another, naïve"}
+    assert client.call("tell", what="a line\nand another, naïve") == {"heard": "a line\nand another, naïve"}
     assert client.call("announce") == {}
 
 
@@ -110,14 +110,14 @@ def test_refusals_carry_the_programs_own_words(client: ControlClient) -> None:
         client.call("tell")
     with pytest.raises(ControlError, match="unknown operation 'sing'; there are: announce, fail, tell"):
         client.call("sing")
-    assert client.call("tell", what="still there") == {"told": "still there"}
+    assert client.call("tell", what="still there") == {"heard": "still there"}
 
 
-def test_what_is_told_is_done_and_its_answer_is_nobodys(client: ControlClient) -> None:
+def test_a_notification_is_carried_out_and_its_answer_dropped(client: ControlClient) -> None:
     client.notify("tell", what="never heard")
     client.notify("fail")
     client.notify("announce")
-    assert client.call("tell", what="heard") == {"told": "heard"}
+    assert client.call("tell", what="heard") == {"heard": "heard"}
     assert client.wait_event("dawn", PATIENCE_S)["event"] == "dawn"
 
 
@@ -189,7 +189,7 @@ def test_a_line_that_is_no_request_is_refused_and_the_connection_lives(
         connection.sendall(line)
         assert b'"ok":false' in connection.recv(4096)
         connection.sendall(b'{"id": 7, "do": "tell", "what": "x"}\n')
-        assert connection.recv(4096) == b'{"id":7,"ok":true,"told":"x"}\n'
+        assert connection.recv(4096) == b'{"id":7,"ok":true,"heard":"x"}\n'
 
 
 def test_requests_may_come_in_pieces_and_in_bunches(program: Program, path: Path) -> None:
@@ -209,10 +209,10 @@ def test_an_endless_line_ends_the_connection_and_no_other(
             connection.sendall(b"x" * (4 * MAX_LINE))
             connection.recv(1)
             raise ConnectionResetError("closed in order")
-        assert client.call("tell", what="x") == {"told": "x"}
+        assert client.call("tell", what="x") == {"heard": "x"}
 
 
-def test_the_socket_belongs_to_its_folders_group_and_to_nobody_else(program: Program, path: Path) -> None:
+def test_the_socket_belongs_to_its_folders_group_alone(program: Program, path: Path) -> None:
     status = path.stat()
     assert stat.S_IMODE(status.st_mode) == 0o660
     assert status.st_gid == path.parent.stat().st_gid
@@ -223,10 +223,10 @@ def test_a_dead_programs_socket_is_replaced_a_living_ones_is_not(path: Path) -> 
         dead.bind(str(path))
         dead.listen()
     with started(path), ControlClient(path, PATIENCE_S) as client:
-        assert client.call("tell", what="x") == {"told": "x"}
+        assert client.call("tell", what="x") == {"heard": "x"}
         with pytest.raises(ControlError, match="another program answers on"):
             ControlServer(path)
-        assert client.call("tell", what="y") == {"told": "y"}
+        assert client.call("tell", what="y") == {"heard": "y"}
 
 
 def test_a_path_that_cannot_be_listened_on_is_named(tmp_path: Path) -> None:

@@ -413,7 +413,7 @@ def test_a_wrong_command_line_is_refused(
         assert complaint in run.complaints()
 
 
-def test_nobody_reading_is_no_reason_to_hang(native: Path, tmp_path: Path) -> None:
+def test_without_a_reader_it_ends(native: Path, tmp_path: Path) -> None:
     with Peer(echo) as peer, app_native(native, tmp_path, [peer.address]) as run:
         run.hang_up()
         assert run.process.wait(PATIENCE_S) == 1

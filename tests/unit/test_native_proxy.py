@@ -209,7 +209,7 @@ def test_what_is_no_request_or_no_response_is_dropped_and_counted(native: Path) 
     def script(peer: Peer, copy: Copy) -> None:
         peer.reply(copy, b"")
         peer.reply(copy, b"abc")
-        peer.reply(copy, answer(77))  # nobody has asked for it
+        peer.reply(copy, answer(77))  # it was not asked for
         peer.reply(copy)
 
     with (
@@ -384,7 +384,7 @@ def test_a_refused_port_is_the_clients_time_out(native: Path) -> None:
 
 
 def test_unreliable_servers_and_many_clients(native: Path) -> None:
-    """Losses, duplicates and strays at random: nobody gets two responses, nor one that is not theirs."""
+    """Losses, duplicates and strays at random: no client gets two responses, nor one of another client."""
     randomness = random.Random(3)
 
     def script(peer: Peer, copy: Copy) -> None:

@@ -44,7 +44,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 class Script:
-    """A server's behaviour that is the same whoever asks: by the request's id, and by which copy of it has come."""
+    """A server that treats all clients alike: by the request's id, and by which copy of it has come."""
 
     def __init__(self) -> None:
         self._first: dict[int, Copy] = {}

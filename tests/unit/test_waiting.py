@@ -1,4 +1,4 @@
-"""Clock, poller and worker processes: never early, never deaf, and nobody outlives whom they should not."""
+"""Clock, poller and worker processes: never early, never deaf, and no process outlives its supervisor."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_a_worker_that_was_stopped_twice_is_resumed_the_second_time() -> None:
     assert worker.channel.recv(1) == b"x"
     assert worker.reap() is None
     worker.channel.close()
-    worker.stop()  # of nobody any more
+    worker.stop()  # it has been reaped
     assert (process_state(worker.pid), cpu_ns(worker.pid)) == (None, None)
 
 
