@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -141,3 +142,13 @@ class GitState:
 
     commit: str | None = None
     dirty: bool | None = None
+
+
+def changes(before: object, after: object, name: str = "") -> dict[str, tuple[object, object]]:
+    """Both values of every entry that differs, by its dotted name; mappings are compared entry by entry."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return {} if before == after else {name: (before, after)}
+    found: dict[str, tuple[object, object]] = {}
+    for key in sorted({*before, *after}):
+        found |= changes(before.get(key), after.get(key), f"{name}.{key}" if name else key)
+    return found

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_node.protocol.hedger import InterfaceState
-from orchestrator.host.observe.activity import activity, changes, cpu_time_ms, differences
+from orchestrator.host.observe.activity import activity, cpu_time_ms, differences
 from orchestrator.host.observe.facts import Tree
+from orchestrator.runfolder.observed import changes
 from support.fake_host import guest, laptop, plant
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from hedgerow_node.clock import now_ns
 from hedgerow_node.units import NS_PER_S
 from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, governors, own_groups
-from orchestrator.runfolder.observed import Activity, ActivityDifferences, InterfaceDifferences, Pressure
+from orchestrator.runfolder.observed import Activity, ActivityDifferences, InterfaceDifferences, Pressure, changes
 
 if TYPE_CHECKING:
     from hedgerow_node.protocol.hedger import InterfaceState
@@ -114,16 +113,6 @@ def _optional_minus(after: dict[str, N] | None, before: dict[str, N] | None) -> 
 def _each_minus(after: dict[str, N], before: dict[str, N]) -> dict[str, N]:
     """Of the counters that are in both."""
     return {name: after[name] - before[name] for name in after if name in before}
-
-
-def changes(before: object, after: object, name: str = "") -> dict[str, tuple[object, object]]:
-    """Both values of every entry that differs, by its dotted name; mappings are compared entry by entry."""
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        return {} if before == after else {name: (before, after)}
-    found: dict[str, tuple[object, object]] = {}
-    for key in sorted({*before, *after}):
-        found |= changes(before.get(key), after.get(key), f"{name}.{key}" if name else key)
-    return found
 
 
 def _settings(observed: Activity) -> dict[str, object]:

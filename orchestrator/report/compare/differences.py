@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from orchestrator.host.observe.activity import changes
 from orchestrator.runfolder.codec import encode_object
+from orchestrator.runfolder.observed import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
