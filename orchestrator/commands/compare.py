@@ -10,8 +10,8 @@ import typer
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
 from orchestrator.errors import UsageError
 from orchestrator.report.compare.model import compare as compare_runs
-from orchestrator.report.compare.view import notes, sections
-from orchestrator.report.terminal import print_sections
+from orchestrator.report.compare.view import view
+from orchestrator.report.terminal import print_view
 from orchestrator.runfolder.folder import find_run
 from orchestrator.runfolder.run import Run
 
@@ -54,6 +54,6 @@ def compare(
     if as_json:
         print_json({**comparison.as_json(), "report": None if page is None else str(page)})
     else:
-        print_sections(sections(comparison), notes(comparison))
+        print_view(view(comparison))
     if page is not None:
         typer.echo(str(page.parent), err=True)

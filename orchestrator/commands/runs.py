@@ -11,7 +11,7 @@ import typer
 from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
 from orchestrator.errors import RunError, UsageError
-from orchestrator.report.listing import Entry, entries, entry_of, table
+from orchestrator.report.listing import Entry, entries, entry_of, view
 from orchestrator.report.terminal import as_text, print_summary
 from orchestrator.runfolder.folder import RunFolder, find_run
 from orchestrator.runfolder.summary import Summary
@@ -68,7 +68,7 @@ def ls(
         print_json({"runs": [entry.as_json() for entry in found]})
     elif found:
         # also on a terminal as plain lines: a name that was folded to fit could not be copied
-        typer.echo(as_text([table(found)]), nl=False)
+        typer.echo(as_text(view(found)), nl=False)
     else:
         typer.echo(f"no runs in {results}", err=True)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
-from orchestrator.report.view import Row, Section
+from orchestrator.report.view import Row, Section, View
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder, chown_like, list_runs
 from orchestrator.runfolder.manifest import Manifest
 from orchestrator.runfolder.summary import Summary
@@ -102,9 +102,9 @@ def entry_of(folder: RunFolder) -> Entry:
     return Entry(folder, scenario, began, summary, manifest)
 
 
-def table(listed: Sequence[Entry]) -> Section:
-    """A row for each of `listed`."""
-    return Section("", _HEADER, [Row(_cells(entry)) for entry in listed], left=len(_HEADER))
+def view(listed: Sequence[Entry]) -> View:
+    """A table with a row for each of `listed`."""
+    return View([Section("", _HEADER, [Row(_cells(entry)) for entry in listed], left=len(_HEADER))])
 
 
 def _cells(entry: Entry) -> list[str]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.report.view import Row, Section, view
+from orchestrator.report.view import Row, Section, View, view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,38 +25,37 @@ _STYLES = {"supported": "green", "refuted": "bold red", "inconclusive": "yellow"
 
 def print_summary(summary: Summary, file: TextIO | None = None) -> None:
     """Print `summary` to `file`, standard output by default."""
-    content = view(summary)
-    print_sections(content.sections, content.notes, file)
+    print_view(view(summary), file)
 
 
-def print_sections(sections: Sequence[Section], notes: Sequence[str] = (), file: TextIO | None = None) -> None:
-    """Print `sections` and the `notes` below them to `file`, standard output by default."""
+def print_view(content: View, file: TextIO | None = None) -> None:
+    """Print `content` to `file`, standard output by default."""
     file = sys.stdout if file is None else file
     if file.isatty():
-        render(sections, notes, Console(file=file))
+        render(content, Console(file=file))
     else:
-        file.write(as_text(sections, notes))
+        file.write(as_text(content))
 
 
-def render(sections: Sequence[Section], notes: Sequence[str], console: Console) -> None:
-    """Print `sections` with rules and colours to a terminal, and the `notes` below them."""
-    for section in sections:
+def render(content: View, console: Console) -> None:
+    """Print `content` with rules and colours to a terminal."""
+    for section in content.sections:
         if section.rows:
             console.print(_table(section))
         else:
             console.print(Text(section.title, style="bold"))
-    for line in notes:
+    for line in content.notes:
         console.print(line, highlight=False, markup=False)
 
 
-def as_text(sections: Sequence[Section], notes: Sequence[str] = ()) -> str:
-    """`sections` and the `notes` below them as plain text, columns aligned by spaces."""
+def as_text(content: View) -> str:
+    """`content` as plain text, columns aligned by spaces."""
     text: list[str] = []
-    for section in sections:
+    for section in content.sections:
         text += [*([section.title] if section.title else []), *(_aligned(section) if section.rows else []), ""]
-    if not notes:
+    if not content.notes:
         text = text[:-1]  # the empty line separates tables from notes
-    return "".join(f"{line}\n" for line in [*text, *notes])
+    return "".join(f"{line}\n" for line in [*text, *content.notes])
 
 
 def _table(section: Section) -> Table:

@@ -1,4 +1,4 @@
-"""The content of every report on a run: tables of plain text, a headline, and notes. Exporters only lay it out.
+"""The content of every report on a run: tables of plain text, and notes. Exporters only lay it out.
 
 The tables of an arm come in two widths: a short one for terminals of 80 columns, and a full one for the page.
 """
@@ -53,17 +53,16 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """A report: a sentence on the claims, the tables in reading order, and the lines below them."""
+    """A report: the tables in reading order, and the lines below them."""
 
-    headline: str
     sections: Sequence[Section]
-    notes: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 def view(summary: Summary) -> View:
     """The tables of each arm; those of a sweep's arms in one. None is empty."""
     sections = [section for section in _sections(summary) if section.rows]
-    return View(headline(summary), sections, [*_reasons(summary), *notes(summary), *_verdict(summary)])
+    return View(sections, [*_reasons(summary), *notes(summary), *_verdict(summary)])
 
 
 def overview(summary: Summary) -> View:
@@ -75,7 +74,7 @@ def overview(summary: Summary) -> View:
     if summary.has_arms:
         names, left = ("arm", *names), 2
     sections = [claims, Section("Latency in ms, from the intended time of sending:", names, rows, left)]
-    return View(headline(summary), [section for section in sections if section.rows], notes(summary))
+    return View([section for section in sections if section.rows], notes(summary))
 
 
 def headline(summary: Summary) -> str:

@@ -208,15 +208,15 @@ def test_as_json_it_holds_everything(
     first: RunFolder, second: RunFolder, comparison: Comparison, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["compare", str(first.path), str(second.path), "--no-report", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert [entry["run"] for entry in told["runs"]] == [first.name, second.name]
-    assert {"key": "delay_line", "values": ["htb", "netem"]} in told["environment"]
-    assert [claim["id"] for claim in told["claims"] if claim["changed"]] == [
+    content = json.loads(capsys.readouterr().out)
+    assert [entry["run"] for entry in content["runs"]] == [first.name, second.name]
+    assert {"key": "delay_line", "values": ["htb", "netem"]} in content["environment"]
+    assert [claim["id"] for claim in content["claims"] if claim["changed"]] == [
         claim.id for claim in comparison.changed_claims
     ]
-    p50 = told["strategies"][0]["figures"][0]
+    p50 = content["strategies"][0]["figures"][0]
     assert set(p50) == {"figure", "unit", "values", "ci95", "overlap"}
-    assert told["report"] is None
+    assert content["report"] is None
 
 
 def test_nothing_in_common_exits_2_with_a_json_error(

@@ -1,7 +1,7 @@
 """Run folders of this version and of all before it give the figures that they gave when they were made.
 
-Whoever changes a figure of an old run changes what somebody has published. tests/golden/make.py adds the folders of a
-new version; none is ever taken away.
+Otherwise figures would change that somebody has published. tests/golden/make.py adds the folders of a new version;
+none is ever taken away.
 """
 
 from __future__ import annotations
@@ -125,28 +125,28 @@ def test_its_page_shows_every_claim_and_picture(analysed: Analysed) -> None:
     assert page.count("<svg") >= len(list(analysed.folder.plots.glob("*.svg")))
 
 
-def test_show_and_ls_tell_of_it_as_of_any_other(analysed: Analysed) -> None:
+def test_show_and_ls_list_it_as_any_other(analysed: Analysed) -> None:
     results, verdict = str(analysed.folder.path.parent), analysed.stored["verdict"]
     assert orchestrator("show", "last", "--results", results, "--json") == (0, analysed.printed)
-    code, shown = orchestrator("show", "last", "--results", results)
-    assert (code, f"Verdict: {verdict}" in shown) == (0, True)
+    code, text = orchestrator("show", "last", "--results", results)
+    assert (code, f"Verdict: {verdict}" in text) == (0, True)
     code, listed = orchestrator("ls", "--results", results, "--json")
     entry = {"run": analysed.folder.name, "verdict": verdict}
     assert (code, entry.items() <= json.loads(listed)["runs"][0].items()) == (0, True)
 
 
-def test_before_it_is_analysed_show_tells_of_it_too(analysed: Analysed) -> None:
-    code, shown = orchestrator("show", str(analysed.golden.path))
-    assert (code, f"Verdict: {analysed.stored['verdict']}" in shown) == (0, True)
+def test_before_it_is_analysed_show_prints_it_too(analysed: Analysed) -> None:
+    code, text = orchestrator("show", str(analysed.golden.path))
+    assert (code, f"Verdict: {analysed.stored['verdict']}" in text) == (0, True)
 
 
 def test_it_can_be_compared_with_what_is_made_of_it_now(analysed: Analysed) -> None:
     results = str(analysed.folder.path.parent.parent / "compared")
-    code, told = orchestrator(
+    code, text = orchestrator(
         "compare", str(analysed.golden.path), str(analysed.folder.path), "--results", results, "--json"
     )
     assert code == 0
-    assert Path(json.loads(told)["report"]).stat().st_size > 1_000
+    assert Path(json.loads(text)["report"]).stat().st_size > 1_000
 
 
 def test_analysed_again_every_file_is_the_same_to_the_byte(analysed: Analysed) -> None:

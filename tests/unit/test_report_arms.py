@@ -117,9 +117,8 @@ def test_two_swept_keys_have_a_column_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["arms", "sweep"])
 def test_a_terminal_of_80_columns_shows_every_figure_whole(kind: str, arms: Summary, sweep: Summary) -> None:
     summary = replace(arms if kind == "arms" else sweep, claims_across_arms=())
-    content = view(summary)
     file = io.StringIO()
-    render(content.sections, content.notes, Console(file=file, width=80, force_terminal=True, color_system=None))
+    render(view(summary), Console(file=file, width=80, force_terminal=True, color_system=None))
     tables = file.getvalue().split(summary.run)[0]
     assert max(map(len, tables.splitlines())) <= 80
     assert "…" not in tables

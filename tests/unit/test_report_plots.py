@@ -62,7 +62,7 @@ def test_the_same_run_gives_the_same_picture(drawn: RunData) -> None:
         ("workload.timeout=100ms",),
         ("workload.requests=5",),
     ],
-    ids=["nobody hedges", "nothing stalls", "no intervals", "the baseline times out", "a request a block"],
+    ids=["no strategy hedges", "nothing stalls", "no intervals", "the baseline times out", "a request a block"],
 )
 def test_runs_that_lack_something_are_drawn_all_the_same(
     overrides: tuple[str, ...], tmp_path: Path, laid_out: list[str]

@@ -80,14 +80,13 @@ def test_what_is_not_a_terminal_gets_plain_text(summary: Summary) -> None:
 
 def test_a_terminal_of_80_columns_shows_every_figure_whole(summary: Summary) -> None:
     file = io.StringIO()
-    content = view(summary)
-    render(content.sections, content.notes, Console(file=file, width=80, force_terminal=True, color_system=None))
-    shown = file.getvalue()
-    assert max(map(len, shown.splitlines())) <= 80
+    render(view(summary), Console(file=file, width=80, force_terminal=True, color_system=None))
+    text = file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
     for strategy, entry in summary.arms[0].strategies.items():
-        assert strategy in shown
-        assert f"{entry.latency_ms['p50']:.2f}" in shown
-    assert "late P99" in shown
+        assert strategy in text
+        assert f"{entry.latency_ms['p50']:.2f}" in text
+    assert "late P99" in text
 
 
 def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from orchestrator.report.formatting import (
     format_percent,
     of_arm,
 )
-from orchestrator.report.view import Row, Section
+from orchestrator.report.view import Row, Section, View
 from orchestrator.scenario.document import one_line
 
 if TYPE_CHECKING:
@@ -28,20 +28,16 @@ _UNITS = {"ms": " (ms)", "us": " (µs)", "ratio": ""}
 _OVERLAP = {True: "overlap", False: "apart", None: NONE}
 
 
-def sections(comparison: Comparison) -> list[Section]:
+def view(comparison: Comparison) -> View:
     """Every table, in reading order; one that would be empty says "none" in its title."""
-    return [
+    sections = [
         _runs(comparison),
         _differences("Environment differences", comparison.environment),
         _differences("Scenario differences", comparison.scenario),
         *_figures(comparison),
         _claims(comparison),
     ]
-
-
-def notes(comparison: Comparison) -> list[str]:
-    """The lines below the tables."""
-    return [*only_in(comparison), unchanged_claims(comparison), CAUTION]
+    return View(sections, [*only_in(comparison), unchanged_claims(comparison), CAUTION])
 
 
 def only_in(comparison: Comparison) -> list[str]:
