@@ -48,7 +48,7 @@ def test_an_exclusive_run_is_alone_on_the_host(tmp_path: Path, exclusive: str) -
 def client_of(token: str) -> int:
     """The process of the run's client, which a run tells what to do."""
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in processes_of(token)}
-    return min(pid for pid, command in commands.items() if "client.py" in command)
+    return min(pid for pid, command in commands.items() if "/client.sock" in command)
 
 
 def test_a_run_that_gets_stuck_ends_in_order_when_its_time_is_over(tmp_path: Path) -> None:
