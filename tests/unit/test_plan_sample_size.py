@@ -46,11 +46,11 @@ def test_our_own_scenarios_carry_their_claims(name: str) -> None:
 def test_too_few_requests_carry_no_p99() -> None:
     lacking = shortfalls(scenario_from("smoke", "workload.requests=300"))
     assert lacking["p99-kernel"] == ("p99(kernel) needs 368 requests, there are 300",)
-    assert lacking["hedge-rate-low"] == ()
+    assert lacking["stalls-hedged"] == ()
 
 
 def test_a_hundred_hedges_carry_no_p99_of_lateness() -> None:
-    scenario = scenario_from("paper", "claims.6.expect=lateness_p99(kernel) <= 500us")
+    scenario = scenario_from("paper", "claims.5.expect=lateness_p99(kernel) <= 500us")
     assert shortfalls(scenario)["lateness"] == ("lateness_p99(kernel) needs 368 expected hedges, there are 100",)
 
 
