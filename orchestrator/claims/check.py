@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hedgerow_node.strategies import strategy_named
 from orchestrator.claims.functions import Need
+from orchestrator.claims.lint import lint_claim
 from orchestrator.errors import Finding
 
 if TYPE_CHECKING:
@@ -52,14 +53,14 @@ def check_names_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator
 
 
 def check_values(scenario: Scenario) -> Iterator[Finding]:
-    """Figures in the claims of `scenario`, apart from those across arms, that never have a value."""
+    """Claims of `scenario`, apart from those across arms, that say nothing or whose figures never have a value."""
     for index, claim in enumerate(scenario.claims):
         if not claim.names_arms:
             yield from _values(index, claim, {None: scenario})
 
 
 def check_values_across(base: Scenario, arms: Mapping[str, Scenario]) -> Iterator[Finding]:
-    """Figures in the claims of `base` across `arms` that never have a value."""
+    """Claims of `base` across `arms` that say nothing or whose figures never have a value."""
     for index, claim in enumerate(base.claims):
         if claim.names_arms:
             yield from _values(index, claim, arms)
@@ -115,6 +116,7 @@ def _values(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
                 reason, remedy = lack
                 message = f"column {call.column}: {call.text} never has a value, {reason}"
                 yield Finding(("claims", index, "expect"), message, remedy)
+    yield from lint_claim(index, claim.expect, scenarios)
 
 
 def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:

@@ -7,6 +7,7 @@ the measure's key that says where its values are.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
@@ -50,7 +51,8 @@ class Measure:
     """Something that a run measures of its requests, or `of` its hedges.
 
     `analysis/measures.py` has its values under `key`. `unit` is the one that its figures are reported in. A latency
-    ends with a wake-up of the client, so that the noise of the host lengthens it (`is_latency`).
+    ends with a wake-up of the client, so that the noise of the host lengthens it (`is_latency`). No figure of it lies
+    outside its `limits` (ns, or plain), apart from those that a scenario sets.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Measure:
     of: Literal["requests", "hedges"] = "requests"
     needs: tuple[Need, ...] = ()
     is_latency: bool = False
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -90,20 +93,22 @@ class Function:
         return {Statistic.MAXIMUM: "max", Statistic.MEAN: "mean"}.get(self.statistic, self.name)
 
 
+_NOT_NEGATIVE, _PART = (0.0, math.inf), (0.0, 1.0)
+
 LATENCY = Measure("latency", Dimension.DURATION, "ms", is_latency=True)
 HEDGED_LATENCY = Measure(
     "hedged_latency", Dimension.DURATION, "ms", of="hedges", needs=(Need.HEDGES,), is_latency=True
 )
 LATENESS = Measure("lateness", Dimension.DURATION, "us", of="hedges", needs=(Need.HEDGES,))
-SEND_LATENESS = Measure("send_lateness", Dimension.DURATION, "us", needs=(Need.SCHEDULE,))
-BUFFERED = Measure("buffered", Dimension.DURATION, "ms")
+SEND_LATENESS = Measure("send_lateness", Dimension.DURATION, "us", needs=(Need.SCHEDULE,), limits=_NOT_NEGATIVE)
+BUFFERED = Measure("buffered", Dimension.DURATION, "ms", limits=_NOT_NEGATIVE)
 HEDGE_RATE = Measure("rate", Dimension.RATIO, "share")
-EXTRA_LOAD = Measure("extra_load", Dimension.RATIO, "share")
-WIN_RATE = Measure("win_rate", Dimension.RATIO, "share", of="hedges", needs=(Need.HEDGES, Need.WINNERS))
-WASTED = Measure("wasted", Dimension.RATIO, "share")
-ANSWERED = Measure("answered", Dimension.RATIO, "share")
-DUPLICATES = Measure("duplicates", Dimension.COUNT, "count")
-STALLED_HEDGED = Measure("stalled_hedged", Dimension.RATIO, "share", needs=(Need.HEDGES, Need.STALLS))
+EXTRA_LOAD = Measure("extra_load", Dimension.RATIO, "share", limits=(-1.0, math.inf))
+WIN_RATE = Measure("win_rate", Dimension.RATIO, "share", of="hedges", needs=(Need.HEDGES, Need.WINNERS), limits=_PART)
+WASTED = Measure("wasted", Dimension.RATIO, "share", limits=_NOT_NEGATIVE)
+ANSWERED = Measure("answered", Dimension.RATIO, "share", limits=_PART)
+DUPLICATES = Measure("duplicates", Dimension.COUNT, "count", limits=_NOT_NEGATIVE)
+STALLED_HEDGED = Measure("stalled_hedged", Dimension.RATIO, "share", needs=(Need.HEDGES, Need.STALLS), limits=_PART)
 
 _LATENESS = "lateness of the hedges: departure - deadline"
 _SEND_LATENESS = "lateness of the requests: sent - intended"

@@ -168,7 +168,7 @@ def test_a_run_without_server_rows_has_no_extra_load(tmp_path: Path) -> None:
     (arm,) = summarised(folder).arms
     assert (arm.strategies["kernel"].extra_load, arm.strategies["kernel"].stalled) == (None, None)
     reasons = {claim.id: claim.reason for claim in arm.claims}
-    assert reasons["every-stall-hedged"] == "stalled_hedged(kernel) has no value in this run"
+    assert reasons["stalls-hedged"] == "stalled_hedged(kernel) has no value in this run"
 
 
 def test_few_blocks_give_figures_without_intervals(tmp_path: Path) -> None:
