@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from orchestrator.commands import analyze, bench, compare, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
 from orchestrator.errors import ExitCode, HedgerowError, UsageError, from_exception
+from orchestrator.report.formatting import printable
 
 app = typer.Typer(
     help="Measure hedged requests: in the kernel, in user space, and not at all.",
@@ -101,6 +102,7 @@ def _print_error(error: HedgerowError, as_json: bool) -> None:
             return
         except OSError as failure:
             typer.echo(f"stdout cannot be written: {failure.strerror}", err=True)
-    typer.echo(error.message, err=True)
+    for line in error.message.split("\n"):
+        typer.echo(printable(line), err=True)
     if error.remedy:
-        typer.echo(f"remedy: {error.remedy}", err=True)
+        typer.echo(f"remedy: {printable(error.remedy)}", err=True)

@@ -16,7 +16,8 @@ import typer
 from orchestrator.errors import HedgerowError, from_exception
 from orchestrator.report.junit import as_junit
 from orchestrator.report.markdown import as_markdown, error_as_markdown
-from orchestrator.runfolder.folder import chown_like, make_folder
+from orchestrator.runfolder.folder import make_folder
+from orchestrator.runfolder.safe_files import chown_like
 from orchestrator.runfolder.summary import Summary
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"  #: the variable in which GitHub names the file to append to

@@ -46,6 +46,9 @@ def compare(
         from orchestrator.report.compare.page import write_comparison  # noqa: PLC0415 - matplotlib takes a second
 
         folder = output or results / FOLDER / comparison.name
+        for place in () if output else (folder, folder.parent):
+            if place.is_symlink():
+                raise UsageError(f"{place} is a link", "remove it, or use --output DIR")
         try:
             page = write_comparison(comparison, folder)
         except OSError as error:

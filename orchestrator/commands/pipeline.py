@@ -51,8 +51,7 @@ def make_report(data: RunData) -> None:
     from orchestrator.report.page import write_report  # noqa: PLC0415
     from orchestrator.report.plots import draw  # noqa: PLC0415
 
-    draw(data)
-    write_report(data.run)
+    write_report(data.run, draw(data))
 
 
 def print_result(summary: Summary, as_json: bool) -> None:

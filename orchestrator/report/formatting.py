@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -14,11 +15,17 @@ NONE = "-"
 BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
 OPEN = "unbounded"  #: any other end that is not a number
 UNKNOWN = "unknown"
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MINUS = "\N{MINUS SIGN}"
 #: By the unit of a claim: factor, suffix, and number of decimals.
 _UNITS = {"ms": (1, " ms", 2), "us": (1, " µs", 0), "share": (100, " %", 2), "count": (1, "", 0), "ratio": (1, "", 4)}
 _TIMES = ("ms", "us")
 _CENSORED = {("strategy",): BEYOND, ("with",): f"other {BEYOND}", ("strategy", "with"): f"both {BEYOND}"}
+
+
+def printable(text: str) -> str:
+    """`text` with characters written out that move a terminal's cursor or turn the order of letters."""
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def format_number(value: float | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
 from orchestrator.report.view import Row, Section, View
-from orchestrator.runfolder.folder import RUN_NAME, RunFolder, chown_like, list_runs
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder, list_runs
 from orchestrator.runfolder.manifest import Manifest
+from orchestrator.runfolder.safe_files import check_entries, write_text
 from orchestrator.runfolder.summary import Summary
 
 if TYPE_CHECKING:
@@ -20,18 +22,23 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.codec import JsonObject
 
 VERDICTS = ("supported", "refuted", "inconclusive")
+_SHORT = 60  #: letters of a problem in the table; index.html and --json have the whole
 _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run; `summary` is None where the run did not finish or its summary cannot be read."""
+    """One run; `summary` is None where the run did not finish or its summary cannot be read.
+
+    `problem` says what is wrong with the folder, whoever made it; empty where nothing is.
+    """
 
     folder: RunFolder
     scenario: str
     began: datetime | None
     summary: Summary | None
     manifest: Manifest
+    problem: str = ""
 
     @property
     def time(self) -> str:
@@ -42,7 +49,7 @@ class Entry:
     def state(self) -> str:
         """The verdict, or why there is none."""
         if self.summary is None:
-            return "unreadable" if self.folder.summary.exists() else "unfinished"
+            return "unreadable" if self.problem else "unfinished"
         return self.summary.verdict or "no claims"
 
     @property
@@ -54,7 +61,7 @@ class Entry:
     @property
     def link(self) -> str | None:
         """The report relative to the results folder, None where there is none."""
-        return f"{self.folder.name}/{self.folder.report.name}" if self.folder.report.exists() else None
+        return f"{self.folder.name}/{self.folder.report.name}" if self.folder.report.is_file() else None
 
     @property
     def backend(self) -> str | None:
@@ -78,6 +85,7 @@ class Entry:
             "backend": self.backend,
             "engine": self.engine,
             "delay_line": (self.summary or self.manifest).delay_line,
+            **({"problem": self.problem} if self.problem else {}),
         }
 
 
@@ -89,17 +97,25 @@ def entries(results: Path) -> list[Entry]:
 def entry_of(folder: RunFolder) -> Entry:
     """The entry of the run in `folder`, from what can be read there."""
     match = RUN_NAME.fullmatch(folder.name)
-    began = None if match is None else datetime.strptime(match["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     scenario = folder.name if match is None else match["scenario"]
+    began, manifest, summary, problems = None, Manifest(), None, []
     try:
-        manifest = Manifest.read(folder.manifest)
-    except RunError:
-        manifest = Manifest()
+        if match is not None:
+            began = datetime.strptime(match["time"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        problems.append("its name has an impossible date")
     try:
-        summary = Summary.read(folder.summary)
-    except RunError:
-        summary = None
-    return Entry(folder, scenario, began, summary, manifest)
+        check_entries(folder.path)
+        if folder.manifest.exists():
+            manifest = Manifest.read(folder.manifest)
+    except (RunError, OSError) as error:
+        problems.append(str(error))
+    try:
+        if not problems and folder.summary.exists():
+            summary = Summary.read(folder.summary)
+    except (RunError, OSError) as error:
+        problems.append(str(error))
+    return Entry(folder, scenario, began, summary, manifest, "; ".join(problems).replace(f"{folder.path}/", ""))
 
 
 def view(listed: Sequence[Entry]) -> View:
@@ -109,6 +125,8 @@ def view(listed: Sequence[Entry]) -> View:
 
 def _cells(entry: Entry) -> list[str]:
     claims = ", ".join(f"{count} {verdict}" for verdict, count in entry.claims.items())
+    if entry.problem:
+        claims = shorten(entry.problem, _SHORT, placeholder=" …")
     return [entry.scenario, entry.time, entry.state, claims, entry.backend or "", entry.folder.name]
 
 
@@ -117,6 +135,5 @@ def write_index(results: Path) -> Path:
     from orchestrator.report.html import render  # noqa: PLC0415 (`ls` needs no templates)
 
     path = results / "index.html"
-    path.write_text(render("index.html.j2", entries=entries(results)[::-1]), encoding="utf-8")
-    chown_like(path, results)
+    write_text(path, render("index.html.j2", entries=entries(results)[::-1]))
     return path

@@ -17,12 +17,14 @@ from orchestrator.report.html import picture, render
 from orchestrator.report.threats import Threat, control_note, threats
 from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
 from orchestrator.runfolder.codec import encode_object
+from orchestrator.runfolder.safe_files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from markupsafe import Markup
 
+    from orchestrator.report.plots import Drawn
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.journal import FaultRecord
     from orchestrator.runfolder.manifest import Manifest
@@ -98,24 +100,24 @@ class Page:
     host_activity: list[tuple[str, str]]
 
 
-def write_report(run: Run) -> None:
-    """Write report.html of `run`; RunError where its folder lacks what it shows."""
-    run.folder.report.write_text(render("report.html.j2", page=gather(run)), encoding="utf-8")
-    run.folder.give_to_owner()
+def write_report(run: Run, drawn: Sequence[Drawn] = ()) -> None:
+    """Write report.html of `run` with the plots that were `drawn`; RunError where its folder lacks what it shows."""
+    write_text(run.folder.report, render("report.html.j2", page=gather(run, drawn)))
 
 
-def gather(run: Run) -> Page:
-    """The page of `run`; RunError where its folder lacks summary or manifest."""
+def gather(run: Run, drawn: Sequence[Drawn] = ()) -> Page:
+    """The page of `run`; RunError where its folder lacks summary or manifest.
+
+    What stands in plots/ but was not `drawn` now may be of anybody, and does not get into the page.
+    """
     folder, summary, manifest, experiment = run.folder, run.summary, run.manifest, run.experiment
-    parts = tuple(_parts(folder, summary))
-    of_arms = {found.name for part in parts for found in part.pictures}
     return Page(
         summary=summary,
         manifest=manifest,
         experiment=experiment,
         headline=headline(summary),
-        parts=parts,
-        pictures=tuple(found for found in _pictures(folder, None, "") if found.name not in of_arms),
+        parts=tuple(_parts(summary, folder, drawn)),
+        pictures=tuple(_picture(found, folder) for found in drawn if not found.plot.per_arm),
         folded=bool(summary.matrix),
         occurrences=tuple(_occurrence(record) for record in run.fault_log.records),
         threats=threats([arm.scenario for arm in experiment.arms], manifest, summary),
@@ -186,7 +188,7 @@ def _losses(counters: Mapping[str, int], names: Mapping[str, str]) -> str:
     return ", ".join(f"{counters[key]} {words}" for key, words in names.items() if counters.get(key)) or "none"
 
 
-def _parts(folder: RunFolder, summary: Summary) -> Iterator[Part]:
+def _parts(summary: Summary, folder: RunFolder, drawn: Sequence[Drawn]) -> Iterator[Part]:
     endings = plots.file_endings(arm.name for arm in summary.arms)
     for arm in summary.arms:
         ending = endings[arm.name]
@@ -196,17 +198,15 @@ def _parts(folder: RunFolder, summary: Summary) -> Iterator[Part]:
             tables=(latency_table(arm, full=True), hedge_table(arm, full=True)),
             comparisons=comparison_table(arm),
             control="" if arm.control is None else control_note(arm.control),
-            pictures=tuple(_pictures(folder, arm.name, ending)),
+            pictures=tuple(_picture(one, folder) for one in drawn if one.plot.per_arm and one.arm == arm.name),
         )
 
 
-def _pictures(folder: RunFolder, arm: str | None, ending: str) -> Iterator[Picture]:
-    """The plots of an arm, or those of the whole run, in the order of the table."""
-    for plot in plots.PLOTS:
-        path = folder.plots / f"{plot.name}{ending}.svg"
-        if path.exists():
-            title = plot.title if arm is None else f"{plot.title}: {arm}"
-            yield Picture(path.stem, title, plot.caption, picture(path, f"{title}. {plot.caption}"))
+def _picture(drawn: Drawn, folder: RunFolder) -> Picture:
+    plot = drawn.plot
+    title = plot.title if drawn.arm is None else f"{plot.title}: {drawn.arm}"
+    svg = picture(folder.plots / f"{drawn.name}.svg", f"{title}. {plot.caption}")
+    return Picture(drawn.name, title, plot.caption, svg)
 
 
 def _occurrence(record: FaultRecord) -> Occurrence:

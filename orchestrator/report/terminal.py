@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.report.formatting import printable
 from orchestrator.report.view import Row, Section, View, view
 
 if TYPE_CHECKING:
@@ -43,23 +44,29 @@ def render(content: View, console: Console) -> None:
         if section.rows:
             console.print(_table(section))
         else:
-            console.print(Text(section.title, style="bold"))
+            console.print(Text(printable(section.title), style="bold"))
     for line in content.notes:
-        console.print(line, highlight=False, markup=False)
+        console.print(printable(line), highlight=False, markup=False)
 
 
 def as_text(content: View) -> str:
     """`content` as plain text, columns aligned by spaces."""
     text: list[str] = []
     for section in content.sections:
-        text += [*([section.title] if section.title else []), *(_aligned(section) if section.rows else []), ""]
+        text += [
+            *([printable(section.title)] if section.title else []),
+            *(_aligned(section) if section.rows else []),
+            "",
+        ]
     if not content.notes:
         text = text[:-1]  # the empty line separates tables from notes
-    return "".join(f"{line}\n" for line in [*text, *content.notes])
+    return "".join(f"{line}\n" for line in [*text, *map(printable, content.notes)])
 
 
 def _table(section: Section) -> Table:
-    table = Table(title=section.title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=printable(section.title) or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
     table.padding = (0, 1, 0, 0)
     for index, name in enumerate(section.header):
         folds = index == len(section.header) - 1 and index < section.left
@@ -86,4 +93,5 @@ def _aligned(section: Section) -> list[str]:
 
 def _indented(row: Row) -> Sequence[str]:
     """The row's cells, published figures set off from ours above them."""
-    return [f"  {row.cells[0]}", *row.cells[1:]] if row.kind == "published" else row.cells
+    cells = [printable(cell) for cell in row.cells]
+    return [f"  {cells[0]}", *cells[1:]] if row.kind == "published" else cells

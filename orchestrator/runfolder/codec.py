@@ -17,6 +17,7 @@ numbers stay what they were: what was written as 1 is not written again as 1.0.
 
 from __future__ import annotations
 
+import reprlib
 import types
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -184,4 +185,4 @@ def _read_optional(inner: _Reader, value: object, where: str) -> object:
 
 
 def _mismatch(where: str, value: object, expected: str) -> MismatchError:
-    return MismatchError(f"{where or 'the record'} is {value!r}, expected {expected}")
+    return MismatchError(f"{where or 'the record'} is {reprlib.repr(value)}, expected {expected}")

@@ -6,7 +6,6 @@ runs of the same second do not meet.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import UsageError
+from orchestrator.runfolder.safe_files import check_entries, chown_like
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +101,14 @@ def list_runs(results: Path) -> Iterator[RunFolder]:
 def find_run(results: Path, wanted: str) -> RunFolder:
     """The run that `wanted` names: "last", a path, a name in `results`, or a beginning or end that only one run has.
 
-    Raises UsageError where there is none or more than one.
+    Raises UsageError where there is none or more than one, RunError where it holds links.
     """
+    found = _find_run(results, wanted)
+    check_entries(found.path)
+    return found
+
+
+def _find_run(results: Path, wanted: str) -> RunFolder:
     runs = list(list_runs(results))
     if wanted == "last":
         if not runs:
@@ -134,10 +140,3 @@ def make_folder(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
         chown_like(folder, folder.parent)
-
-
-def chown_like(path: Path, model: Path) -> None:
-    """Give `path`, where root made it, to the owner of `model`."""
-    if os.geteuid() == 0:
-        owner = model.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -58,6 +58,8 @@ def read_json(path: Path, remedy: str) -> JsonObject:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}", remedy) from error
+    except RecursionError as error:
+        raise RunError(f"{path} cannot be read: it is nested too deeply", remedy) from error
     if not isinstance(content, dict):
         raise RunError(f"{path} does not hold an object", remedy)
     check_version(path, content.get("schema"))

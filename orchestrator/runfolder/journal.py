@@ -8,6 +8,7 @@ the others have. The run writes the records below, the analysis reads them; docs
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_versio
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_FAULT_KEY = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,10 @@ class FaultRecord(AttemptRecord):
     proven: bool
     proof: dict[str, object]
 
+    def __post_init__(self) -> None:
+        if not _FAULT_KEY.fullmatch(self.key):
+            raise MismatchError(f"key is {self.key[:20]!r}, expected F.N, two numbers")
+
     @property
     def declared(self) -> int:
         """Which of the scenario's faults this is, from 0."""
@@ -212,12 +219,14 @@ def undos(path: Path) -> Iterator[Undo | UnknownUndo]:
 
     Raises RunError, before anything is undone, where a later version wrote it in a format of its own.
     """
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    lines: list[JsonObject] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            lines.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break  # the run was killed while it wrote this line: the change was not made
+        if isinstance(record, dict):
+            lines.append(record)
     if lines:
         check_version(path, lines[0].get("schema"))
     return (_undo(line.get("undo")) for line in reversed(lines) if line.get("event") == Change.TAG[1])
@@ -263,14 +272,19 @@ def _of_kind(path: Path, lines: list[tuple[int, JsonObject]], kind: type[R]) -> 
 
 def _records(path: Path) -> Iterator[tuple[int, JsonObject]]:
     """Each record with its line number; a last line that the run was killed in the middle of is none."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}", "was the file edited?") from error
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise RunError(f"{path}:{number}: is not JSON: {error}", "was the file edited?") from error
             return
+        if not isinstance(record, dict):
+            raise RunError(f"{path}:{number}: is not an object", "was the file edited?")
         if number == 1:
             check_version(path, record.get("schema"))
         yield number, record

@@ -19,6 +19,7 @@ from orchestrator.runfolder.observed import (  # noqa: TC001 (the codec evaluate
     GitState,
     NoiseProbe,
 )
+from orchestrator.runfolder.safe_files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,12 +139,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write another file and put it in this one's place at once, so that there is a whole one at any moment."""
-        beside = path.with_suffix(".new")
-        try:
-            beside.write_text(self.as_text(), encoding="utf-8")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_text(path, self.as_text())
 
     @classmethod
     def read(cls, path: Path, remedy: str = "is this the folder of a run?") -> Manifest:

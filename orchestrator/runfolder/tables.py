@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from orchestrator.errors import RunError
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version, read_json
+from orchestrator.runfolder.safe_files import replacing, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -91,7 +92,6 @@ def write_tables(
     _write(folder.hedges, _HEDGES, blocks, lambda block: [folder.raw_hedges(block)])
     _write(folder.server, _SERVER, blocks, copies)
     shutil.rmtree(folder.raw)
-    folder.give_to_owner()
 
 
 def read_samples(folder: RunFolder) -> ByArm:
@@ -146,8 +146,7 @@ def write_checksums(folder: RunFolder) -> None:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             lines.append(f"{digest}  {path.relative_to(folder.path)}\n")
-    folder.checksums.write_text("".join(lines), encoding="utf-8")
-    folder.give_to_owner()
+    write_text(folder.checksums, "".join(lines))
 
 
 def _raw_rows(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -184,7 +183,8 @@ def _write(target: Path, table: _Table, blocks: list[Block], raw: Callable[[Bloc
         else:
             arrays[name] = pa.array(values, mask=values == NO_TIME if name in _NULLABLE_TIMES else None)
     columns = pa.table({name: arrays[name] for name in table.columns.split()})
-    pq.write_table(columns.replace_schema_metadata({_SCHEMA_KEY: str(FORMAT_VERSIONS[target.name])}), target)
+    with replacing(target) as beside:
+        pq.write_table(columns.replace_schema_metadata({_SCHEMA_KEY: str(FORMAT_VERSIONS[target.name])}), beside)
 
 
 def _read(path: Path, kind: _Table) -> ByArm:

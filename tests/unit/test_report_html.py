@@ -58,8 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     command = {"command": ["orchestrator", "run", "scenarios/my paper.yaml"]}
     folder.manifest.write_text(json.dumps({**manifest, **asdict(provenance()), **ran, **command}))
     folder.journal.write_text(json.dumps(FAULT) + "\n")
-    draw(data_of(folder))
-    write_report(Run(folder))
+    write_report(Run(folder), draw(data_of(folder)))
     return folder
 
 

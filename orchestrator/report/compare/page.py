@@ -12,7 +12,8 @@ from orchestrator.report.compare.model import CAUTION, LETTERS, Comparison
 from orchestrator.report.plots import file_endings
 from orchestrator.report.plots.distributions import compared_ccdf
 from orchestrator.report.plots.style import save
-from orchestrator.runfolder.folder import chown_like, make_folder
+from orchestrator.runfolder.folder import make_folder
+from orchestrator.runfolder.safe_files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,9 +46,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     make_folder(folder)
     tails = list(_tails(comparison, runs, folder))
     page = folder / PAGE
-    page.write_text(render(comparison, tails), encoding="utf-8")
-    for path in (page, *(folder / f"{tail.name}.{kind}" for tail in tails for kind in ("png", "svg"))):
-        chown_like(path, folder)
+    write_text(page, render(comparison, tails))
     return page
 
 

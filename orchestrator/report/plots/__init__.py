@@ -14,6 +14,7 @@ from orchestrator.report.plots.load import extra_load
 from orchestrator.report.plots.over_time import latency_over_time
 from orchestrator.report.plots.style import save
 from orchestrator.report.plots.sweep import sweep
+from orchestrator.runfolder.folder import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -103,15 +104,28 @@ PLOTS = (
 )
 
 
-def draw(data: RunData) -> None:
-    """Draw the plots of a run into its plots/ folder, each as .png and .svg."""
+@dataclass(frozen=True)
+class Drawn:
+    """A plot that was drawn, of an arm, or of the whole run (None), and the name of its files without the ending."""
+
+    plot: Plot
+    arm: str | None
+    name: str
+
+
+def draw(data: RunData) -> list[Drawn]:
+    """Draw the plots of a run into its plots/ folder, each as .png and .svg; which these are, in the page's order."""
     folder = data.run.folder
-    folder.plots.mkdir(exist_ok=True)
+    make_folder(folder.plots)
+    drawn = []
     endings = file_endings(arm.name for arm in data.arms)
     for plot in PLOTS:
         for arm, figure in plot.figures(data):
-            save(folder.plots, f"{plot.name}{endings.get(arm, '')}", figure)
-    folder.give_to_owner()
+            of_arms = plot.per_arm
+            found = Drawn(plot, arm if of_arms else None, f"{plot.name}{endings[arm] if of_arms else ''}")
+            save(folder.plots, found.name, figure)
+            drawn.append(found)
+    return drawn
 
 
 def file_endings(arms: Iterable[str | None]) -> dict[str | None, str]:

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
+from orchestrator.runfolder.safe_files import replacing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -139,9 +141,11 @@ def save(folder: Path, name: str, figure: Figure) -> None:
 
     The canvases are used directly: `savefig` would draw everything twice.
     """
-    FigureCanvasAgg(figure).print_png(folder / f"{name}.png")  # type: ignore[no-untyped-call]  # matplotlib's
+    with replacing(folder / f"{name}.png") as path:
+        FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]  # matplotlib's
     figure.set_layout_engine("none")  # the first drawing has laid it out
     # without date and random ids, the same run gives the same file; text stays text, to be searched and copied
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         vector = FigureCanvasSVG(figure)
-        vector.print_svg(folder / f"{name}.svg", metadata={"Date": None})  # type: ignore[no-untyped-call]
+        with replacing(folder / f"{name}.svg") as path:
+            vector.print_svg(path, metadata={"Date": None})  # type: ignore[no-untyped-call]
