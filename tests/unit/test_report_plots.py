@@ -89,9 +89,9 @@ def test_a_new_plot_needs_a_row_and_a_function_and_nothing_else(
     )
     monkeypatch.setattr(plots, "PLOTS", (new,))
     run = smoke(tmp_path)
-    draw(run)
+    made = draw(run)
     assert {path.name for path in run.run.folder.plots.iterdir()} == {"rates.png", "rates.svg"}
-    (part,) = gather(run.run).parts
+    (part,) = gather(run.run, made).parts
     (picture,) = part.pictures
     assert (picture.name, picture.title, picture.caption) == ("rates", "Rates", "How often.")
     assert "<title>Rates. How often.</title>" in picture.svg
