@@ -20,11 +20,17 @@ def analyze(
     as_json: AsJson = False,
     no_report: NoReport = False,
     junit: JunitFile = None,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes", help="Analyse a run that was changed after it was measured; every report says so."
+        ),
+    ] = False,
 ) -> None:
     """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
     with CiOutputs(junit, run, step_summary=True) as outputs:
         folder = find_run(results, run)
         outputs.subject = folder.name
-        summary = outputs.summary = evaluate(folder, report=not no_report)
+        summary = outputs.summary = evaluate(folder, not no_report, accept_changes)
         print_result(summary, as_json)
     raise exit_with(summary)

@@ -13,6 +13,14 @@ from orchestrator.commands.options import print_json
 from orchestrator.errors import ExitCode
 from orchestrator.plan.blocks import make_plan
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.integrity import (
+    accepted_before,
+    changed_files,
+    changed_rows,
+    marked,
+    refuse_changes,
+    write_checksums,
+)
 from orchestrator.runfolder.run import Run
 from orchestrator.runfolder.summary import Summary
 
@@ -22,23 +30,33 @@ if TYPE_CHECKING:
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 
-def evaluate(folder: RunFolder, report: bool) -> Summary:
+def evaluate(folder: RunFolder, report: bool, accept_changes: bool = False) -> Summary:
     """Tables from the raw records where these are still there, summary.json, plots and report.html if wanted,
     checksums; the summary.
 
-    Raises RunError where the folder lacks something, ScenarioError where its scenario cannot be read.
+    Raises RunError where the folder lacks something, or is not as it was measured (unless `accept_changes`, which
+    marks the summary), ScenarioError where its scenario cannot be read.
     """
     from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
     from orchestrator.analysis.summarise import summarise  # noqa: PLC0415
-    from orchestrator.runfolder.tables import write_checksums, write_tables  # noqa: PLC0415
+    from orchestrator.runfolder.tables import write_tables  # noqa: PLC0415
 
     run = Run(folder)
+    accepted, changes = accepted_before(folder), changed_files(run)
+
+    def refuse() -> None:
+        refuse_changes(folder, [] if accept_changes else [change for change in changes if change not in accepted])
+
+    refuse()
     if folder.raw.exists():
         experiment = run.experiment
         replicas = {arm.name: arm.scenario.topology.replicas for arm in experiment.arms}
         write_tables(folder, make_plan(experiment), replicas)
+    changes += changed_rows(run)
+    refuse()
+    write_checksums(folder)  # before there is a summary: from then on a folder without checksums is a changed one
     data = RunData.of(run)
-    run.summary = summarise(data)
+    run.summary = marked(summarise(data), run.manifest, (*accepted, *changes))
     run.summary.write(folder)
     if report:
         make_report(data)

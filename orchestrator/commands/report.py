@@ -32,7 +32,7 @@ def report(
         path = write_index(results)
     else:
         from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
-        from orchestrator.runfolder.tables import write_checksums  # noqa: PLC0415
+        from orchestrator.runfolder.integrity import write_checksums  # noqa: PLC0415
 
         folder = find_run(results, run)
         make_report(RunData.of(Run(folder)))

@@ -36,6 +36,7 @@ from orchestrator.run.interrupts import Interrupted, Interrupts
 from orchestrator.run.progress import watcher
 from orchestrator.run.runner import Runner
 from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.integrity import write_checksums
 from orchestrator.runfolder.summary import Summary
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.topology.backends import Choice, choose
@@ -98,8 +99,10 @@ def run(
                     summary = outputs.summary = evaluate(measured.folder, report=not no_report)
                     if not silent:
                         print_result(summary, as_json)
-                elif as_json and not silent:
-                    print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
+                else:
+                    write_checksums(measured.folder)
+                    if as_json and not silent:
+                        print_json({"run": measured.folder.name, "folder": str(measured.folder.path)})
     if inside() and not as_json:
         _print_closing(measured.folder, outputs.summary)
     if outputs.summary is not None:

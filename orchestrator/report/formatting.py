@@ -15,6 +15,7 @@ NONE = "-"
 BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
 OPEN = "unbounded"  #: any other end that is not a number
 UNKNOWN = "unknown"
+STATED_AFTER = "stated after the run"
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MINUS = "\N{MINUS SIGN}"
 #: By the unit of a claim: factor, suffix, and number of decimals.
@@ -92,6 +93,11 @@ def format_observed(claim: ClaimVerdict) -> str:
         low, high = (None if end is None else end * scale for end in claim.ci95)
         bounds = f" ({format_interval((low, high), digits, BEYOND if claim.unit in _TIMES else OPEN)})"
     return f"{claim.observed * scale:.{digits}f}{suffix}{bounds}"
+
+
+def format_verdict(claim: ClaimVerdict) -> str:
+    """The verdict on a claim, and whether the claim was only stated after the run."""
+    return f"{claim.verdict}, {STATED_AFTER}" if claim.stated_after_run else claim.verdict
 
 
 def format_difference(row: Difference, figure: Literal["ratio", "difference"], digits: int) -> str:

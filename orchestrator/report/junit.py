@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from orchestrator.report.formatting import format_observed
+from orchestrator.report.formatting import STATED_AFTER, format_observed
 from orchestrator.runfolder.folder import RUN_NAME
 
 if TYPE_CHECKING:
@@ -95,19 +95,21 @@ def _properties(summary: Summary | None, arm: ArmSummary | None) -> dict[str, st
         "delay_line": summary.delay_line,
         "verdict": summary.verdict if arm is None else arm.verdict,
         "arm": None if arm is None else arm.name,
+        "accepted_changes": "; ".join(summary.accepted_changes) or None,
     }
 
 
 def _case(claim: ClaimVerdict) -> Case:
     observed = format_observed(claim)
+    name = f"{claim.id} ({STATED_AFTER})" if claim.stated_after_run else claim.id
     lines = [claim.text, f"expected {claim.expect}", f"observed {observed}", claim.reason]
     text = "\n".join(line for line in lines if line)
     if claim.verdict == "refuted":
-        return Case(claim.id, text, _FAILED, "refuted", f"observed {observed}, expected {claim.expect}")
+        return Case(name, text, _FAILED, "refuted", f"observed {observed}, expected {claim.expect}")
     if claim.verdict == "inconclusive":
         why = claim.reason or "this run cannot tell"
-        return Case(claim.id, text, _SKIPPED, "inconclusive", f"inconclusive: {why}")
-    return Case(claim.id, text)
+        return Case(name, text, _SKIPPED, "inconclusive", f"inconclusive: {why}")
+    return Case(name, text)
 
 
 def _broken(error: HedgerowError) -> Case:

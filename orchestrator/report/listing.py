@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from orchestrator.runfolder.codec import JsonObject
+    from orchestrator.runfolder.run import Run
 
 VERDICTS = ("supported", "refuted", "inconclusive")
 _SHORT = 60  #: letters of a problem in the table; index.html and --json have the whole
@@ -94,6 +95,21 @@ def entries(results: Path) -> list[Entry]:
     return [entry_of(folder) for folder in list_runs(results)]
 
 
+def tried_before(run: Run) -> list[Entry]:
+    """The earlier runs of the same scenario, by its hash, in the folder that `run` lies in, oldest first."""
+    fixed = run.manifest.scenario_sha256
+    if fixed is None:
+        return []
+    found = []
+    for folder in list_runs(run.folder.path.resolve().parent):
+        if folder.name == run.name:
+            break
+        entry = entry_of(folder) if folder.name.startswith(f"{run.manifest.scenario}-") else None
+        if entry is not None and entry.manifest.scenario_sha256 == fixed:
+            found.append(entry)
+    return found
+
+
 def entry_of(folder: RunFolder) -> Entry:
     """The entry of the run in `folder`, from what can be read there."""
     match = RUN_NAME.fullmatch(folder.name)
@@ -125,6 +141,8 @@ def view(listed: Sequence[Entry]) -> View:
 
 def _cells(entry: Entry) -> list[str]:
     claims = ", ".join(f"{count} {verdict}" for verdict, count in entry.claims.items())
+    if entry.summary is not None and entry.summary.accepted_changes:
+        claims += ", changed after it was measured"
     if entry.problem:
         claims = shorten(entry.problem, _SHORT, placeholder=" …")
     return [entry.scenario, entry.time, entry.state, claims, entry.backend or "", entry.folder.name]

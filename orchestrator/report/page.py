@@ -14,6 +14,7 @@ from hedgerow_node.units import NS_PER_US
 from orchestrator.report import plots
 from orchestrator.report.formatting import NONE, UNKNOWN, format_micros, format_seconds, format_value, in_arm
 from orchestrator.report.html import picture, render
+from orchestrator.report.listing import tried_before
 from orchestrator.report.threats import Threat, control_note, threats
 from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
 from orchestrator.runfolder.codec import encode_object
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
+    from orchestrator.report.listing import Entry
     from orchestrator.report.plots import Drawn
     from orchestrator.runfolder.folder import RunFolder
     from orchestrator.runfolder.journal import FaultRecord
@@ -89,6 +91,7 @@ class Page:
     manifest: Manifest
     experiment: Experiment
     headline: str
+    tried: tuple[Entry, ...]
     parts: tuple[Part, ...]
     pictures: tuple[Picture, ...]
     folded: bool
@@ -116,6 +119,7 @@ def gather(run: Run, drawn: Sequence[Drawn] = ()) -> Page:
         manifest=manifest,
         experiment=experiment,
         headline=headline(summary),
+        tried=tuple(tried_before(run)),
         parts=tuple(_parts(summary, folder, drawn)),
         pictures=tuple(_picture(found, folder) for found in drawn if not found.plot.per_arm),
         folded=bool(summary.matrix),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.report.formatting import (
+    STATED_AFTER,
     format_blocks,
     format_difference,
     format_figure,
@@ -18,6 +19,7 @@ from orchestrator.report.formatting import (
     format_number,
     format_observed,
     format_percent,
+    format_verdict,
     in_arm,
     of_arm,
 )
@@ -82,9 +84,11 @@ def headline(summary: Summary) -> str:
     claims = list(summary.claims())
     if not claims:
         return "This scenario claims nothing."
+    late = [f"{claim.id} in {arm}" if arm else claim.id for arm, claim in claims if claim.stated_after_run]
+    sentences = [f"{len(late)} of {len(claims)} {STATED_AFTER}: {', '.join(late)}."] if late else []
     if summary.verdict == "supported":
-        return "The only claim is supported." if len(claims) == 1 else f"All {len(claims)} claims are supported."
-    sentences = []
+        every = "The only claim is supported." if len(claims) == 1 else f"All {len(claims)} claims are supported."
+        return " ".join([every, *sentences])
     for verdict, word in (("refuted", "refuted"), ("inconclusive", "undecided")):
         names = [f"{claim.id} in {arm}" if arm else claim.id for arm, claim in claims if claim.verdict == verdict]
         if names:
@@ -97,6 +101,7 @@ def notes(summary: Summary) -> list[str]:
     backend, engine, line = (name or "unknown" for name in (summary.backend, summary.engine, summary.delay_line))
     measured = f"backend {backend}, engine {engine}, delay line {line}"
     return [
+        *(f"changed after it was measured: {change}" for change in summary.accepted_changes),
         *warnings(summary),
         f"{summary.run}: {measured}; {format_blocks(summary.blocks)} of each strategy",
         *closed_arrivals(summary),
@@ -220,7 +225,7 @@ def claim_table(
         Row(
             [
                 *([arm or "across"] if arms else []),
-                *(claim.id, claim.verdict, format_observed(claim), claim.expect),
+                *(claim.id, format_verdict(claim), format_observed(claim), claim.expect),
                 *([claim.reason] if remarks else []),
             ]
         )

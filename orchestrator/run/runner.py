@@ -23,8 +23,10 @@ from orchestrator.run.interrupts import Interrupts
 from orchestrator.run.series import Series
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
+from orchestrator.runfolder.integrity import scenario_hash, stated_claims
 from orchestrator.runfolder.journal import End, Journal
 from orchestrator.runfolder.manifest import Environment, Manifest, ManifestFile
+from orchestrator.runfolder.safe_files import write_text
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 
@@ -91,6 +93,7 @@ class Runner:
     ) -> None:
         self._experiment, self._plan, self._watcher, self._smoke = experiment, plan, watcher, smoke
         self._limit_ns = limit_ns
+        self._scenario_sha256 = ""  #: of scenario.yaml, once that is written
         self.folder = folder
         name = RUN_NAME.fullmatch(folder.name)
         if name is None:
@@ -106,10 +109,13 @@ class Runner:
         given back in each case. What could not be given back is in the error's message, and for `orchestrator down`.
         """
         self._clear_dead_runs()
-        self.folder.scenario.write_text(self._experiment.dump(), encoding="utf-8")
+        text = self._experiment.dump()
+        self._scenario_sha256 = scenario_hash(text)
+        write_text(self.folder.scenario, text)
         self.folder.log.touch()
         manifest = ManifestFile(self.folder.manifest, self._begun(backend))
-        journal = Journal(self.folder.journal)
+        journal = Journal(self.folder.journal, self._scenario_sha256)
+        self._watcher.say(f"fixed before the run: scenario sha256 {self._scenario_sha256}")
         live = LiveRun(self.run_id)
         ending = Ending(self._watcher)
         with Interrupts(self._limit_ns) as interrupts:
@@ -147,6 +153,8 @@ class Runner:
             status="unfinished",
             started_at=_now(),
             seeds={"workload": scenario.workload.seed, "design": scenario.design.seed},
+            scenario_sha256=self._scenario_sha256,
+            claims=stated_claims(self._experiment),
             host=encode_object(made_by.host),
             versions={**made_by.versions},
             git=made_by.git,

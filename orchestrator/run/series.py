@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.hedger import HedgerStatus
 from hedgerow_node.protocol.limits import HEDGER
+from hedgerow_node.records import LAYOUTS, Hedge
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
 from orchestrator.runfolder.journal import AttemptRecord, BlockBegun, BlockDiscarded, FaultRecord, FaultTooLate
@@ -110,7 +111,7 @@ class Series:
             report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
             self._note_faults(attempt, report)
             if not report.unproven:
-                self._manifest.keep(self._manifest.content.with_block(_entry(attempt, report), report.counters))
+                self._manifest.keep(self._manifest.content.with_block(self._entry(attempt, report), report.counters))
                 self._watcher.end(report.text())
                 return
             self._discard(attempt, report)
@@ -148,6 +149,17 @@ class Series:
                 )
             )
 
+    def _entry(self, attempt: Attempt, report: BlockReport) -> BlockEntry:
+        hedges = self._folder.raw_hedges(attempt.block)
+        return BlockEntry(
+            **vars(_record_of(attempt)),
+            attempt=attempt.number,
+            start_ns=report.start_ns,
+            client={key: value for key, value in report.client.items() if key not in ("event", "strategy", "block")},
+            servers=tuple(report.servers),
+            hedges=hedges.stat().st_size // LAYOUTS[Hedge].size if hedges.exists() else None,
+        )
+
     def _discard(self, attempt: Attempt, report: BlockReport) -> None:
         reasons = [_unproven(result) for result in report.unproven]
         self._journal.note(
@@ -165,16 +177,6 @@ def _record_of(attempt: Attempt) -> AttemptRecord:
     block = attempt.block
     return AttemptRecord(
         serial=attempt.serial, order=block.order, arm=block.arm, strategy=block.strategy, block=block.number
-    )
-
-
-def _entry(attempt: Attempt, report: BlockReport) -> BlockEntry:
-    return BlockEntry(
-        **vars(_record_of(attempt)),
-        attempt=attempt.number,
-        start_ns=report.start_ns,
-        client={key: value for key, value in report.client.items() if key not in ("event", "strategy", "block")},
-        servers=tuple(report.servers),
     )
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, TextIO, TypeVar, cast, get_args
 
 from orchestrator.errors import RunError
-from orchestrator.runfolder.codec import JsonObject, MismatchError, decode, decode_one_of, encode_object
+from orchestrator.runfolder.codec import LEFT_OUT, JsonObject, MismatchError, decode, decode_one_of, encode_object
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version
 
 if TYPE_CHECKING:
@@ -87,10 +87,11 @@ class UnknownUndo:
 
 @dataclass(frozen=True)
 class Begin:
-    """Always the first record."""
+    """Always the first record. `scenario_sha256` is that of scenario.yaml, which was fixed before."""
 
     TAG: ClassVar = ("event", "begin")
     schema: int
+    scenario_sha256: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -195,10 +196,11 @@ R = TypeVar("R", bound=Record)
 class Journal:
     """Appends records to `path`, each with the time of day and CLOCK_MONOTONIC."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scenario_sha256: str | None = None) -> None:
+        """`scenario_sha256`: of the scenario that the run is about to carry out."""
         self._file: TextIO = path.open("a", buffering=1, encoding="utf-8")
         if not self._file.tell():
-            self.note(Begin(FORMAT_VERSIONS[path.name]))
+            self.note(Begin(FORMAT_VERSIONS[path.name], scenario_sha256))
 
     def change(self, text: str, undo: Undo) -> None:
         """Record that a change is about to be made, and how it is undone."""
@@ -250,6 +252,11 @@ def read_fault_log(path: Path) -> FaultLog:
     serials = {block.serial for block in discarded}
     faults = (fault for fault in _of_kind(path, records, FaultRecord) if fault.serial not in serials)
     return FaultLog(tuple(faults), discarded)
+
+
+def read_begin(path: Path) -> Begin | None:
+    """The first record of the journal at `path`; None where there is none. RunError as `read_fault_log` does."""
+    return next(_of_kind(path, list(_records(path)) if path.exists() else [], Begin), None)
 
 
 def _undo(content: object) -> Undo | UnknownUndo:

@@ -44,11 +44,21 @@ class ArmEngine:
     delay_line: str
 
 
+@dataclass(frozen=True)
+class StatedClaim:
+    """A claim as it was stated before the run; `arm` is None where there are no arms, or where it is across them."""
+
+    arm: str | None
+    id: str
+    text: str
+    expect: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class BlockEntry:
     """A block that was run: its place in the plan, which attempt it was, and what client and servers reported.
 
-    `start_ns` is its first measured send, CLOCK_MONOTONIC.
+    `start_ns` is its first measured send, CLOCK_MONOTONIC; `hedges` how many rows it left in hedges.parquet.
     """
 
     order: int
@@ -60,6 +70,7 @@ class BlockEntry:
     start_ns: int
     client: JsonObject
     servers: tuple[JsonObject, ...]
+    hedges: int | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +101,8 @@ class Manifest:
 
     Facts about host, versions, engine and images stay as they were found: another version may find others.
     `counters` are the kernel's, by strategy (`strategy@arm` with arms), added up over blocks. `engine` and
-    `delay_line` are joined by "+" where arms differ.
+    `delay_line` are joined by "+" where arms differ. `scenario_sha256` (of scenario.yaml) and `claims` are what was
+    fixed before the run; None for earlier versions, which did not record it.
     """
 
     run: str = ""
@@ -102,6 +114,8 @@ class Manifest:
     started_at: str | None = None
     finished_at: str | None = None
     seeds: JsonObject | None = None
+    scenario_sha256: str | None = field(default=None, metadata=LEFT_OUT)
+    claims: tuple[StatedClaim, ...] | None = field(default=None, metadata=LEFT_OUT)
     host: JsonObject = field(default_factory=dict)
     versions: JsonObject = field(default_factory=dict)
     git: GitState | None = None

@@ -157,6 +157,7 @@ class ClaimVerdict:
     requests_needed: int | None = None
     p_assumes: str = field(default="", metadata=LEFT_OUT)
     reason: str = field(default="", metadata=LEFT_OUT)
+    stated_after_run: bool = field(default=False, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +202,8 @@ class Summary:
 
     `arrivals` is "mixed" where arms differ; `blocks` is the number of rounds; `verdict` the worst of all claims, None
     without claims. `matrix` holds the swept values by dotted key, and is empty where the run is not a sweep.
-    `claims_across_arms` are those that belong to no single arm.
+    `claims_across_arms` are those that belong to no single arm. `accepted_changes` says, in words, what was changed
+    after the run and analysed nevertheless.
     """
 
     scenario: str
@@ -217,6 +219,7 @@ class Summary:
     claims_across_arms: tuple[ClaimVerdict, ...] = field(default=(), metadata=key("claims"))
     faults: tuple[FaultSummary, ...] = ()
     discarded: tuple[DiscardedBlock, ...] = ()
+    accepted_changes: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
 
     @property
     def has_arms(self) -> bool:

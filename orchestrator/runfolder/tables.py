@@ -5,7 +5,6 @@ Importing this module takes half a second (numpy, pyarrow): commands that can do
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from hedgerow_node.records import LAYOUTS, NO_TIME, Action, Hedge, Outcome, Sample, ServedCopy, Winner
 from orchestrator.errors import RunError
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, check_version, read_json
-from orchestrator.runfolder.safe_files import replacing, write_text
+from orchestrator.runfolder.safe_files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -136,17 +135,6 @@ def no_hedges() -> Columns:
 def no_copies() -> Columns:
     """The columns of a strategy of which no server received anything."""
     return _no_rows(_SERVER)
-
-
-def write_checksums(folder: RunFolder) -> None:
-    """Write SHA256SUMS over every file of the folder, in the format of sha256sum(1)."""
-    lines = []
-    for path in sorted(folder.path.rglob("*")):
-        if path.is_file() and path != folder.checksums:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            lines.append(f"{digest}  {path.relative_to(folder.path)}\n")
-    write_text(folder.checksums, "".join(lines))
 
 
 def _raw_rows(path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from orchestrator.commands.pipeline import evaluate
 from orchestrator.errors import ExitCode
 from orchestrator.runfolder.folder import RunFolder, list_runs, make_folder
-from orchestrator.runfolder.tables import write_checksums
+from orchestrator.runfolder.integrity import write_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,7 @@ def _measured(scenario: Path) -> Path:
     *_, folder = list_runs(ROOT / RESULTS)
     folder.log.unlink()
     folder.plots.rmdir()
+    folder.checksums.unlink()  # its lines on measured files would stay
     write_checksums(folder)
     told = list(_told(folder))
     if told or _size(folder) > MAX_BYTES:

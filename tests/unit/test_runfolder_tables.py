@@ -12,7 +12,8 @@ import pytest
 from hedgerow_node.records import NO_TIME, Action, Outcome, Sample, Winner, read_rows
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
-from orchestrator.runfolder.tables import read_hedges, read_samples, read_server, write_checksums, write_tables
+from orchestrator.runfolder.integrity import write_checksums
+from orchestrator.runfolder.tables import read_hedges, read_samples, read_server, write_tables
 from support.run_folder_factory import ScenarioOverride, plan_of, raw_run, scenario_from
 
 if TYPE_CHECKING:

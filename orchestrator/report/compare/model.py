@@ -130,9 +130,15 @@ class ClaimPair:
 
     @property
     def changed(self) -> bool:
-        """Whether the verdicts differ, or only one run makes the claim."""
+        """Whether the verdicts differ, or only one run makes the claim, or stated it only afterwards."""
         first, second = self.verdicts
-        return first != second
+        return first != second or self.stated_after_run[0] != self.stated_after_run[1]
+
+    @property
+    def stated_after_run(self) -> tuple[bool, bool]:
+        """Whether each run was given the claim only after it was measured."""
+        first, second = (claim is not None and claim.stated_after_run for claim in self.claims)
+        return first, second
 
     def as_json(self) -> JsonObject:
         return {
@@ -140,6 +146,7 @@ class ClaimPair:
             "id": self.id,
             "changed": self.changed,
             "verdicts": self.verdicts,
+            "stated_after_run": self.stated_after_run,
             "observed": [None if claim is None else claim.observed for claim in self.claims],
             "ci95": [None if claim is None else claim.ci95 for claim in self.claims],
             "expect": self.expects,

@@ -13,6 +13,7 @@ from orchestrator.report.formatting import (
     format_number,
     format_observed,
     format_percent,
+    format_verdict,
     of_arm,
 )
 from orchestrator.report.view import Row, Section, View
@@ -60,7 +61,8 @@ def format_run(run: Run) -> str:
     summary = run.summary
     when = run.manifest.started_at or "at an unknown time"
     on = f"backend {summary.backend}, engine {summary.engine or 'none'}"
-    return f"{when}, {on}, delay line {summary.delay_line or 'none'}, {summary.verdict or 'no claims'}"
+    changed = ", changed after it was measured" if summary.accepted_changes else ""
+    return f"{when}, {on}, delay line {summary.delay_line or 'none'}, {summary.verdict or 'no claims'}{changed}"
 
 
 def format_setting(value: object) -> str:
@@ -95,7 +97,8 @@ def format_claim_name(pair: ClaimPair) -> str:
 
 def format_claim_verdict(pair: ClaimPair, run: int) -> str:
     """The verdict of the one run or the other."""
-    return pair.verdicts[run] or "not claimed"
+    claim = pair.claims[run]
+    return "not claimed" if claim is None else format_verdict(claim)
 
 
 def format_claim_observed(pair: ClaimPair, run: int) -> str:
