@@ -164,7 +164,7 @@ def test_a_claim_that_no_new_run_could_make_is_read_of_one_that_is_over(tmp_path
     folder.scenario.write_text(yaml.safe_dump(scenario))
     with contextlib.redirect_stderr(io.StringIO()):
         assert run(["validate", str(folder.scenario)]) == 2
-    assert orchestrator("analyze", str(folder.path))[0] in MEASURED
+    assert orchestrator("analyze", str(folder.path), "--accept-changes")[0] in MEASURED
     assert "win_rate(kernel)" in folder.report.read_text()
 
 
