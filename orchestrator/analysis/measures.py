@@ -29,6 +29,7 @@ class Measures:
 
     hedged_latency: Rounds
     lateness: Rounds
+    lateness_from_intended: Rounds
     hedges: Ints
     hedges_won: Ints
     hedges_won_unknown: Ints
@@ -57,7 +58,8 @@ class Measures:
         self.send_lateness = self._times(samples["sent_ns"] - samples["intended_ns"], scheduled, index)
         stamped = answered & (samples["kernel_rx_ns"] != NO_TIME)
         self.buffered = self._times(samples["received_ns"] - samples["kernel_rx_ns"], stamped, index)
-        self._read_hedges(hedges, rounds)
+        self.copies_sent = self._by_round(index[samples["sent_ns"] != NO_TIME])
+        self._read_hedges(hedges, rounds, samples)
         hedged = np.isin(samples["request_id"], self.hedged_ids)
         self.hedged_latency = Rounds(latency[hedged], index[hedged], self.rounds)
         self._read_server(server, rounds)
@@ -65,7 +67,7 @@ class Measures:
     def _times(self, values: Ints, chosen: Bools, index: Ints) -> Rounds:
         return Rounds(values[chosen].astype(np.float64), index[chosen], self.rounds)
 
-    def _read_hedges(self, hedges: Columns | None, rounds: Ints) -> None:
+    def _read_hedges(self, hedges: Columns | None, rounds: Ints, samples: Columns) -> None:
         if hedges is None:
             hedges = {name: np.empty(0, np.int64) for name in _HEDGE_COLUMNS}
         measured = hedges["request_id"] < FIRST_WARMUP_ID
@@ -73,10 +75,28 @@ class Measures:
         late = (hedges["departure_ns"] - hedges["deadline_ns"])[measured].astype(np.float64)
         winner = hedges["winner"][measured]
         self.lateness = Rounds(late, index, self.rounds)
+        self.lateness_from_intended = self._from_intended(late, hedges, measured, index, samples)
         self.hedges = self._by_round(index)
+        self.copies_sent = self.copies_sent + self.hedges
         self.hedges_won = self._by_round(index[winner == Winner.HEDGE])
         self.hedges_won_unknown = self._by_round(index[winner == Winner.UNKNOWN])
         self.hedged_ids = np.unique(hedges["request_id"][measured])
+
+    def _from_intended(self, late: Floats, hedges: Columns, measured: Bools, index: Ints, samples: Columns) -> Rounds:
+        """The hedges' latenesses had their requests left when they were due: how late these left is added.
+
+        A hedger that goes by when the request left forgives a client that was late itself. Hedges of requests that
+        have no sample are left out.
+        """
+        order = np.argsort(samples["request_id"], kind="stable")
+        known = samples["request_id"][order]
+        ids = hedges["request_id"][measured]
+        place = np.searchsorted(known, ids)
+        found = place < len(known)
+        found[found] = known[place[found]] == ids[found]
+        intended = samples["intended_ns"][order][place[found]]
+        waited = hedges["request_ns"][measured][found] - intended
+        return Rounds(late[found] + waited, index[found], self.rounds)
 
     def _read_server(self, server: Columns | None, rounds: Ints) -> None:
         self.copies: Ints | None = None
@@ -166,6 +186,7 @@ VALUES: dict[str, Callable[[Measures], Rounds]] = {
     "latency": lambda measures: measures.latency,
     "hedged_latency": lambda measures: measures.hedged_latency,
     "lateness": lambda measures: measures.lateness,
+    "lateness_from_intended": lambda measures: measures.lateness_from_intended,
     "send_lateness": lambda measures: measures.send_lateness,
     "buffered": lambda measures: measures.buffered,
 }
@@ -181,7 +202,7 @@ SHARES: dict[str, Callable[[Measures], Share]] = {
 #: ... and counts.
 COUNTS: dict[str, Callable[[Measures], Ints]] = {"duplicates": lambda measures: measures.duplicates}
 
-_HEDGE_COLUMNS = ("block", "request_id", "departure_ns", "deadline_ns", "winner")
+_HEDGE_COLUMNS = ("block", "request_id", "request_ns", "departure_ns", "deadline_ns", "winner")
 
 
 def latencies_ns(samples: Columns) -> Floats:

@@ -21,6 +21,7 @@ from orchestrator.claims.functions import (
     FUNCTIONS,
     LATENCY,
     LATENESS,
+    LATENESS_FROM_INTENDED,
     PER_UNIT,
     SEND_LATENESS,
     Function,
@@ -144,6 +145,8 @@ def _strategy(
         hedges_won_unknown=int(measures.hedges_won_unknown.sum()),
         hedge_rate=_figure(measures, FUNCTIONS["rate"]),
         win_rate=_figure(measures, FUNCTIONS["win_rate"]),
+        copies_sent=int(measures.copies_sent.sum()),
+        extra_copies_sent=_beyond_one(int(measures.copies_sent.sum()), int(measures.requests.sum())),
         extra_load=_figure(measures, FUNCTIONS["extra_load"]),
         wasted=_figure(measures, FUNCTIONS["wasted"]),
         stalled=int(measures.stalled.sum()) if measures.copies is not None else None,
@@ -154,6 +157,7 @@ def _strategy(
         order_ci95_ms=dict(_order_intervals(measures)),
         lateness_us=_figures(measures, LATENESS),
         lateness_ci95_us=_intervals(measures, LATENESS, resamples),
+        lateness_from_intended_us=_figures(measures, LATENESS_FROM_INTENDED),
         send_lateness_us=_send_lateness(measures),
         buffered_ms=_figures(measures, BUFFERED),
         censored=tuple(each.label for each in functions_of(LATENCY) if np.isinf(_value(measures, each))),
@@ -169,6 +173,11 @@ def _value(measures: Measures, function: Function) -> float:
 def _figure(measures: Measures, function: Function) -> float | None:
     """`function` over all rounds, in its unit."""
     return rounded(_value(measures, function), PER_UNIT[function.measure.unit])
+
+
+def _beyond_one(copies: int, requests: int) -> float | None:
+    """How many `copies` there are beyond one a request, per request."""
+    return rounded(copies / requests - 1) if requests else None
 
 
 def _figures(measures: Measures, measure: Measure) -> Quantiles:

@@ -100,6 +100,9 @@ HEDGED_LATENCY = Measure(
     "hedged_latency", Dimension.DURATION, "ms", of="hedges", needs=(Need.HEDGES,), is_latency=True
 )
 LATENESS = Measure("lateness", Dimension.DURATION, "us", of="hedges", needs=(Need.HEDGES,))
+LATENESS_FROM_INTENDED = Measure(
+    "lateness_from_intended", Dimension.DURATION, "us", of="hedges", needs=(Need.HEDGES,)
+)
 SEND_LATENESS = Measure("send_lateness", Dimension.DURATION, "us", needs=(Need.SCHEDULE,), limits=_NOT_NEGATIVE)
 BUFFERED = Measure("buffered", Dimension.DURATION, "ms", limits=_NOT_NEGATIVE)
 HEDGE_RATE = Measure("rate", Dimension.RATIO, "share")
@@ -111,6 +114,7 @@ DUPLICATES = Measure("duplicates", Dimension.COUNT, "count", limits=_NOT_NEGATIV
 STALLED_HEDGED = Measure("stalled_hedged", Dimension.RATIO, "share", needs=(Need.HEDGES, Need.STALLS), limits=_PART)
 
 _LATENESS = "lateness of the hedges: departure - deadline"
+_FROM_INTENDED = "lateness of the hedges from the intended time: departure - (intended + hedge delay)"
 _SEND_LATENESS = "lateness of the requests: sent - intended"
 _BUFFERED = "time that an answer lay in the client's socket: received - received by the kernel"
 _QUANTILE, _MAXIMUM, _MEAN = Statistic.QUANTILE, Statistic.MAXIMUM, Statistic.MEAN
@@ -129,6 +133,17 @@ _ROWS = (
     Function("lateness_p50", LATENESS, _QUANTILE, f"{_LATENESS}, median", 0.5),
     Function("lateness_p99", LATENESS, _QUANTILE, f"{_LATENESS}, 99th percentile", 0.99),
     Function("lateness_max", LATENESS, _MAXIMUM, f"{_LATENESS}, maximum in this run", counted=True),
+    Function("lateness_from_intended_p50", LATENESS_FROM_INTENDED, _QUANTILE, f"{_FROM_INTENDED}, median", 0.5),
+    Function(
+        "lateness_from_intended_p99", LATENESS_FROM_INTENDED, _QUANTILE, f"{_FROM_INTENDED}, 99th percentile", 0.99
+    ),
+    Function(
+        "lateness_from_intended_max",
+        LATENESS_FROM_INTENDED,
+        _MAXIMUM,
+        f"{_FROM_INTENDED}, maximum in this run",
+        counted=True,
+    ),
     Function("extra_load", EXTRA_LOAD, _SHARE, "copies received by servers / requests - 1"),
     Function("win_rate", WIN_RATE, _SHARE, "hedges whose response came first / hedges"),
     Function("wasted", WASTED, _SHARE, "copies that servers worked on and whose answer did not count / requests"),

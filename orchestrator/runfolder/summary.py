@@ -45,7 +45,8 @@ class StrategySummary:
     """The figures of one strategy in one arm.
 
     `censored` names the latencies that fall among time-outs, which are None for it. `stalled` and `stalled_hedged`
-    are None where no server row tells, `send_lateness_us` in closed arrivals.
+    are None where no server row tells, `send_lateness_us` in closed arrivals. `copies_sent`, `extra_copies_sent` and
+    `lateness_from_intended_us` are not in the summaries of 0.1.0.
     """
 
     requests: int
@@ -58,6 +59,8 @@ class StrategySummary:
     hedges_won_unknown: int
     hedge_rate: float | None
     win_rate: float | None
+    copies_sent: int | None = field(default=None, metadata=LEFT_OUT)
+    extra_copies_sent: float | None = field(default=None, metadata=LEFT_OUT)
     extra_load: float | None
     wasted: float | None
     stalled: int | None
@@ -68,6 +71,7 @@ class StrategySummary:
     order_ci95_ms: Intervals
     lateness_us: Quantiles
     lateness_ci95_us: Intervals
+    lateness_from_intended_us: Quantiles = field(default_factory=dict, metadata=LEFT_OUT)
     send_lateness_us: Quantiles | None = None
     buffered_ms: Quantiles = field(default_factory=dict)
     censored: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.analysis.measures import Measures
 from orchestrator.errors import RunError
 from orchestrator.runfolder.folder import RunFolder
-from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
+from support.run_folder_factory import ScenarioOverride, data_of, finished_run, scenario_from, summarised
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +54,39 @@ def test_counts_are_those_of_the_tables(summary: dict[str, Any]) -> None:
         "hedges": 10,
         "hedges_won": 0,
         "hedges_won_unknown": 10,
+        "copies_sent": 510,
         "stalled": 10,
         "stalled_hedged": 10,
     }
-    assert (kernel["hedge_rate"], kernel["extra_load"]) == (0.02, 0.02)
+    assert (kernel["hedge_rate"], kernel["extra_copies_sent"], kernel["extra_load"]) == (0.02, 0.02, 0.02)
+
+
+def test_copies_that_were_lost_were_sent_all_the_same(run: RunFolder) -> None:
+    (arm,) = data_of(run).arms
+    server = {name: values[:-100] for name, values in arm.server["kernel"].items()}
+    measures = Measures(arm.samples["kernel"], arm.hedges["kernel"], server, np.arange(5))
+    assert int(measures.copies_sent.sum()) == 510
+    assert measures.extra_copies.sum() < 0
+
+
+def test_a_late_client_makes_hedges_late_from_the_intended_time(run: RunFolder) -> None:
+    """The request leaves late, and the hedge as late after it as before: only the intended time shows that."""
+    (arm,) = data_of(run).arms
+    samples, hedges = arm.samples["kernel"], arm.hedges["kernel"]
+    late_by_ns = 5_000_000
+    due_earlier = {**samples, "intended_ns": samples["intended_ns"] - late_by_ns}
+    measures = Measures(due_earlier, hedges, None, np.arange(5))
+    assert len(measures.lateness.merged) == 10
+    assert (measures.lateness_from_intended.merged == measures.lateness.merged + late_by_ns).all()
+
+
+def test_a_hedge_without_a_sample_has_no_lateness_from_the_intended_time(run: RunFolder) -> None:
+    (arm,) = data_of(run).arms
+    samples, hedges = arm.samples["kernel"], arm.hedges["kernel"]
+    gone = int(hedges["request_id"].max())
+    kept = {name: values[samples["request_id"] != gone] for name, values in samples.items()}
+    measures = Measures(kept, hedges, None, np.arange(5))
+    assert (len(measures.lateness.merged), len(measures.lateness_from_intended.merged)) == (10, 9)
 
 
 def test_quantiles_are_order_statistics_of_the_samples(run: RunFolder, summary: dict[str, Any]) -> None:
