@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -14,7 +14,8 @@ from typer.exceptions import TyperException
 
 from orchestrator.commands import analyze, bench, compare, doctor, down, images, plan, report, runs, schema, validate
 from orchestrator.commands import run as run_command
-from orchestrator.errors import ExitCode, HedgerowError, UsageError, from_exception
+from orchestrator.commands.options import print_json
+from orchestrator.errors import ExitCode, HedgerowError, UsageError, disk_is_full, from_exception
 from orchestrator.report.formatting import printable
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ app.command()(bench.bench)
 
 def main() -> None:
     """Run the command line and exit with the code that design and documentation promise."""
+    _mend_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -67,6 +69,21 @@ def main() -> None:
         # reported already; Python would try once more at its end, and exit with a code of its own
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _mend_streams() -> None:
+    """Give the process the streams that its caller closed (`>&-`), so that what it prints is lost and nothing else;
+    what a stream's encoding has no letter for is replaced.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            # as a rule this gets the number of the closed one, which no other file must have
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, descriptor == number)
+            setattr(sys, name, os.fdopen(descriptor, "w" if number else "r", encoding="utf-8", errors="replace"))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def run(arguments: list[str]) -> int:
@@ -88,7 +105,8 @@ def run(arguments: list[str]) -> int:
         # Typer ends every command this way, with 2 where the command line is wrong and 130 on Ctrl-C
         return ending.code if isinstance(ending.code, int) else int(ExitCode.DONE)
     except Exception as raised:
-        traceback.print_exc()
+        if not disk_is_full(raised):
+            traceback.print_exc()
         failure = from_exception(raised)
         _print_error(failure, as_json)
         return int(failure.exit_code)
@@ -98,7 +116,7 @@ def run(arguments: list[str]) -> int:
 def _print_error(error: HedgerowError, as_json: bool) -> None:
     if as_json:
         try:
-            typer.echo(json.dumps(error.as_json(), indent=1, ensure_ascii=False))
+            print_json(error.as_json())
             return
         except OSError as failure:
             typer.echo(f"stdout cannot be written: {failure.strerror}", err=True)

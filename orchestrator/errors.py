@@ -12,12 +12,21 @@ Every error carries a remedy: a message that says what is wrong without saying w
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+    errno.EEXIST,
+)
 
 
 class ExitCode(IntEnum):
@@ -133,6 +142,32 @@ class LeftoversError(HedgerowError):
     exit_code = ExitCode.LEFTOVERS
 
 
+def disk_is_full(raised: Exception) -> bool:
+    """Whether the exception says that nothing more can be written."""
+    return isinstance(raised, OSError) and raised.errno in _FULL
+
+
+@contextmanager
+def file_errors(remedy: str) -> Iterator[None]:
+    """What the system refuses of the files that are used inside, as an error with `remedy`.
+
+    UsageError where a file may not be read or written, or cannot be there; RunError where the disk is full.
+    """
+    try:
+        yield
+    except OSError as raised:
+        if raised.filename is not None and raised.errno in _REFUSED:
+            raise UsageError(_refusal(raised), remedy) from raised
+        if raised.filename is not None and disk_is_full(raised):
+            raise from_exception(raised) from raised
+        raise
+
+
+def _refusal(raised: OSError) -> str:
+    words = os.strerror(raised.errno) if raised.errno else raised.strerror
+    return f"{'' if raised.filename is None else f'{raised.filename}: '}{words}"
+
+
 def from_exception(raised: Exception) -> HedgerowError:
     """The exception itself where it is one of ours, else a RunError with its message.
 
@@ -141,6 +176,8 @@ def from_exception(raised: Exception) -> HedgerowError:
     if isinstance(raised, HedgerowError):
         return raised
     if isinstance(raised, OSError) and raised.strerror:
-        place = "" if raised.filename is None else f"{raised.filename}: "
-        return RunError(f"{place}{raised.strerror}", "check free space and permissions")
+        remedy = "check free space and permissions"
+        if disk_is_full(raised):
+            remedy = "make room on the disk; a run that was measured is finished by orchestrator analyze"
+        return RunError(_refusal(raised), remedy)
     return RunError(f"{type(raised).__name__}: {raised}", "this error was not expected: please report it")

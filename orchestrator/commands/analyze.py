@@ -8,7 +8,8 @@ import typer
 
 from orchestrator.commands.ci_outputs import CiOutputs
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, NoReport, ResultsFolder
-from orchestrator.commands.pipeline import evaluate, exit_with, print_result
+from orchestrator.commands.pipeline import WRITABLE_COPY, evaluate, exit_with, print_result
+from orchestrator.errors import file_errors
 from orchestrator.runfolder.folder import find_run
 
 
@@ -28,7 +29,7 @@ def analyze(
     ] = False,
 ) -> None:
     """Recompute a run from what it recorded: same folder, same figures. The exit code is the verdict's."""
-    with CiOutputs(junit, run, step_summary=True) as outputs:
+    with CiOutputs(junit, run, step_summary=True) as outputs, file_errors(WRITABLE_COPY):
         folder = find_run(results, run)
         outputs.subject = folder.name
         summary = outputs.summary = evaluate(folder, not no_report, accept_changes)

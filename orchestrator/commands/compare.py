@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
-from orchestrator.errors import UsageError
+from orchestrator.errors import UsageError, file_errors
 from orchestrator.report.compare.model import compare as compare_runs
 from orchestrator.report.compare.view import view
 from orchestrator.report.terminal import print_view
@@ -40,7 +40,8 @@ def compare(
     no_report: Annotated[bool, typer.Option("--no-report", help="Skip page and pictures.")] = False,
 ) -> None:
     """Print what differs: environment, scenario, figures, verdicts. It judges nothing, so it exits 0."""
-    comparison = compare_runs(Run(find_run(results, first)), Run(find_run(results, second)))
+    with file_errors("check path and permissions"):
+        comparison = compare_runs(Run(find_run(results, first)), Run(find_run(results, second)))
     page = None
     if not no_report:
         from orchestrator.report.compare.page import write_comparison  # noqa: PLC0415 - matplotlib takes a second

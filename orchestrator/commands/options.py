@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -36,5 +37,10 @@ DEFAULT_RESULTS = Path("results")
 
 
 def print_json(value: object) -> None:
-    """Print `value` on stdout as JSON that people can read too."""
-    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+    """Print `value` on stdout as JSON that people can read too, whatever letters stdout can carry."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=not prints_unicode()))
+
+
+def prints_unicode() -> bool:
+    """Whether stdout can carry every letter."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"

@@ -27,6 +27,8 @@ from orchestrator.runfolder.summary import Summary
 if TYPE_CHECKING:
     from orchestrator.analysis.run_data import RunData
 
+#: What helps where a run folder of others cannot be written.
+WRITABLE_COPY = "analyse a copy of the folder that you may write: cp -r"
 _VERDICT_CODES = {"refuted": ExitCode.REFUTED, "inconclusive": ExitCode.INCONCLUSIVE}
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, ResultsFolder, print_json
-from orchestrator.commands.pipeline import make_report
-from orchestrator.errors import UsageError
+from orchestrator.commands.pipeline import WRITABLE_COPY, make_report
+from orchestrator.errors import UsageError, file_errors
 from orchestrator.runfolder.folder import find_run
 from orchestrator.runfolder.run import Run
 
@@ -24,20 +24,21 @@ def report(
     """Draw the plots of a run and write its report.html, without computing its figures again; print the path."""
     if index == (run is not None):
         raise UsageError("report takes a run, or --index", "orchestrator report last, or orchestrator report --index")
-    if run is None:
-        from orchestrator.report.listing import write_index  # noqa: PLC0415
+    with file_errors(WRITABLE_COPY):
+        if run is None:
+            from orchestrator.report.listing import write_index  # noqa: PLC0415
 
-        if not results.is_dir():
-            raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
-        path = write_index(results)
-    else:
-        from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
-        from orchestrator.runfolder.integrity import write_checksums  # noqa: PLC0415
+            if not results.is_dir():
+                raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
+            path = write_index(results)
+        else:
+            from orchestrator.analysis.run_data import RunData  # noqa: PLC0415
+            from orchestrator.runfolder.integrity import write_checksums  # noqa: PLC0415
 
-        folder = find_run(results, run)
-        make_report(RunData.of(Run(folder)))
-        write_checksums(folder)
-        path = folder.report
+            folder = find_run(results, run)
+            make_report(RunData.of(Run(folder)))
+            write_checksums(folder)
+            path = folder.report
     if as_json:
         print_json({"report": str(path)})
     else:

@@ -26,7 +26,7 @@ from orchestrator.commands.options import (
     print_json,
 )
 from orchestrator.commands.pipeline import evaluate, exit_with, print_result
-from orchestrator.errors import HedgerowError, PrerequisiteError, UsageError
+from orchestrator.errors import HedgerowError, PrerequisiteError, UsageError, file_errors
 from orchestrator.host.live import Working, measuring
 from orchestrator.plan.blocks import Plan
 from orchestrator.plan.checks import load_plan
@@ -96,7 +96,8 @@ def run(
             with raising_leftovers(measured.leftovers):
                 silent = as_json and bool(measured.leftovers)  # then the error alone is what stdout holds
                 if not collect_only:
-                    summary = outputs.summary = evaluate(measured.folder, report=not no_report)
+                    with file_errors(f"orchestrator analyze {measured.folder.path} does the rest"):
+                        summary = outputs.summary = evaluate(measured.folder, report=not no_report)
                     if not silent:
                         print_result(summary, as_json)
                 else:
@@ -188,6 +189,8 @@ def _measure(
         measured.measure(chosen.make_topology, chosen.name)
     finally:
         watch.close()
+        if not folder.path.exists():
+            outputs.last_line = ""
     watch.say(f"measured in {time.monotonic() - started_s:.1f} s")
     return measured
 

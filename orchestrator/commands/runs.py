@@ -9,8 +9,15 @@ from typing import Annotated
 import typer
 
 from orchestrator.commands.ci_outputs import CiOutputs
-from orchestrator.commands.options import DEFAULT_RESULTS, AsJson, JunitFile, ResultsFolder, print_json
-from orchestrator.errors import RunError, UsageError
+from orchestrator.commands.options import (
+    DEFAULT_RESULTS,
+    AsJson,
+    JunitFile,
+    ResultsFolder,
+    print_json,
+    prints_unicode,
+)
+from orchestrator.errors import RunError, UsageError, file_errors
 from orchestrator.report.listing import Entry, entries, entry_of, view
 from orchestrator.report.terminal import as_text, print_summary
 from orchestrator.runfolder.folder import RunFolder, find_run
@@ -55,13 +62,15 @@ def ls(
     as_json: AsJson = False,
 ) -> None:
     """List the runs with their verdicts, oldest first; `--sort verdict` lists the worst first."""
-    if not results.is_dir() and (
-        results != DEFAULT_RESULTS or results.exists()
-    ):  # before the first run, none is there
+    with file_errors("check --results"):
+        missing = not results.is_dir()
+    if missing and (results != DEFAULT_RESULTS or results.exists()):  # before the first run, none is there
         raise UsageError(f"there is no folder {results}", "run a scenario first, or use --results")
     if sort not in list(SortKey):
         raise UsageError(f"--sort {sort}: there is no such key", f"use {', '.join(SortKey)}")
-    found = sorted(entries(results), key=_SORTED_BY[SortKey(sort)])
+    with file_errors("check --results"):
+        listed = entries(results)
+    found = sorted(listed, key=_SORTED_BY[SortKey(sort)])
     if reverse:
         found.reverse()
     if as_json:
@@ -85,14 +94,16 @@ def show(
     junit: JunitFile = None,
 ) -> None:
     """Print what a run found: the published figures beside ours, and the verdict on each claim."""
-    with CiOutputs(junit, run) as outputs:
+    with CiOutputs(junit, run) as outputs, file_errors("check path and permissions"):
         folder = find_run(results, run)
         outputs.subject = folder.name
         if not folder.summary.exists():
             raise RunError(f"{folder.name} has no summary.json", _remedy(folder))
         summary = outputs.summary = Summary.read(folder.summary)
-        if as_json:
+        if as_json and prints_unicode():
             typer.echo(folder.summary.read_text(encoding="utf-8"), nl=False)
+        elif as_json:
+            print_json(summary.to_json())
         else:
             print_summary(summary)
 

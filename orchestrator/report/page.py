@@ -18,6 +18,7 @@ from orchestrator.report.listing import tried_before
 from orchestrator.report.threats import Threat, control_note, threats
 from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
 from orchestrator.runfolder.codec import encode_object
+from orchestrator.runfolder.command import without_path_options
 from orchestrator.runfolder.safe_files import write_text
 
 if TYPE_CHECKING:
@@ -133,11 +134,8 @@ def gather(run: Run, drawn: Sequence[Drawn] = ()) -> Page:
 
 
 def command(manifest: Manifest) -> str:
-    """The command line that made the run, quoted for a shell; without `--results`, which is the author's choice."""
-    words = list(manifest.command)
-    if "--results" in words[:-1]:
-        at = words.index("--results")
-        del words[at : at + 2]
+    """The command line that made the run, quoted for a shell; without where its author keeps results."""
+    words = without_path_options(manifest.command)
     return shlex.join([f".venv/bin/{words[0]}", *words[1:]]) if words else ""
 
 

@@ -142,7 +142,7 @@ class BlockRun:
                 self._topology.check()
                 continue
             if event["event"] == "block-failed":
-                raise RunError(f"{self._attempt.name}: the client: {event['error']}")
+                raise RunError(f"{self._attempt.name}: the client: {event['error']}", "see the run's log.txt")
             if event["event"] == "block-done":
                 self._finished_ns = time.monotonic_ns()
                 return event

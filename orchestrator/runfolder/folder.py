@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,10 +48,20 @@ class RunFolder:
         """A new folder below `results` (made too if missing) for a run of `scenario_name` that begins `now`."""
         make_folder(results)
         folder = cls(results / run_name(scenario_name, now or datetime.now(UTC), secrets.token_hex(3)))
-        folder.raw.mkdir(parents=True)
-        folder.plots.mkdir()
-        folder.give_to_owner()
+        with folder.removed_on_error():
+            folder.raw.mkdir(parents=True)
+            folder.plots.mkdir()
+            folder.give_to_owner()
         return folder
+
+    @contextmanager
+    def removed_on_error(self) -> Iterator[None]:
+        """Removes the folder where what is done inside fails: nothing was measured yet, so nothing is lost."""
+        try:
+            yield
+        except OSError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     @property
     def name(self) -> str:

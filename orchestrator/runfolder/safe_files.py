@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import RunError
@@ -31,8 +31,13 @@ def replacing(path: Path) -> Iterator[Path]:
         yield beside
         chown_like(beside, path.parent)
         beside.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # writing to a full disk names no file
+        error.filename2 = None
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

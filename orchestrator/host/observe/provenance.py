@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from orchestrator.host.observe.facts import HostFacts, host_facts
+from orchestrator.runfolder.command import without_paths
 from orchestrator.runfolder.observed import GitState
 
 _PACKAGES = ("hedgerow", "pyroute2", "pydantic", "numpy", "pyarrow", "matplotlib")
@@ -36,7 +37,7 @@ def provenance() -> Provenance:
             "iproute2": _first_line(["ip", "-Version"]),
         },
         git=git_state(Path(__file__)),
-        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        command=without_paths((Path(sys.argv[0]).name, *sys.argv[1:])),
     )
 
 

@@ -13,6 +13,7 @@ from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
@@ -141,6 +142,9 @@ def save(folder: Path, name: str, figure: Figure) -> None:
 
     The canvases are used directly: `savefig` would draw everything twice.
     """
+    for text in figure.findobj(Text):
+        if "$" in text.get_text():  # an arm's name is no formula; tick labels, which may be some, are not written yet
+            text.set_parse_math(False)
     with replacing(folder / f"{name}.png") as path:
         FigureCanvasAgg(figure).print_png(path)  # type: ignore[no-untyped-call]  # matplotlib's
     figure.set_layout_engine("none")  # the first drawing has laid it out

@@ -186,7 +186,8 @@ class SweepAxis:
             axes.set_xlim(low - margin, high + margin)
         kept = self._that_fit(width_inches / (1 + 2 * _MARGIN))
         axes.xaxis.set_major_locator(FixedLocator([self.places[index] for index in kept]))
-        axes.xaxis.set_major_formatter(FixedFormatter([self.labels[index] for index in kept]))
+        written = [self.labels[index].replace("$", r"\$") for index in kept]  # a value is no formula
+        axes.xaxis.set_major_formatter(FixedFormatter(written))
         axes.xaxis.set_minor_locator(NullLocator())
 
     def _that_fit(self, width_inches: float) -> list[int]:
