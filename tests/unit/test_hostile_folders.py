@@ -232,7 +232,7 @@ def test_a_journal_line_that_is_not_a_record_is_named(
 ) -> None:
     lines = folder.journal.read_text().splitlines()
     folder.journal.write_text("\n".join([lines[0], line, *lines[1:]]) + "\n")
-    assert run(["analyze", str(folder.path), "--no-report"]) == 5
+    assert run(["analyze", str(folder.path), "--no-report", "--accept-changes"]) == 5
     said = capsys.readouterr().err
     assert "journal.jsonl:2:" in said
     assert "Traceback" not in said
