@@ -17,7 +17,6 @@ OPEN = "unbounded"  #: any other end that is not a number
 UNKNOWN = "unknown"
 STATED_AFTER = "stated after the run"
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_MINUS = "\N{MINUS SIGN}"
 #: By the unit of a claim: factor, suffix, and number of decimals.
 _UNITS = {"ms": (1, " ms", 2), "us": (1, " µs", 0), "share": (100, " %", 2), "count": (1, "", 0), "ratio": (1, "", 4)}
 _TIMES = ("ms", "us")
@@ -29,21 +28,39 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
+class Weak(str):
+    """The text of a figure that its sample does not carry: what was seen, but no estimate of what to expect."""
+
+    __slots__ = ()
+
+
+#: What the mark of such figures means, whatever mark an exporter has.
+WEAK_MEANS = (
+    "a maximum, or a quantile of fewer values than bound it (a P99 takes 368, a P99.9 3,688): what was seen, not "
+    "what to expect"
+)
+
+
+def minus(text: str) -> str:
+    """Numbers in `text` as people read them, with a minus sign for each hyphen; JSON has hyphens."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def format_number(value: float | None) -> str:
     """`value` with two decimals, or none from 1000 on."""
     if value is None:
         return NONE
-    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}"
+    return minus(f"{value:.2f}" if abs(value) < 1000 else f"{value:.0f}")
 
 
 def format_micros(value_us: float | None) -> str:
     """A lateness in whole microseconds, without the unit."""
-    return NONE if value_us is None else f"{value_us:.0f}"
+    return NONE if value_us is None else minus(f"{value_us:.0f}")
 
 
 def format_percent(ratio: float | None) -> str:
     """`ratio` as a percentage."""
-    return NONE if ratio is None else f"{ratio * 100:.2f} %"
+    return NONE if ratio is None else minus(f"{ratio * 100:.2f} %")
 
 
 def format_seconds(duration_ns: int) -> str:
@@ -78,7 +95,8 @@ def format_interval(ends: Interval | None, digits: int = 2, beyond: str = BEYOND
     if ends is None:
         return NONE
     low, high = (
-        open_end if end is None else f"{end:.{digits}f}" for end, open_end in zip(ends, (OPEN, beyond), strict=True)
+        open_end if end is None else minus(f"{end:.{digits}f}")
+        for end, open_end in zip(ends, (OPEN, beyond), strict=True)
     )
     return f"{low} to {high}"
 
@@ -92,7 +110,7 @@ def format_observed(claim: ClaimVerdict) -> str:
     if claim.ci95 is not None:
         low, high = (None if end is None else end * scale for end in claim.ci95)
         bounds = f" ({format_interval((low, high), digits, BEYOND if claim.unit in _TIMES else OPEN)})"
-    return f"{claim.observed * scale:.{digits}f}{suffix}{bounds}"
+    return f"{minus(f'{claim.observed * scale:.{digits}f}')}{suffix}{bounds}"
 
 
 def format_verdict(claim: ClaimVerdict) -> str:
@@ -103,8 +121,8 @@ def format_verdict(claim: ClaimVerdict) -> str:
 def format_difference(row: Difference, figure: Literal["ratio", "difference"], digits: int) -> str:
     """Ratio or difference of two figures with its interval, or which side is censored where there is no number."""
     value, ends = (row.ratio, row.ratio_ci95) if figure == "ratio" else (row.difference_ms, row.difference_ci95_ms)
-    text = _CENSORED.get(row.censored, NONE) if value is None else f"{value:.{digits}f}".replace("-", _MINUS)
-    return text if ends is None else f"{text} ({format_interval(ends, digits, OPEN)})".replace("-", _MINUS)
+    text = _CENSORED.get(row.censored, NONE) if value is None else minus(f"{value:.{digits}f}")
+    return text if ends is None else f"{text} ({format_interval(ends, digits, OPEN)})"
 
 
 def format_value(value: object) -> str:

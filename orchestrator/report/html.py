@@ -36,6 +36,8 @@ def render(template: str, **content: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    jinja.tests["weak"] = lambda cell: isinstance(cell, formatting.Weak)
+    jinja.globals["WEAK_MEANS"] = formatting.WEAK_MEANS
     jinja.filters |= {
         "observed": formatting.format_observed,
         "p_value": formatting.format_p_value,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from orchestrator.report.formatting import WEAK_MEANS, Weak
 from orchestrator.report.view import Row, Section, overview
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ def as_markdown(summary: Summary) -> str:
     """The verdict, a table of all claims and one of all latencies; where there are arms, their names come first."""
     content = overview(summary)
     lines = [f"## {escaped(summary.scenario)}: {_verdict(summary.verdict or 'no claims')}", ""]
+    if content.lead:
+        lines += [*(f"{escaped(line)}  " for line in content.lead), ""]
     for section in content.sections:
         lines += [*([section.title, ""] if section.title else []), *_table(section), ""]
-    lines += [f"{escaped(line)}  " for line in content.notes]
+    weak = [f"*italic*: {escaped(WEAK_MEANS)}  "] if content.has_weak else []
+    lines += [*weak, *(f"{escaped(line)}  " for line in content.notes)]
     return "\n".join([*lines, ""]) + "\n"
 
 
@@ -59,4 +63,4 @@ def _marked(row: Row, section: Section) -> Sequence[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(escaped(cell) for cell in cells)} |"
+    return f"| {' | '.join(f'*{escaped(cell)}*' if isinstance(cell, Weak) else escaped(cell) for cell in cells)} |"

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from hedgerow_node.units import NS_PER_US
 from orchestrator.report import plots
 from orchestrator.report.formatting import NONE, UNKNOWN, format_micros, format_seconds, format_value, in_arm
+from orchestrator.report.gain import gain_and_cost
 from orchestrator.report.html import picture, render
 from orchestrator.report.listing import tried_before
 from orchestrator.report.threats import Threat, control_note, threats
-from orchestrator.report.view import Section, comparison_table, headline, hedge_table, latency_table
+from orchestrator.report.view import Section, View, comparison_table, headline, hedge_table, latency_table
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.command import without_path_options
 from orchestrator.runfolder.safe_files import write_text
@@ -92,10 +93,12 @@ class Page:
     manifest: Manifest
     experiment: Experiment
     headline: str
+    gains: tuple[str, ...]
     tried: tuple[Entry, ...]
     parts: tuple[Part, ...]
     pictures: tuple[Picture, ...]
     folded: bool
+    has_weak: bool
     occurrences: tuple[Occurrence, ...]
     threats: list[Threat]
     command: str
@@ -114,14 +117,17 @@ def gather(run: Run, drawn: Sequence[Drawn] = ()) -> Page:
 
     What stands in plots/ but was not `drawn` now may be of anybody, and does not get into the page.
     """
+    parts = tuple(_parts(run.summary, run.folder, drawn))
     folder, summary, manifest, experiment = run.folder, run.summary, run.manifest, run.experiment
     return Page(
         summary=summary,
         manifest=manifest,
         experiment=experiment,
         headline=headline(summary),
+        gains=tuple(gain_and_cost(summary)),
         tried=tuple(tried_before(run)),
-        parts=tuple(_parts(summary, folder, drawn)),
+        parts=parts,
+        has_weak=View([section for part in parts for section in part.tables]).has_weak,
         pictures=tuple(_picture(found, folder) for found in drawn if not found.plot.per_arm),
         folded=bool(summary.matrix),
         occurrences=tuple(_occurrence(record) for record in run.fault_log.records),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.report.formatting import printable
+from orchestrator.report.formatting import WEAK_MEANS, Weak, printable
 from orchestrator.report.view import Row, Section, View, view
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from orchestrator.runfolder.summary import Summary
 
+_WEAK = "~"  #: before a figure where there is no dim text
 _STYLES = {"supported": "green", "refuted": "bold red", "inconclusive": "yellow"}
 
 
@@ -45,7 +46,7 @@ def render(content: View, console: Console) -> None:
             console.print(_table(section))
         else:
             console.print(Text(printable(section.title), style="bold"))
-    for line in content.notes:
+    for line in _below(content, "dim"):
         console.print(printable(line), highlight=False, markup=False)
 
 
@@ -58,9 +59,15 @@ def as_text(content: View) -> str:
             *(_aligned(section) if section.rows else []),
             "",
         ]
-    if not content.notes:
+    notes = _below(content, _WEAK)
+    if not notes:
         text = text[:-1]  # the empty line separates tables from notes
-    return "".join(f"{line}\n" for line in [*text, *map(printable, content.notes)])
+    return "".join(f"{line}\n" for line in [*text, *map(printable, notes)])
+
+
+def _below(content: View, mark: str) -> list[str]:
+    """All lines below the tables: on a terminal that is what stays on the first screen."""
+    return [*([f"{mark}: {WEAK_MEANS}"] if content.has_weak else []), *content.lead, *content.notes]
 
 
 def _table(section: Section) -> Table:
@@ -73,13 +80,20 @@ def _table(section: Section) -> Table:
         justify: Literal["left", "right"] = "left" if index < section.left else "right"
         table.add_column(name, justify=justify, no_wrap=not folds, overflow="fold")
     for row in section.rows:
-        cells = (Text(cell, style=_STYLES.get(cell, "")) for cell in _indented(row))
+        cells = (Text(cell, style=_style(cell)) for cell in _indented(row))
         table.add_row(*cells, style="dim" if row.kind == "published" else "")
     return table
 
 
+def _style(cell: str) -> str:
+    return "dim" if isinstance(cell, Weak) else _STYLES.get(cell, "")
+
+
 def _aligned(section: Section) -> list[str]:
-    table = [section.header, *map(_indented, section.rows)]
+    table = [
+        section.header,
+        *([_WEAK * isinstance(cell, Weak) + cell for cell in _indented(row)] for row in section.rows),
+    ]
     widths = [max(len(row[index]) for row in table) for index in range(len(section.header))]
     lines = []
     for row in table:
@@ -93,5 +107,5 @@ def _aligned(section: Section) -> list[str]:
 
 def _indented(row: Row) -> Sequence[str]:
     """The row's cells, published figures set off from ours above them."""
-    cells = [printable(cell) for cell in row.cells]
+    cells = [cell if isinstance(cell, Weak) else printable(cell) for cell in row.cells]
     return [f"  {cells[0]}", *cells[1:]] if row.kind == "published" else cells

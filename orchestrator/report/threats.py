@@ -85,7 +85,8 @@ def control_note(control: ControlResult) -> str:
         return f"{halves} No intervals{f': {control.reason}' if control.reason else ''}."
     if control.no_effect:
         return (
-            f"{halves} No effect shows, as expected. The width of these intervals is the noise within blocks; what "
+            f"{halves} No effect shows, as expected: p is adjusted for the number of figures, which their intervals "
+            "are not, so that one of them may exclude 1. Their width is the noise within blocks; what "
             "differs from block to block is in the claims' own intervals."
         )
     return (

@@ -8,8 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from orchestrator.claims.functions import FUNCTIONS
+from orchestrator.plan.sample_size import samples_needed
 from orchestrator.report.formatting import (
+    BEYOND,
+    NONE,
     STATED_AFTER,
+    Weak,
     format_blocks,
     format_difference,
     format_figure,
@@ -18,19 +23,29 @@ from orchestrator.report.formatting import (
     format_micros,
     format_number,
     format_observed,
+    format_p_value,
     format_percent,
     format_verdict,
     in_arm,
     of_arm,
 )
+from orchestrator.report.gain import gain_and_cost
 from orchestrator.report.threats import closed_arrivals, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from orchestrator.runfolder.summary import ArmSummary, ClaimVerdict, FaultSummary, StrategySummary, Summary
+    from orchestrator.runfolder.summary import (
+        ArmSummary,
+        ClaimVerdict,
+        FaultSummary,
+        Quantiles,
+        StrategySummary,
+        Summary,
+    )
 
 _LATENCIES, _MORE_LATENCIES = ("p50", "p95", "p99", "max"), ("p50", "p95", "p99", "p999", "max")
+_LATE = ("p50", "p99")
 _CLAIM = ("claim", "verdict", "observed (95 % interval)", "expected")
 _FAULT = ("fault", "target", "occurrences", "proven", "requests during")
 
@@ -55,16 +70,22 @@ class Section:
 
 @dataclass(frozen=True)
 class View:
-    """A report: the tables in reading order, and the lines below them."""
+    """A report: the `lead`, which is to be seen first, the tables in reading order, and the lines below them."""
 
     sections: Sequence[Section]
     notes: Sequence[str] = ()
+    lead: Sequence[str] = ()
+
+    @property
+    def has_weak(self) -> bool:
+        """Whether there is a figure that its sample does not carry."""
+        return any(isinstance(cell, Weak) for section in self.sections for row in section.rows for cell in row.cells)
 
 
 def view(summary: Summary) -> View:
     """The tables of each arm; those of a sweep's arms in one. None is empty."""
     sections = [section for section in _sections(summary) if section.rows]
-    return View(sections, [*_reasons(summary), *notes(summary), *_verdict(summary)])
+    return View(sections, [*_reasons(summary), *notes(summary), *_verdict(summary)], gain_and_cost(summary))
 
 
 def overview(summary: Summary) -> View:
@@ -76,7 +97,7 @@ def overview(summary: Summary) -> View:
     if summary.has_arms:
         names, left = ("arm", *names), 2
     sections = [claims, Section("Latency in ms, from the intended time of sending:", names, rows, left)]
-    return View([section for section in sections if section.rows], notes(summary))
+    return View([section for section in sections if section.rows], notes(summary), gain_and_cost(summary))
 
 
 def headline(summary: Summary) -> str:
@@ -138,13 +159,25 @@ def latency_table(arm: ArmSummary, full: bool = False) -> Section:
     header = ["strategy", *map(format_figure, names), "P99, 95 % interval", *(["answered"] if full else [])]
     rows = []
     for strategy, figures in arm.strategies.items():
-        ours = [format_latency(figures, name) for name in names]
+        ours = [_latency(figures, name) for name in names]
         answered = [f"{figures.answered} of {figures.requests}"] if full else []
         rows.append(Row([strategy, *ours, format_interval(figures.ci95_ms.get("p99")), *answered]))
         if figures.published_ms is not None:
             theirs = [format_number(figures.published_ms.get(name)) for name in names]
             rows.append(Row(["published", *theirs, "", *("" for _ in answered)], "published"))
     return Section(_latency_caption(arm) if full else _title("latency in ms", arm.name), header, rows)
+
+
+def _latency(figures: StrategySummary, name: str) -> str:
+    return _marked(format_latency(figures, name), name, figures.requests)
+
+
+def _marked(text: str, name: str, size: int) -> str:
+    """`text`, the figure `name` ("p99", "max") of `size` values, marked where these do not carry it."""
+    quantile = FUNCTIONS[name].quantile
+    return (
+        text if text in (NONE, BEYOND) or (quantile is not None and size >= samples_needed(quantile)) else Weak(text)
+    )
 
 
 def _latency_caption(arm: ArmSummary) -> str:
@@ -157,9 +190,10 @@ def _latency_caption(arm: ArmSummary) -> str:
 
 def hedge_table(arm: ArmSummary, full: bool = False) -> Section:
     """How many hedges there were, what they cost and how late they left; `full`: how many won, and were wasted."""
-    header = ["strategy", "hedges", "hedge rate", "extra load", "duplicates", "late P50", "late P99"]
+    header = ["strategy", "hedges", "extra sent", "extra load", "duplicates", "late P50", "late P99"]
     if full:
-        header[3:4] = ["won", "extra load", "wasted"]
+        header[2:4] = ["hedge rate", "won", "extra sent", "extra load", "wasted"]
+        header += ["from intended P50", "from intended P99"]
     rows = [Row([strategy, *_hedges(figures, full)]) for strategy, figures in arm.strategies.items()]
     return Section(_title("hedges, and their lateness in µs", None if full else arm.name), header, rows)
 
@@ -168,34 +202,41 @@ def _hedges(figures: StrategySummary, full: bool) -> list[str]:
     unknown = f" (+{figures.hedges_won_unknown} unknown)" if figures.hedges_won_unknown else ""
     return [
         str(figures.hedges),
-        format_percent(figures.hedge_rate),
-        *([f"{figures.hedges_won}{unknown}"] if full else []),
+        *([format_percent(figures.hedge_rate), f"{figures.hedges_won}{unknown}"] if full else []),
+        format_percent(figures.extra_copies_sent),
         format_percent(figures.extra_load),
         *([format_percent(figures.wasted)] if full else []),
         str(figures.duplicates_delivered),
-        format_micros(figures.lateness_us.get("p50")),
-        format_micros(figures.lateness_us.get("p99")),
+        *_latenesses(figures, figures.lateness_us),
+        *(_latenesses(figures, figures.lateness_from_intended_us) if full else []),
     ]
+
+
+def _latenesses(
+    figures: StrategySummary, found_us: Quantiles, names: Sequence[str] = ("p50", "p99")
+) -> Iterator[str]:
+    return (_marked(format_micros(found_us.get(name)), name, figures.hedges) for name in names)
 
 
 def _wait_table(arm: ArmSummary) -> Section:
     """How well the schedule of open arrivals was kept."""
     return Section(
-        _title("lateness of sends, and time in the socket buffer, in µs", arm.name),
-        ("strategy", "sent late P50", "sent late P99", "buffered P50", "buffered P99"),
+        _title("lateness from the intended time, and time in the socket buffer, in µs", arm.name),
+        ("strategy", "sent P50", "sent P99", "hedged P99", "buffered P50", "buffered P99"),
         [
-            Row([strategy, *map(format_micros, _waits_us(figures, figures.send_lateness_us))])
+            Row([strategy, *_waits(figures, figures.send_lateness_us)])
             for strategy, figures in arm.strategies.items()
             if figures.send_lateness_us
         ],
     )
 
 
-def _waits_us(figures: StrategySummary, sent_us: dict[str, float | None]) -> Iterator[float | None]:
-    yield from (sent_us.get(name) for name in ("p50", "p99"))
-    for name in ("p50", "p99"):
-        buffered_ms = figures.buffered_ms.get(name)
-        yield None if buffered_ms is None else buffered_ms * 1000
+def _waits(figures: StrategySummary, sent_us: Quantiles) -> Iterator[str]:
+    buffered_us = {name: None if value is None else value * 1000 for name, value in figures.buffered_ms.items()}
+    for found_us, size in ((sent_us, figures.requests), (buffered_us, figures.answered)):
+        yield from (_marked(format_micros(found_us.get(name)), name, size) for name in ("p50", "p99"))
+        if found_us is sent_us:
+            yield from _latenesses(figures, figures.lateness_from_intended_us, ["p99"])
 
 
 def comparison_table(arm: ArmSummary) -> Section:
@@ -205,15 +246,26 @@ def comparison_table(arm: ArmSummary) -> Section:
             [
                 *(row.strategy, row.reference, format_figure(row.figure)),
                 *(format_difference(row, "ratio", 4), format_difference(row, "difference", 3)),
+                *([""] if arm.control else []),
             ]
         )
         for row in arm.comparisons
     ]
     for name, row in (arm.control.figures if arm.control else {}).items():
         differences = [format_difference(row, "ratio", 4), format_difference(row, "difference", 3)]
-        rows.append(Row(["baseline", "itself", format_figure(name), *differences], "control"))
-    header = ("strategy", "against", "figure", "Ratio", "Difference, ms")
-    return Section("Against each other, paired by round, with 95 % intervals", header, rows, left=3)
+        p_value = NONE if row.p_adjusted is None else format_p_value(row.p_adjusted)
+        rows.append(Row(["baseline", "itself", format_figure(name), *differences, p_value], "control"))
+    header = ("strategy", "against", "figure", "Ratio", "Difference, ms", *(["adjusted p"] if arm.control else []))
+    return Section(f"Against each other, paired by round{_intervals_shown(arm)}", header, rows, left=3)
+
+
+def _intervals_shown(arm: ArmSummary) -> str:
+    """How many intervals the table of comparisons has: of many one will miss by chance."""
+    shown = sum(
+        row.ratio_ci95 is not None
+        for row in (*arm.comparisons, *(arm.control.figures if arm.control else {}).values())
+    )
+    return f", with 95 % intervals each taken alone (not adjusted for there being {shown})" if shown else ""
 
 
 def claim_table(
@@ -251,11 +303,11 @@ def _sweep(summary: Summary) -> Section:
 
 def _swept(figures: StrategySummary) -> list[str]:
     return [
-        format_latency(figures, "p50"),
-        format_latency(figures, "p99"),
+        _latency(figures, "p50"),
+        _latency(figures, "p99"),
         format_interval(figures.ci95_ms.get("p99")),
         format_percent(figures.extra_load),
-        format_micros(figures.lateness_us.get("p99")),
+        *_latenesses(figures, figures.lateness_us, ["p99"]),
     ]
 
 

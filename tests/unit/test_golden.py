@@ -13,6 +13,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ import pytest
 import yaml
 
 from orchestrator.cli import run
+from orchestrator.report.gain import gain_and_cost
 from orchestrator.report.plots import PLOTS, file_endings
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder
+from orchestrator.runfolder.summary import Summary
 from support.run_folder_factory import ROOT
 
 if TYPE_CHECKING:
@@ -120,7 +123,8 @@ def test_its_page_shows_every_claim_and_picture(analysed: Analysed) -> None:
     page, stored = analysed.folder.report.read_text(), analysed.stored
     claims = [claim for part in (stored, *stored.get("arms", [])) for claim in part["claims"]]
     assert claims
-    for words in (analysed.folder.name, *(claim["id"] for claim in claims)):
+    gains = map(escape, gain_and_cost(Summary.read(analysed.folder.summary)))
+    for words in (analysed.folder.name, *gains, *(claim["id"] for claim in claims)):
         assert words in page
     assert page.count("<svg") >= len(list(analysed.folder.plots.glob("*.svg")))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def test_published_figures_stand_below_ours(summary: Summary) -> None:
     text = printed(summary)
     ours = summary.arms[0].strategies["baseline"].latency_ms
     latency, _ = cells(text, "baseline")
-    assert latency[1:5] == [f"{ours[name]:.2f}" for name in ("p50", "p95", "p99", "max")]
+    assert latency[1:5] == [*(f"{ours[name]:.2f}" for name in ("p50", "p95", "p99")), f"~{ours['max']:.2f}"]
     assert cells(text, "published")[0] == ["published", "2.64", "3.17", "401.14", "401.60"]
     assert len(cells(text, "published")) == 3, "app-deadline was never published"
 
@@ -52,10 +53,10 @@ def test_quantiles_among_time_outs_say_so(summary: Summary) -> None:
 
 def test_hedges_are_listed_with_rate_load_duplicates_and_lateness(summary: Summary) -> None:
     kernel = summary.arms[0].strategies["kernel"]
-    _, row = cells(printed(summary), "kernel")
+    _, row, _ = cells(printed(summary), "kernel")
     assert row == [
         *("kernel", "10", "2.00", "%", "2.00", "%", "1"),
-        *(f"{kernel.lateness_us[name]:.0f}" for name in ("p50", "p99")),
+        *(f"{kernel.lateness_us['p50']:.0f}", f"~{kernel.lateness_us['p99']:.0f}"),
     ]
 
 
@@ -97,12 +98,23 @@ def test_a_run_without_claims_and_published_figures_has_no_empty_tables(tmp_path
     assert "Verdict" not in text
 
 
+def test_figures_that_a_sample_does_not_carry_are_marked_and_explained(summary: Summary) -> None:
+    """10 hedges carry no P99, and none of 500 requests a maximum; on a terminal they are dim, else after a ~."""
+    late_us = summary.arms[0].strategies["kernel"].lateness_us["p99"]
+    text, file = printed(summary), io.StringIO()
+    assert f"~{late_us:.0f}" in text
+    assert "~: a maximum, or a quantile of fewer values than bound it" in text
+    render(view(summary), Console(file=file, width=80, force_terminal=True))
+    assert re.search(rf"\x1b\[2m *{late_us:.0f}\b", file.getvalue())
+    assert "dim: a maximum" in file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("observed", "unit", "ci95", "words"),
     [
         (0.0316, "ratio", (0.031, None), "0.0316 (0.0310 to unbounded)"),
         (12.7, "ms", (12.5, None), "12.70 ms (12.50 to > timeout)"),
-        (-12.7, "ms", (None, 3.0), "-12.70 ms (unbounded to 3.00)"),
+        (-12.7, "ms", (None, 3.0), "\N{MINUS SIGN}12.70 ms (unbounded to 3.00)"),
         (12.7, "ms", (12.5, 13.0), "12.70 ms (12.50 to 13.00)"),
         (0.125, "share", (0.12, 0.13), "12.50 % (12.00 to 13.00)"),
         (61.2, "us", None, "61 µs"),
