@@ -204,9 +204,13 @@ class NetnsTopology:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, PROCESS_VARIABLE: self._live.run_id},
+                env={**os.environ, PROCESS_VARIABLE: self._live.run_id, **self._temporary(node)},
                 start_new_session=True,  # the terminal's Ctrl-C is for the orchestrator alone
             )
+
+    def _temporary(self, node: str) -> dict[str, str]:
+        """What the hedger compiles with goes where the run's end removes it, also where the hedger is killed."""
+        return {"TMPDIR": str(self._live.path)} if node == HEDGER else {}
 
     def _socket(self, node: str) -> Path:
         return self._live.path / f"{node}.sock"

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import pytest
@@ -232,4 +233,44 @@ def test_the_servers_worker_dying_fails_the_run_too(tmp_path: Path, long_scenari
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 5, errors
     assert "worker" in json.loads(output)["error"]["message"]
+    assert_nothing_bears(token)
+
+
+def test_a_hedger_that_is_killed_while_it_compiles_leaves_no_headers(tmp_path: Path, long_scenario: Path) -> None:
+    before = {*Path(gettempdir()).glob("hedgerow-kernel-*")}
+    process = start_run(long_scenario, tmp_path / "results")
+    token = token_of(tmp_path / "results")
+    wait_for(lambda: any((LIVE / token).glob("hedgerow-kernel-*")), "the hedger's headers")
+    (victim,) = [pid for pid in processes_of(token) if is_supervisor(pid, b"hedgerow_hedger")]
+    os.kill(victim, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert {*Path(gettempdir()).glob("hedgerow-kernel-*")} <= before
+    assert_nothing_bears(token)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder with room for a megabyte."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_fills_while_it_measures_fails_the_run_with_a_remedy(
+    small_disk: Path, long_scenario: Path
+) -> None:
+    results = small_disk / "results"
+    process = start_run(long_scenario, results)
+    token = measuring(results)
+    subprocess.run(["dd", "if=/dev/zero", f"of={small_disk / 'filler'}", "bs=4k"], capture_output=True, check=False)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 5, errors
+    assert "No space left on device" in errors
+    assert "remedy: " in errors
+    assert "Traceback" not in errors
     assert_nothing_bears(token)

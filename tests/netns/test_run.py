@@ -53,6 +53,14 @@ def test_a_run_leaves_its_folder_and_nothing_else(tmp_path: Path) -> None:
     assert run.summary["run"] == run.folder.name
     assert (run.manifest["status"], run.manifest["backend"]) == ("complete", "netns")
     assert run.manifest["delay_line"] == run.summary["delay_line"] in ("netem", "htb")
+    fixed = hashlib.sha256((run.folder / "scenario.yaml").read_bytes()).hexdigest()
+    assert run.manifest["scenario_sha256"] == run.journal[0]["scenario_sha256"] == fixed
+    assert run.manifest["claims"] == [
+        {"arm": None, "id": "no-duplicates", "text": "", "expect": "duplicates(kernel) == 0"}
+    ]
+    assert f"fixed before the run: scenario sha256 {fixed}\n" in run.errors
+    assert all(block["hedges"] >= 0 for block in run.manifest["blocks"])
+    assert "accepted_changes" not in run.summary
     for line in (run.folder / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((run.folder / name).read_bytes()).hexdigest() == digest

@@ -2,22 +2,27 @@
 
 bcc asks for a kernel's build tree. Programs that use UAPI headers only need a few of its files, and the UAPI headers
 are those of the C library's development packages (Debian: linux-libc-dev). Each compilation makes
-its own tree, and removes it afterwards.
+its own tree, and removes it afterwards, and with it those of hedgers that were killed while they compiled.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import sysconfig
+import time
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PREFIX = "hedgerow-kernel-"
+_NEWBORN_S = 2.0  #: so long a tree may wait for its maker's lock
 _USR_INCLUDE = Path("/usr/include")
 _ARCHITECTURES = {"x86_64": "x86", "aarch64": "arm64"}
 
@@ -97,11 +102,41 @@ def _write_tree(root: Path) -> None:
     (arch / "include/uapi/asm").symlink_to(asm)
 
 
+def _remove_dead_trees() -> None:
+    """Of hedgers that were killed: a tree whose maker lives is locked."""
+    for path in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # no tree of ours, or gone
+        try:
+            age_s = time.time() - os.fstat(descriptor).st_mtime
+            if age_s > _NEWBORN_S and os.fstat(descriptor).st_uid == os.geteuid():
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """Says to others that this tree is in use; the kernel frees the lock of a process that is killed."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def stub_kernel_tree() -> Iterator[Path]:
     """Points bcc at the stand-in tree while the context lasts; HeadersMissingError where it cannot be made."""
     before = os.environ.get("BCC_KERNEL_SOURCE")
-    with TemporaryDirectory(prefix="hedgerow-kernel-") as directory:
+    _remove_dead_trees()
+    with TemporaryDirectory(prefix=_PREFIX) as directory, _locked(directory):
         _write_tree(Path(directory))
         os.environ["BCC_KERNEL_SOURCE"] = directory
         try:
