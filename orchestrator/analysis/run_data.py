@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from orchestrator.analysis.lost_blocks import check_nothing_lost
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import Ints, resample
 from orchestrator.errors import RunError
@@ -56,12 +57,14 @@ class RunData:
 
     @classmethod
     def of(cls, run: Run) -> RunData:
-        """The data of `run`; RunError where its tables are empty, or where one is missing."""
+        """The data of `run`; RunError where its tables are empty, one is missing, or a block measured nothing."""
         blocks = [columns["block"] for strategies in run.tables.samples.values() for columns in strategies.values()]
         if not blocks:
             raise RunError(f"{run.name} holds no samples", "run the scenario again")
         numbers = np.unique(np.concatenate(blocks))
         arms = tuple(_arm(run, arm, numbers) for arm in run.experiment.arms)
+        for arm in arms:
+            check_nothing_lost(arm)
         return cls(run, arms, numbers, resample(len(numbers), run.experiment.scenario.design.seed))
 
     @property

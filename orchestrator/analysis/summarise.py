@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.analysis.comparisons import comparisons
+from orchestrator.analysis.disturbed_blocks import disturbed_blocks
 from orchestrator.analysis.faults import affected
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge_all, overall
@@ -77,6 +78,7 @@ def summarise(data: RunData) -> Summary:
             DiscardedBlock(arm=block.arm, strategy=block.strategy, block=block.block, reasons=block.reasons)
             for block in data.run.fault_log.discarded
         ),
+        disturbed=disturbed_blocks(manifest.blocks),
     )
 
 

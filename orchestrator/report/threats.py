@@ -48,8 +48,11 @@ def threats(scenarios: Sequence[Scenario], manifest: Manifest, summary: Summary)
     return [threat for rule in _RULES if (threat := rule(run)) is not None]
 
 
+_DISTURBANCES = {"steal_ms": "of CPU time stolen", "cpu_pressure_ms": "of waiting for a CPU"}
+
+
 def warnings(summary: Summary) -> Iterator[str]:
-    """Requests without an answer, the A/A control, and discarded blocks, a line each."""
+    """Requests without an answer, the A/A control, discarded blocks, and disturbed ones, a line each."""
     for arm in summary.arms:
         for name, strategy in arm.strategies.items():
             if not strategy.requests:
@@ -64,6 +67,10 @@ def warnings(summary: Summary) -> Iterator[str]:
     for block in summary.discarded:
         where = in_arm(block.arm, block.strategy)
         yield f"{where}: block {block.block} was discarded and measured again: {'; '.join(block.reasons)}"
+    for disturbed in summary.disturbed:
+        where, low, high = in_arm(disturbed.arm, disturbed.strategy), *disturbed.others_ms
+        what = _DISTURBANCES[disturbed.measure]
+        yield f"{where}: block {disturbed.block}: {disturbed.value_ms:.0f} ms {what}, others {low:.0f} to {high:.0f}"
 
 
 def closed_arrivals(summary: Summary) -> Iterator[str]:

@@ -63,6 +63,7 @@ def client_settings(
         places=_places(scenario.hedging.request_id),
         drain_ns=scenario.drain_ns,
         lead_ns=faults.lead_ns,
+        patience_ns=scenario.patience_ns,
         gc=faults.client_gc(),
         block=serial,
         samples=str(folder.raw_samples(block)),

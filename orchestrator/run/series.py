@@ -1,7 +1,8 @@
 """A run's blocks, one after the other: the hedger set for each arm, faults proven, what is not proven run again.
 
-A block in which a fault was not proven to happen is discarded, since it cannot be said what it measured: this is
-reported and recorded, and the block is run again, twice at most.
+A block in which a fault was not proven to happen is discarded, since it cannot be said what it measured, and so is
+one whose requests were lost without a fault: this is reported and recorded, and the block is run again, twice at
+most.
 """
 
 from __future__ import annotations
@@ -14,9 +15,18 @@ from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.hedger import HedgerStatus
 from hedgerow_node.protocol.limits import HEDGER
 from hedgerow_node.records import LAYOUTS, Hedge
+from hedgerow_node.units import NS_PER_MS
 from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
-from orchestrator.runfolder.journal import AttemptRecord, BlockBegun, BlockDiscarded, FaultRecord, FaultTooLate
+from orchestrator.run.silence import REMEDY
+from orchestrator.runfolder.journal import (
+    AttemptRecord,
+    BlockBegun,
+    BlockDiscarded,
+    ClockSet,
+    FaultRecord,
+    FaultTooLate,
+)
 from orchestrator.runfolder.manifest import BlockEntry, DelayLineStatistics, DiscardedEntry
 from orchestrator.scenario.checks import check_delay_line_capacity
 from orchestrator.topology.programs import hedger_assignment
@@ -110,11 +120,14 @@ class Series:
             self._journal.note(BlockBegun(**vars(_record_of(attempt)), attempt=number))
             report = BlockRun(attempt, self._topology, self._folder, self._journal).run()
             self._note_faults(attempt, report)
-            if not report.unproven:
+            self._note_clock(attempt, report)
+            if not (report.lost or report.unproven):
                 self._manifest.keep(self._manifest.content.with_block(self._entry(attempt, report), report.counters))
                 self._watcher.end(report.text())
                 return
             self._discard(attempt, report)
+        if report.lost:
+            raise RunError(f"{attempt.name}: {report.lost}, in {MAX_ATTEMPTS} attempts", REMEDY)
         result = report.unproven[0]
         raise RunError(
             f"{attempt.name}: {_unproven(result)}, in {MAX_ATTEMPTS} attempts; {result.proof.outcome.evidence}",
@@ -158,10 +171,20 @@ class Series:
             client={key: value for key, value in report.client.items() if key not in ("event", "strategy", "block")},
             servers=tuple(report.servers),
             hedges=hedges.stat().st_size // LAYOUTS[Hedge].size if hedges.exists() else None,
+            clock_set_ns=report.clock_set_ns,
+            **({} if report.host is None else vars(report.host)),
         )
 
+    def _note_clock(self, attempt: Attempt, report: BlockReport) -> None:
+        if report.clock_set_ns is not None:
+            self._journal.note(ClockSet(**vars(_record_of(attempt)), by_ns=report.clock_set_ns))
+            self._watcher.say(
+                f"{attempt.name}: the clock was set by {report.clock_set_ns / NS_PER_MS:.1f} ms meanwhile: "
+                "its samples have no kernel_rx_ns"
+            )
+
     def _discard(self, attempt: Attempt, report: BlockReport) -> None:
-        reasons = [_unproven(result) for result in report.unproven]
+        reasons = [*([report.lost] if report.lost else []), *(_unproven(result) for result in report.unproven)]
         self._journal.note(
             BlockDiscarded(**vars(_record_of(attempt)), attempt=attempt.number, reasons=tuple(reasons))
         )

@@ -164,8 +164,16 @@ class FaultTooLate(AttemptRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockSet(AttemptRecord):
+    """CLOCK_REALTIME was set by `by_ns` while the block lasted: its samples have no `kernel_rx_ns`."""
+
+    TAG: ClassVar = ("event", "clock-set")
+    by_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class BlockDiscarded(AttemptRecord):
-    """The attempt enters no figure, because a fault did not happen in it as planned."""
+    """The attempt enters no figure: a fault did not happen in it as planned, or requests were lost without one."""
 
     TAG: ClassVar = ("event", "block-discarded")
     attempt: int
@@ -189,7 +197,7 @@ class End:
     leftovers: tuple[str, ...]
 
 
-Record = Begin | Change | BlockBegun | FaultRecord | FaultTooLate | BlockDiscarded | NotUndone | End
+Record = Begin | Change | BlockBegun | FaultRecord | FaultTooLate | ClockSet | BlockDiscarded | NotUndone | End
 R = TypeVar("R", bound=Record)
 
 

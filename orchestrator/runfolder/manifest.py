@@ -59,6 +59,8 @@ class BlockEntry:
     """A block that was run: its place in the plan, which attempt it was, and what client and servers reported.
 
     `start_ns` is its first measured send, CLOCK_MONOTONIC; `hedges` how many rows it left in hedges.parquet.
+    `steal_ms` and `cpu_pressure_us` are what other work took from all CPUs meanwhile. `clock_set_ns` is by how much
+    CLOCK_REALTIME was set meanwhile, where it was: then no sample has a `kernel_rx_ns`.
     """
 
     order: int
@@ -71,6 +73,9 @@ class BlockEntry:
     client: JsonObject
     servers: tuple[JsonObject, ...]
     hedges: int | None = field(default=None, metadata=LEFT_OUT)
+    steal_ms: int | None = field(default=None, metadata=LEFT_OUT)
+    cpu_pressure_us: int | None = field(default=None, metadata=LEFT_OUT)
+    clock_set_ns: int | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)

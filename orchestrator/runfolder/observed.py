@@ -134,6 +134,27 @@ class ActivityDifferences:
 
 
 @dataclass(frozen=True)
+class HostPressed:
+    """What a host's other work takes: counters since boot, or what was counted in between; None: it does not tell.
+
+    `steal_ms` is what the hypervisor took from all CPUs together, `cpu_pressure_us` how long some task was waiting
+    for a CPU (PSI).
+    """
+
+    steal_ms: int | None = None
+    cpu_pressure_us: int | None = None
+
+    def since(self, before: HostPressed) -> HostPressed:
+        """What was counted from `before` until now."""
+        return HostPressed(minus(self.steal_ms, before.steal_ms), minus(self.cpu_pressure_us, before.cpu_pressure_us))
+
+
+def minus(after: int | None, before: int | None) -> int | None:
+    """Their difference; None where one is not known."""
+    return None if after is None or before is None else after - before
+
+
+@dataclass(frozen=True)
 class GitState:
     """The commit of the checkout that this code runs from, and whether anything in it was changed since.
 

@@ -201,6 +201,21 @@ class DiscardedBlock:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DisturbedBlock:
+    """A block in which other work on the host took far more than in the arm's `others_ms` (least and most).
+
+    `measure` is "steal_ms", what the hypervisor took, or "cpu_pressure_ms", how long tasks waited for a CPU.
+    """
+
+    arm: str | None
+    strategy: str
+    block: int
+    measure: str
+    value_ms: float
+    others_ms: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """A run. It always has arms in memory: a run without arms is one whose name is None.
 
@@ -224,6 +239,7 @@ class Summary:
     faults: tuple[FaultSummary, ...] = ()
     discarded: tuple[DiscardedBlock, ...] = ()
     accepted_changes: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
+    disturbed: tuple[DisturbedBlock, ...] = field(default=(), metadata=LEFT_OUT)
 
     @property
     def has_arms(self) -> bool:

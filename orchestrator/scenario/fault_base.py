@@ -33,6 +33,9 @@ Duration0 = Annotated[Duration, AfterValidator(between_ns(0, 60 * MINUTE_NS))]
 Lasting = Annotated[Duration, AfterValidator(between_ns(NS_PER_MS, 60 * MINUTE_NS)), Field(examples=["400ms"])]
 
 
+NEVER = 1e-9  #: what is less likely does not happen by chance
+
+
 _LASTS = "How long each occurrence lasts"
 
 
@@ -156,6 +159,11 @@ class FaultModel(Section):
         Only what a scenario says for certain is counted; it never grows as less time remains.
         """
         return 0.0
+
+    @property
+    def chance_silenced(self) -> float:
+        """The chance that a request which it affects is never answered at all; at most, where it is not known."""
+        return 1.0
 
     def conflicts_with(self, other: FaultModel) -> bool:
         """Whether a node cannot bear both at the same time."""

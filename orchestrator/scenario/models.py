@@ -6,6 +6,7 @@ hold a time say so in their name (`think` → `think_ns`). Relations between key
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import (
@@ -55,6 +56,9 @@ else:  # what the table says; only pydantic reads it
 MAX_PAYLOAD = 1400
 #: After the response id the server writes two bytes: which copy this answers, and which replica answers.
 COPY_MARK_BYTES = 2
+#: Four requests in a row that all take longer than this many sigmas do not happen by chance.
+_SLOWEST_SIGMAS = 2
+_LEAST_PATIENCE_NS = NS_PER_S
 
 
 def _expectation(text: str) -> Comparison:
@@ -367,3 +371,10 @@ class Scenario(Section):
         if self.service.stall is not None:
             held_ns.append(self.service.stall.duration_ns)
         return max([self.workload.timeout_ns, *held_ns])
+
+    @property
+    def patience_ns(self) -> int:
+        """How long a client that awaits answers may hear nothing at all: longer than any answer takes."""
+        time = self.service.service_time
+        slowest_ns = round(math.exp(_SLOWEST_SIGMAS * time.sigma) * time.median_ns)
+        return max(_LEAST_PATIENCE_NS, self.drain_ns + slowest_ns)

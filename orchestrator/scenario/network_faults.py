@@ -76,8 +76,12 @@ class Loss(_BothWays):
     def chance_percent(self) -> float:
         return self.percent
 
-    def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is lost as another)
+    @property
+    def chance_silenced(self) -> float:
         return _any_of(self.percent / 100, len(self.directions))
+
+    def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is lost as another)
+        return self.chance_silenced
 
 
 class Partition(_BothWays):
@@ -103,6 +107,10 @@ class Duplicate(_Network):
     def chance_percent(self) -> float:
         return self.percent
 
+    @property
+    def chance_silenced(self) -> float:
+        return 0.0
+
 
 class Corrupt(_Network):
     """Copies arrive damaged, so that the receiver's checksum refuses them."""
@@ -116,8 +124,12 @@ class Corrupt(_Network):
     def chance_percent(self) -> float:
         return self.percent
 
-    def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is lost as another)
+    @property
+    def chance_silenced(self) -> float:
         return _any_of(self.percent / 100, len(self.directions))
+
+    def chance_late(self, deadline: Deadline, remaining_ns: float) -> float:  # noqa: ARG002 (one is lost as another)
+        return self.chance_silenced
 
 
 class Delay(_Network):

@@ -192,16 +192,6 @@ def test_the_folder_alone_gives_the_same_bytes_again(run: RunFolder, tmp_path: P
     assert elsewhere.summary.read_bytes() == before
 
 
-def test_a_run_without_server_rows_has_no_extra_load(tmp_path: Path) -> None:
-    folder = finished_run(tmp_path, scenario_from("smoke"))
-    table = pq.read_table(folder.server)
-    pq.write_table(table.slice(0, 0), folder.server)
-    (arm,) = summarised(folder).arms
-    assert (arm.strategies["kernel"].extra_load, arm.strategies["kernel"].stalled) == (None, None)
-    reasons = {claim.id: claim.reason for claim in arm.claims}
-    assert reasons["stalls-hedged"] == "stalled_hedged(kernel) has no value in this run"
-
-
 def test_few_blocks_give_figures_without_intervals(tmp_path: Path) -> None:
     folder = finished_run(tmp_path, scenario_from("smoke", "design.blocks=2"))
     baseline = summarised(folder).arms[0].strategies["baseline"]

@@ -20,6 +20,7 @@ from orchestrator.run.series import Series
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.journal import Journal
 from orchestrator.runfolder.manifest import Manifest, ManifestFile
+from orchestrator.runfolder.observed import HostPressed
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
 from support.fake_topology import FakeTopology
@@ -58,13 +59,18 @@ class Outcome:
     """What a series left: `blocks` are run by nobody, each attempt gives what `proven` says of its serial."""
 
     def __init__(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: Experiment, unproven: set[int]
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        experiment: Experiment,
+        unproven: set[int],
+        **reported: Any,
     ) -> None:
         folder = RunFolder.create(tmp_path, "example")
         self.folder, self.attempts, self.watcher = folder, list[Attempt](), Told()
 
         monkeypatch.setattr(series_module, "BlockRun", self._begin)
-        self._unproven = unproven
+        self._unproven, self._reported = unproven, reported
         self.topology = FakeTopology()
         hedger = self.topology.control("hedger")
         hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
@@ -83,7 +89,8 @@ class Outcome:
         self.folder.raw_samples(attempt.block).write_text(f"of {attempt.serial}")
         proof = Proof(attempt.serial not in self._unproven, "as it is told", FaultOutcome(evidence={"state": "T"}))
         faults = [FaultResult(each, proof) for each in plan_faults(attempt.scenario, attempt.block).planned]
-        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, faults)
+        reported = {name: value(attempt.serial) for name, value in self._reported.items()}
+        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, faults, **reported)
 
     def run(self, plan: Plan) -> None:
         self.series.run(plan, RUN_ID)
@@ -177,6 +184,50 @@ def test_after_three_attempts_the_run_fails_by_fault_node_and_evidence(
     )
     assert len(outcome.attempts) == 3
     assert not outcome.folder.raw_samples(outcome.attempts[0].block).exists()
+
+
+def test_a_block_whose_requests_were_lost_is_run_again_and_then_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN)
+    outcome = Outcome(
+        tmp_path, monkeypatch, experiment, set(), lost=lambda serial: "no answer" if serial != 2 else None
+    )
+    with pytest.raises(RunError) as caught:
+        outcome.run(one_strategy(experiment))
+    assert caught.value.exit_code == ExitCode.RUN_FAILED
+    assert caught.value.message == "block 1 (baseline): no answer, in 3 attempts"
+    assert caught.value.remedy is not None
+    assert "firewall" in caught.value.remedy
+    discarded = [record for record in outcome.journal if record["event"] == "block-discarded"]
+    assert [(record["order"], record["reasons"]) for record in discarded] == [
+        (order, ["no answer"]) for order in (0, 0, 1, 1, 1)
+    ]
+    assert [entry["serial"] for entry in outcome.manifest["discarded"]] == [0, 1, 3, 4, 5]
+    assert [entry["serial"] for entry in outcome.manifest["blocks"]] == [2]
+    assert "block 0 (baseline): attempt 1 of 3 discarded: no answer" in outcome.watcher.said
+
+
+def test_a_clock_that_was_set_and_what_other_work_took_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN)
+    outcome = Outcome(
+        tmp_path,
+        monkeypatch,
+        experiment,
+        set(),
+        clock_set_ns=lambda serial: -2_500_000 if serial else None,
+        host=lambda serial: HostPressed(10 * serial, 300),
+    )
+    outcome.run(one_strategy(experiment))
+    first, second = outcome.manifest["blocks"]
+    assert "clock_set_ns" not in first
+    assert second["clock_set_ns"] == -2_500_000
+    assert [(block["steal_ms"], block["cpu_pressure_us"]) for block in (first, second)] == [(0, 300), (10, 300)]
+    (record,) = [record for record in outcome.journal if record["event"] == "clock-set"]
+    assert (record["serial"], record["by_ns"]) == (1, -2_500_000)
+    assert any("the clock was set by -2.5 ms meanwhile" in said for said in outcome.watcher.said)
 
 
 ARMS = """

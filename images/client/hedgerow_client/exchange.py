@@ -14,17 +14,22 @@ from typing import TYPE_CHECKING
 from hedgerow_client.arrivals import NEVER_NS, Arrivals
 from hedgerow_client.sockets import ANCILLARY_SIZE, Connection, Connections, close_connections, kernel_timestamp_ns
 from hedgerow_node.clock import now_ns
+from hedgerow_node.protocol.client import SilentEvent
 from hedgerow_node.records import NO_TIME, Outcome
 from hedgerow_node.wire import MAX_PAYLOAD
 from hedgerow_node.workload import hedge_replica, primary_replica
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hedgerow_client.ledger import Ledger
     from hedgerow_client.policies import Policy
     from hedgerow_node.protocol.client import BlockSettings
 
 _NOTHING = -1  #: no position in the ledger
 _SEND_ATTEMPTS = 3
+#: So many requests in a row, none of which was answered, are no chance.
+SILENT_REQUESTS = 4
 BURST = 32  #: overdue requests sent, or deadlines met, before anything else gets its turn
 
 
@@ -34,6 +39,9 @@ class Exchange(ABC):
     Counts what no ledger can: `stray_copies` (datagrams that are no response to anything sent in this block),
     `timer_restarts` (deadlines that a late answer has moved) and `socket_errors` (mostly ICMP errors, which
     concern an earlier datagram: they are passed over, and the time-out decides).
+
+    Calls `silent` where nothing has been received for the patience of the settings while request after request was
+    given up, and again each time that as much has passed since.
     """
 
     def __init__(
@@ -50,6 +58,11 @@ class Exchange(ABC):
         self._ledger: Ledger
         self._arrivals: Arrivals
         self._earlier: list[Ledger] = []
+        self.silent: Callable[[SilentEvent], None] = lambda _: None
+        self._patience_ns = settings.patience_ns
+        self._heard_ns = self._reported_ns = 0
+        self._given_up = 0  # since something was received
+        self._first_given_up = self._last_given_up = _NOTHING
 
     @abstractmethod
     def run(self, ledger: Ledger, arrivals: Arrivals) -> None:
@@ -71,6 +84,7 @@ class Exchange(ABC):
         self._user = array("L", [0]) * ledger.count
         self._hedged = bytearray(ledger.count)
         self._latest = [_NOTHING] * len(self._connections)  # each user's latest request
+        self._given_up = 0
 
     def _end(self) -> None:
         self._earlier.append(self._ledger)
@@ -108,7 +122,7 @@ class Exchange(ABC):
         if self._transmit(asked):
             self._set_deadline(index, self._policy.primary_deadline_ns(intended_ns, sent_ns))
         else:
-            self._finish(index, Outcome.ERROR, now_ns())
+            self._give_up(index, Outcome.ERROR, now_ns())
 
     def _transmit(self, connection: Connection) -> bool:
         """Send the payload; False where the kernel does not take it.
@@ -133,7 +147,8 @@ class Exchange(ABC):
         except OSError:
             self.socket_errors += 1
             return True
-        received_ns = now_ns()
+        self._heard_ns = received_ns = now_ns()
+        self._given_up = 0
         place, ledger = self._response_place, self._ledger
         request_id = int.from_bytes(self._buffer[place.offset : place.end]) if length >= place.end else _NOTHING
         index = request_id - ledger.first_id
@@ -181,7 +196,7 @@ class Exchange(ABC):
                 self._hedge(index, connections[other])
                 self._set_deadline(index, final_ns)
                 return
-        self._finish(index, Outcome.TIMEOUT, ended_ns)
+        self._give_up(index, Outcome.TIMEOUT, ended_ns)
 
     def _hedge(self, index: int, connection: Connection) -> None:
         self._hedged[index] = True
@@ -189,6 +204,26 @@ class Exchange(ABC):
         self._payload[place.offset : place.end] = request_id.to_bytes(place.length)
         if self._transmit(connection):
             self._ledger.hedges_sent += 1
+
+    def _give_up(self, index: int, outcome: Outcome, ended_ns: int) -> None:
+        """A request ends without an answer."""
+        if not self._given_up:
+            self._first_given_up = index
+        self._given_up += 1
+        self._last_given_up = index
+        self.report_silence(ended_ns)
+        self._finish(index, outcome, ended_ns)
+
+    def report_silence(self, time_ns: int) -> None:
+        """Call `silent` if nothing has been received for too long by `time_ns`."""
+        if self._given_up < SILENT_REQUESTS or not self._patience_ns:
+            return
+        ledger = self._ledger
+        since_ns = max(self._heard_ns, ledger.sent_ns[self._first_given_up])
+        if time_ns - max(since_ns, self._reported_ns) >= self._patience_ns:
+            self._reported_ns = time_ns
+            first_id, last_id = ledger.first_id + self._first_given_up, ledger.first_id + self._last_given_up
+            self.silent(SilentEvent(since_ns, time_ns, self._given_up, first_id, max(first_id, last_id)))
 
     def _finish(self, index: int, outcome: Outcome, ended_ns: int) -> None:
         self._ledger.outcomes[index] = outcome

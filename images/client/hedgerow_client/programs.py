@@ -102,6 +102,7 @@ def become_worker_program(program: str, settings: BlockSettings, samples: Path, 
         f"--warmup-first-id={settings.warmup.first_id}",
         f"--warmup-count={settings.warmup.count}",
         f"--lead-ns={settings.whole_lead_ns}",
+        f"--patience-ns={settings.patience_ns}",
         f"--users={arrivals.users}",
         f"--spin-ns={spin_ns(settings)}",
     ]

@@ -93,7 +93,7 @@ class ClientSupervisor:
         for line in self._lines.feed(data):
             message = json.loads(line)
             event = message.pop("event")
-            if event == "measuring":
+            if event in ("measuring", "silent"):
                 self._supervisor.emit(event, block=self._block, strategy=self._strategy, **message)
             else:
                 self._last_word = (event, message)

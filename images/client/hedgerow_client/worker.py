@@ -16,7 +16,7 @@ from hedgerow_client.policies import policy_of
 from hedgerow_client.programs import become_worker_program
 from hedgerow_client.sockets import Connections, open_connections
 from hedgerow_node.clock import now_ns, realtime_offset_ns, set_timer_slack_ns
-from hedgerow_node.protocol.client import BlockSettings, ClientReport, OpenArrivals
+from hedgerow_node.protocol.client import BlockSettings, ClientReport, OpenArrivals, SilentEvent
 from hedgerow_node.records import Outcome, Sample, write_rows
 from hedgerow_node.strategies import strategy_named
 
@@ -40,7 +40,8 @@ def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None
     """Run a block for the supervisor at the other end of `channel`, which gets JSON lines about it.
 
     There is `{"event": "measuring", "start_ns"}`, then `{"event": "done", …}` with the report, the samples being
-    written; or, where the block could not be run, `{"event": "failed", "error"}`.
+    written; or, where the block could not be run, `{"event": "failed", "error"}`. In between, where no answers come
+    for long, `{"event": "silent", …}`, a `SilentEvent`.
     """
 
     def send(event: str, **fields: object) -> None:
@@ -50,7 +51,11 @@ def work(settings: BlockSettings, samples: Path, channel: socket.socket) -> None
         program = strategy_named(settings.strategy).worker_program
         if program is not None:
             become_worker_program(program, settings, samples, channel)  # which does all of this itself
-        result = run_block(settings, lambda start_ns: send("measuring", start_ns=start_ns))
+        result = run_block(
+            settings,
+            measuring=lambda start_ns: send("measuring", start_ns=start_ns),
+            silent=lambda event: send("silent", **event.to_json()),
+        )
         write_rows(samples, result.ledger.rows(), Sample)
     except OSError as error:
         send("failed", error=str(error))
@@ -66,10 +71,15 @@ def make_loop(settings: BlockSettings, connections: Connections, realtime_offset
     return kind(settings, policy, connections, realtime_offset_ns)
 
 
-def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda _: None) -> BlockResult:
+def run_block(
+    settings: BlockSettings,
+    measuring: Callable[[int], None] = lambda _: None,
+    silent: Callable[[SilentEvent], None] = lambda _: None,
+) -> BlockResult:
     """Warm up, measure, drain. Raises OSError where a socket cannot be opened.
 
-    `measuring` is called a little before the first measured request is due, with that time. The garbage collector
+    `measuring` is called a little before the first measured request is due, with that time, and `silent` whenever
+    nothing has been heard of the servers for longer than the settings' patience. The garbage collector
     stays on, since what it does to a user-space hedger is part of what is measured. Only what exists before the first
     request is hidden from it, except the objects of the fault gc.
     """
@@ -77,6 +87,7 @@ def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda
     offset_ns = realtime_offset_ns()
     connections = open_connections(settings)
     loop = make_loop(settings, connections, offset_ns)
+    loop.silent = silent
     warmup, warming = Ledger(settings.warmup), make_arrivals(settings, settings.warmup, warm_up=True)
     measured, arrivals = Ledger(settings.requests), make_arrivals(settings, settings.requests)
     gc.collect()
@@ -91,6 +102,7 @@ def run_block(settings: BlockSettings, measuring: Callable[[int], None] = lambda
     arrivals.begin(start_ns)
     loop.run(measured, arrivals)
     loop.drain(now_ns() + settings.drain_ns)
+    loop.report_silence(now_ns())
     loop.close()
     report = ClientReport(
         rows=measured.sent,

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 from hedgerow_node.clock import now_ns
 from hedgerow_node.units import NS_PER_S
 from orchestrator.host.observe.facts import CPUS, KHZ_PER_MHZ, Tree, as_number, governors, own_groups
-from orchestrator.runfolder.observed import Activity, ActivityDifferences, InterfaceDifferences, Pressure, changes
+from orchestrator.runfolder.observed import (
+    Activity,
+    ActivityDifferences,
+    HostPressed,
+    InterfaceDifferences,
+    Pressure,
+    changes,
+    minus,
+)
 
 if TYPE_CHECKING:
     from hedgerow_node.protocol.hedger import InterfaceState
@@ -69,15 +77,15 @@ def differences(before: Activity, after: Activity) -> ActivityDifferences:
     return ActivityDifferences(
         duration_s=round((after.monotonic_ns - before.monotonic_ns) / NS_PER_S, 3),
         cpu_time_ms=_optional_minus(after.cpu_time_ms, before.cpu_time_ms),
-        context_switches=_minus(after.context_switches, before.context_switches),
-        interrupts=_minus(after.interrupts, before.interrupts),
-        softirqs=_minus(after.softirqs, before.softirqs),
-        forks=_minus(after.forks, before.forks),
-        major_faults=_minus(after.major_faults, before.major_faults),
-        swapped_in_pages=_minus(after.swapped_in_pages, before.swapped_in_pages),
-        swapped_out_pages=_minus(after.swapped_out_pages, before.swapped_out_pages),
+        context_switches=minus(after.context_switches, before.context_switches),
+        interrupts=minus(after.interrupts, before.interrupts),
+        softirqs=minus(after.softirqs, before.softirqs),
+        forks=minus(after.forks, before.forks),
+        major_faults=minus(after.major_faults, before.major_faults),
+        swapped_in_pages=minus(after.swapped_in_pages, before.swapped_in_pages),
+        swapped_out_pages=minus(after.swapped_out_pages, before.swapped_out_pages),
         thermal_throttles=_optional_minus(after.thermal_throttles, before.thermal_throttles),
-        throttled_periods=_minus(after.throttled_periods, before.throttled_periods),
+        throttled_periods=minus(after.throttled_periods, before.throttled_periods),
         pressure_us={
             resource: _optional_minus(_totals_us(after, resource), _totals_us(before, resource))
             for resource in _RESOURCES
@@ -100,10 +108,6 @@ def _interface_differences(before: InterfaceState, after: InterfaceState) -> Int
         qdiscs=qdiscs,
         udp=_each_minus(after.udp, before.udp),
     )
-
-
-def _minus(after: int | None, before: int | None) -> int | None:
-    return None if after is None or before is None else after - before
 
 
 def _optional_minus(after: dict[str, N] | None, before: dict[str, N] | None) -> dict[str, N] | None:
@@ -130,6 +134,14 @@ def cpu_time_ms(tree: Tree) -> dict[str, int] | None:
         return None
     ticks_per_s = os.sysconf("SC_CLK_TCK")
     return {name: int(ticks) * 1000 // ticks_per_s for name, ticks in zip(_CPU_TIMES, match[1].split(), strict=False)}
+
+
+def pressed(tree: Tree | None = None) -> HostPressed:
+    """What other work has taken from this host so far. Two small files are read: it is asked around each block."""
+    tree = tree or Tree()
+    times, pressure = cpu_time_ms(tree), _pressure(tree.text("proc/pressure/cpu"))
+    waited_us = None if pressure is None or "some" not in pressure else int(pressure["some"]["total_us"])
+    return HostPressed(None if times is None else times.get("steal"), waited_us)
 
 
 def _load(tree: Tree) -> tuple[float, ...] | None:

@@ -78,6 +78,8 @@ class BlockSettings(Message):
     drain_ns: Annotated[int, AtLeast(0)]  #: how long late copies are waited for at the end
     #: The first measured request is due this long after the warm-up, or a few milliseconds, whichever is longer.
     lead_ns: Annotated[int, AtLeast(0)] = 0
+    #: Nothing heard of the servers for so long, while requests are given up, is reported (`SilentEvent`); 0: never.
+    patience_ns: Annotated[int, AtLeast(0)] = 0
     gc: GcSettings | None = None
     block: Annotated[int, AtLeast(0)] = 0  #: repeated in the block's events
     samples: str | None = None  #: the file that the measured requests are recorded in
@@ -125,6 +127,21 @@ class BlockSettings(Message):
     def whole_lead_ns(self) -> int:
         """From the end of the warm-up to when the first measured request is due."""
         return max(self.lead_ns, _LEAST_LEAD_NS)
+
+
+@dataclass(frozen=True)
+class SilentEvent(Message):
+    """The event `silent`: between these times nothing came from any server, although requests were given up.
+
+    Not a late answer, nor one to another request: the way to the servers, or back, seems to be closed. `requests`
+    were given up meanwhile, with ids from `first_id` to `last_id`.
+    """
+
+    since_ns: int
+    until_ns: int
+    requests: int
+    first_id: int
+    last_id: int
 
 
 @dataclass(frozen=True)

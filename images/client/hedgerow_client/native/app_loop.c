@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "json_line.h"
 #include "udp.h"
 
 #define BURST 32 /* overdue requests sent, deadlines met, datagrams of a socket taken, before anything else's turn */
+#define SILENT_REQUESTS 4 /* as in exchange.py */
 
 static bool open_sockets(struct app_loop *loop)
 {
@@ -46,6 +48,42 @@ static void end_request(struct app_loop *loop, struct request *request, enum out
 	request->outcome = (uint8_t)outcome;
 	loop->ledger->ended++;
 	arrivals_end(loop->arrivals, request->user, ended_ns);
+}
+
+void loop_report_silence(struct app_loop *loop, int64_t time_ns)
+{
+	const struct ledger *ledger = loop->ledger;
+	int64_t since_ns;
+	struct json_line line;
+
+	if (loop->given_up < SILENT_REQUESTS || !loop->settings->patience_ns)
+		return;
+	since_ns = ledger->requests[loop->first_given_up].sent_ns;
+	if (since_ns < loop->heard_ns)
+		since_ns = loop->heard_ns;
+	if (time_ns - (since_ns > loop->reported_ns ? since_ns : loop->reported_ns) < loop->settings->patience_ns)
+		return;
+	loop->reported_ns = time_ns;
+	json_begin(&line, "silent");
+	json_integer(&line, "since_ns", since_ns);
+	json_integer(&line, "until_ns", time_ns);
+	json_integer(&line, "requests", loop->given_up);
+	json_integer(&line, "first_id", (int64_t)(ledger->first_id + loop->first_given_up));
+	json_integer(&line, "last_id", (int64_t)(ledger->first_id + (loop->last_given_up > loop->first_given_up ?
+									     loop->last_given_up :
+									     loop->first_given_up)));
+	(void)json_send(&line, (int)loop->settings->channel_fd);
+}
+
+/* A request ends without an answer. */
+static void give_up(struct app_loop *loop, uint32_t index, enum outcome outcome, int64_t ended_ns)
+{
+	if (!loop->given_up)
+		loop->first_given_up = index;
+	loop->given_up++;
+	loop->last_given_up = index;
+	loop_report_silence(loop, ended_ns);
+	end_request(loop, &loop->ledger->requests[index], outcome, ended_ns);
 }
 
 /* What a datagram that came to one of `user`'s sockets means. */
@@ -90,7 +128,9 @@ static bool receive_one(struct app_loop *loop, uint32_t tag)
 	case RECEPTION_DATAGRAM:
 		break;
 	}
-	note_response(loop, tag / loop->settings->replicas.count, &datagram, now_ns());
+	loop->heard_ns = now_ns();
+	loop->given_up = 0;
+	note_response(loop, tag / loop->settings->replicas.count, &datagram, loop->heard_ns);
 	return true;
 }
 
@@ -155,7 +195,7 @@ static void send_next(struct app_loop *loop)
 	request->sent_ns = now_ns();
 	request->intended_ns = arrivals_leave(loop->arrivals, request->sent_ns);
 	if (!transmit_copy(loop, request_id, asked_tag(loop, request, request_id))) {
-		end_request(loop, request, OUTCOME_ERROR, now_ns());
+		give_up(loop, index, OUTCOME_ERROR, now_ns());
 		return;
 	}
 	hedge_ns = request->sent_ns + loop->settings->hedge_delay_ns;
@@ -176,7 +216,7 @@ static void expire(struct app_loop *loop, uint32_t index)
 		return;
 	ended_ns = now_ns();
 	if (request->hedged || ended_ns >= final_deadline_ns(loop, request)) {
-		end_request(loop, request, OUTCOME_TIMEOUT, ended_ns);
+		give_up(loop, index, OUTCOME_TIMEOUT, ended_ns);
 		return;
 	}
 	request->hedged = true;
@@ -223,6 +263,7 @@ bool loop_run(struct app_loop *loop, struct ledger *ledger, struct arrivals *arr
 	loop->ledger = ledger;
 	loop->arrivals = arrivals;
 	loop->deadlines.count = 0;
+	loop->given_up = 0;
 	while (ledger->ended < ledger->count) {
 		int count;
 

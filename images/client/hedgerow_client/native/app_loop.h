@@ -23,6 +23,10 @@ struct app_loop {
 	struct ledger *ledger;	/* of the requests that are being sent */
 	struct ledger *earlier; /* of those before them, copies of which may still come, or NULL */
 	struct arrivals *arrivals;
+	/* How long nothing has come: when something last did, how many requests were given up since, which of them,
+	 * and when that was last reported. */
+	int64_t heard_ns, reported_ns;
+	uint32_t given_up, first_given_up, last_given_up;
 	int *sockets; /* of user u and replica r at u * replicas + r; -1 where none is needed */
 	uint8_t *payload, *buffer;
 };
@@ -35,5 +39,9 @@ bool loop_run(struct app_loop *loop, struct ledger *ledger, struct arrivals *arr
 
 /* Receives what still comes until CLOCK_MONOTONIC reaches until_ns. */
 bool loop_drain(struct app_loop *loop, int64_t until_ns);
+
+/* Says {"event": "silent"} on the channel if nothing has come for the settings' patience by time_ns while requests were
+ * given up. A channel that nobody reads shows at the block's end. */
+void loop_report_silence(struct app_loop *loop, int64_t time_ns);
 
 #endif

@@ -81,6 +81,15 @@ static bool tell_measuring(const struct block *block, int64_t start_ns)
 	return json_send(&line, (int)block->settings.channel_fd);
 }
 
+/* Receives late copies; silence that lasts to the end is reported too. */
+static bool drain(struct block *block)
+{
+	if (!loop_drain(&block->loop, now_ns() + block->settings.drain_ns))
+		return false;
+	loop_report_silence(&block->loop, now_ns());
+	return true;
+}
+
 static bool run(struct block *block)
 {
 	const struct app_settings *settings = &block->settings;
@@ -93,8 +102,7 @@ static bool run(struct block *block)
 	if (!tell_measuring(block, start_ns))
 		return false;
 	arrivals_begin(&block->arrivals, start_ns);
-	return loop_run(&block->loop, &block->measured, &block->arrivals) &&
-	       loop_drain(&block->loop, now_ns() + settings->drain_ns) &&
+	return loop_run(&block->loop, &block->measured, &block->arrivals) && drain(block) &&
 	       ledger_write(&block->measured, settings->samples);
 }
 

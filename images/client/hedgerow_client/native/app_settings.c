@@ -25,6 +25,7 @@ bool read_settings(int argc, char **argv, struct app_settings *settings)
 		{.name = "hedge-delay-ns", .value = &settings->hedge_delay_ns},
 		{.name = "drain-ns", .value = &settings->drain_ns},
 		{.name = "lead-ns", .value = &settings->lead_ns},
+		{.name = "patience-ns", .value = &settings->patience_ns, .optional = true},
 		{.name = "users", .value = &settings->users, .minimum = 1, .maximum = MAX_USERS},
 		{.name = "think-ns", .value = &settings->think_ns, .optional = true},
 		{.name = "schedule", .value = &settings->schedule_fd, .maximum = INT32_MAX, .optional = true},

@@ -17,6 +17,7 @@ struct app_settings {
 	int64_t warmup_first_id, warmup_count;
 	int64_t payload;
 	int64_t timeout_ns, hedge_delay_ns, drain_ns, lead_ns;
+	int64_t patience_ns; /* so long without a datagram, while requests are given up, is reported; 0: never */
 	int64_t users, think_ns;
 	int64_t schedule_fd; /* open arrivals: a file of int64, the warm-up's offsets and then the others'; else -1 */
 	int64_t spin_ns;     /* how long before a deadline to ask the clock instead of sleeping */

@@ -1,0 +1,150 @@
+"""A path that lets nothing through ends the run within seconds, whichever way it is closed, and whenever."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from orchestrator.host.audit import namespace_name
+from orchestrator.host.namespaces import DIRECTORY
+from support.fault_run import no_longer_than_this, write_fault_scenario
+from support.scenario_files import finish, start_run, wait_for, write_scenario
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.root
+
+#: What closes the path, as `ip` and `tc` are told in the namespace of the bridge.
+BRIDGE_DELETED = "ip link del bridge0"
+LINK_DOWN = "ip link set server0 down"
+CLIENTS_LINK_DOWN = "ip link set client down"
+REQUESTS_DROPPED = "tc qdisc replace dev server0 root tbf rate 8bit burst 1 latency 1ms"
+RESPONSES_DROPPED = "tc qdisc replace dev client root tbf rate 8bit burst 1 latency 1ms"
+ENDLESS = {"requests": 40_000, "think": "1ms", "timeout": "400ms"}
+#: Three attempts, each of a few time-outs, and a host that is busy.
+BOUND_S = 40
+
+
+class DyingRun:
+    """A run whose path a test closes."""
+
+    def __init__(self, scenario: Path, results: Path) -> None:
+        self.process = start_run(scenario, results, "--json", "--no-report")
+        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", self.process)
+        (self.folder,) = results.iterdir()
+        self.bridge = namespace_name(self.folder.name.rsplit("-", 1)[1], "bridge")
+
+    def wait_for_bridge(self) -> None:
+        """Until all links are there; the hedger's programs are compiled after that."""
+        path = DIRECTORY / self.bridge
+        wait_for(lambda: path.exists() and self._links() == 2, "the bridge's links", self.process)
+
+    def wait_for_block(self, number: int) -> None:
+        """Until that block has begun, counted from 0."""
+        wait_for(lambda: len(self.events("block")) > number, f"block {number}", self.process)
+
+    def close_path(self, how: str) -> None:
+        command = ["ip", "netns", "exec", self.bridge, *how.split()]
+        subprocess.run(command, check=True, capture_output=True)
+        self.closed_s = time.monotonic()
+
+    def end(self) -> dict[str, Any]:
+        """The error; the run must have failed in time."""
+        with no_longer_than_this(self.process):
+            output, errors = self.process.communicate(timeout=BOUND_S)
+        self.took_s = time.monotonic() - self.closed_s
+        print(f"{self.took_s:.1f} s: {errors}")
+        assert self.process.returncode == 5, errors
+        error: dict[str, Any] = json.loads(output)["error"]
+        assert "firewall" in error["remedy"]
+        assert "in 3 attempts" in error["message"]
+        return error
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = (self.folder / "journal.jsonl").read_text().splitlines() if self._has_journal() else []
+        records = [json.loads(line) for line in lines if line.endswith("}")]
+        return [record for record in records if record["event"] == name]
+
+    def manifest(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return content
+
+    def _has_journal(self) -> bool:
+        return (self.folder / "journal.jsonl").exists()
+
+    def _links(self) -> int:
+        command = ["ip", "netns", "exec", self.bridge, "ip", "-o", "link", "show", "master", "bridge0"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        return len([line for line in done.stdout.splitlines() if "state UP" in line])
+
+
+@pytest.mark.parametrize("how", [BRIDGE_DELETED, LINK_DOWN, REQUESTS_DROPPED, RESPONSES_DROPPED])
+def test_a_path_that_is_closed_before_the_first_block_ends_the_run_in_its_warm_up(how: str, tmp_path: Path) -> None:
+    run = DyingRun(write_scenario(tmp_path, **ENDLESS), tmp_path / "results")
+    run.wait_for_bridge()
+    run.close_path(how)
+    message = run.end()["message"]
+    assert "block 0 (" in message
+    assert "no answer to any of" in message
+    assert "warm-up requests" in message
+    reached = "servers were reached" if how == RESPONSES_DROPPED else "requests do not reach the servers"
+    assert reached in message
+    assert run.manifest()["blocks"] == []
+    assert [entry["attempt"] for entry in run.manifest()["discarded"]] == [1, 2, 3]
+    assert run.manifest()["status"].startswith("failed: block 0")
+
+
+@pytest.mark.parametrize("how", [BRIDGE_DELETED, CLIENTS_LINK_DOWN, REQUESTS_DROPPED, RESPONSES_DROPPED])
+@pytest.mark.parametrize("strategy", ["baseline", "app-native", "app-asyncio", "proxy", "kernel"])
+def test_a_path_that_is_closed_in_the_middle_of_a_block_discards_it_and_ends_the_run(
+    how: str, strategy: str, tmp_path: Path
+) -> None:
+    if strategy != "baseline" and how != RESPONSES_DROPPED:
+        pytest.skip("one way of closing is enough for the other clients")
+    scenario = write_scenario(tmp_path, **ENDLESS, strategies=strategy, claims="  []")
+    run = DyingRun(scenario, tmp_path / "results")
+    run.wait_for_block(0)
+    time.sleep(2)
+    run.close_path(how)
+    message = run.end()["message"]
+    assert f"block 0 ({strategy})" in message
+    reasons = [entry["reasons"] for entry in run.manifest()["discarded"]]
+    assert len(reasons) == 3
+    assert "warm-up" not in reasons[0][0]
+    assert all("warm-up" in reason[0] for reason in reasons[1:])
+
+
+def test_a_partition_that_is_declared_is_waited_for(tmp_path: Path) -> None:
+    """It lasts for several times what the client would wait otherwise; what comes after it is measured."""
+    partition = "fault: partition, target: servers, at: 500ms, duration: 4s"
+    scenario = write_fault_scenario(tmp_path, partition, requests=1200, timeout="300ms")
+    finished = finish(start_run(scenario, tmp_path / "results", "--json", "--no-report"))
+    assert finished.code in (0, 3), finished.errors
+    assert finished.manifest["discarded"] == []
+    assert finished.summary["strategies"]["baseline"]["timeouts"] > 500
+
+
+def test_a_path_that_is_closed_during_a_declared_loss_is_noticed_all_the_same(tmp_path: Path) -> None:
+    """A loss of 5 % cannot explain that everything is lost."""
+    loss = "fault: loss, target: servers, percent: 5%"
+    scenario = write_fault_scenario(tmp_path, loss, requests=6000, timeout="300ms")
+    run = DyingRun(scenario, tmp_path / "results")
+    run.wait_for_block(0)
+    time.sleep(3)
+    run.close_path(RESPONSES_DROPPED)
+    assert "no declared fault explains it" in run.end()["message"]
+
+
+def test_one_server_of_several_that_nothing_reaches_ends_the_run(tmp_path: Path) -> None:
+    stall = "fault: stall, target: server-0, at: 100ms, duration: 100ms, delay: 5ms, when: id % 2 == 0"
+    scenario = write_fault_scenario(tmp_path, stall, requests=200, timeout="300ms")
+    run = DyingRun(scenario, tmp_path / "results")
+    path = DIRECTORY / run.bridge
+    wait_for(lambda: path.exists() and run._links() == 4, "the bridge's links", run.process)
+    run.close_path("ip link set server1 down")
+    assert "no request reached server-1" in run.end()["message"]
