@@ -50,9 +50,10 @@ WAY_NS = 600 * NS_PER_US  #: there and back
 
 @dataclass(frozen=True)
 class ScenarioOverride:
-    """What happens to some ids of one strategy: no answer, a duplicate delivered, a stall without a hedge."""
+    """What happens to some ids of one strategy: no answer, a late one, a duplicate, a stall without a hedge."""
 
     unanswered: frozenset[int] = frozenset()
+    too_late: frozenset[int] = frozenset()
     duplicates: frozenset[int] = frozenset()
     unhedged: frozenset[int] = frozenset()
     lateness_ns: int | None = None
@@ -187,8 +188,9 @@ def _request(
         records.copies.append(ServedCopy(request_id, 2, 40_000, 0, left_ns, left_ns, left_ns, Action.HEALED))
     elif stalled and stall is not None:
         took_ns += stall.duration_ns
-    if request_id in override.unanswered or took_ns > scenario.workload.timeout_ns:
-        return Sample(request_id, seq, sent_ns, sent_ns, NO_TIME, NO_TIME, Outcome.TIMEOUT, 0)
+    too_late = request_id in override.too_late
+    if too_late or request_id in override.unanswered or took_ns > scenario.workload.timeout_ns:
+        return Sample(request_id, seq, sent_ns, sent_ns, NO_TIME, NO_TIME, Outcome.TIMEOUT, int(too_late))
     received_ns = sent_ns + took_ns
     copies = 2 if request_id in override.duplicates else 1
     kernel_rx_ns = received_ns - 20 * NS_PER_US

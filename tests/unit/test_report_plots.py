@@ -71,8 +71,8 @@ def test_runs_that_lack_something_are_drawn_all_the_same(
     assert laid_out == NAMES
 
 
-def test_a_run_where_nothing_was_answered_is_drawn_all_the_same(tmp_path: Path, laid_out: list[str]) -> None:
-    draw(smoke(tmp_path, kernel=ScenarioOverride(unanswered=frozenset(range(500)))))
+def test_a_run_where_nothing_was_answered_in_time_is_drawn_all_the_same(tmp_path: Path, laid_out: list[str]) -> None:
+    draw(smoke(tmp_path, kernel=ScenarioOverride(too_late=frozenset(range(500)))))
     assert laid_out == NAMES
 
 
