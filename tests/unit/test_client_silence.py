@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -14,12 +16,15 @@ from hedgerow_client.ledger import Ledger
 from hedgerow_client.worker import make_loop
 from hedgerow_node.clock import now_ns
 from hedgerow_node.protocol.client import IdRange, OpenArrivals, SilentEvent
+from hedgerow_node.records import FIRST_WARMUP_ID
 from support.client_peers import SETTINGS, answer, asked, peers
 from support.native_runs import Copy, Peer, app_native, silence
-from support.node_programs import MS
+from support.node_programs import MS, PATIENCE_S, Client, Server, running_client
+from support.policy import cannot_run
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hedgerow_node.protocol.client import BlockSettings
@@ -143,3 +148,67 @@ def test_the_compiled_client_hears_late_answers(native: Path, tmp_path: Path) ->
 
 def _fields(event: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in event.items() if key != "event"}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Client]:
+    with running_client(tmp_path) as started:
+        yield started
+
+
+@pytest.mark.parametrize("strategy", ["baseline", "app-seed", "app-asyncio", "app-native", "proxy"])
+def test_the_program_reports_a_silent_warm_up_and_ends_the_block_when_told(
+    client: Client, silent: tuple[str, int], strategy: str
+) -> None:
+    control = client.program.control
+    hundred = {"first_id": FIRST_WARMUP_ID, "count": 100}
+    settings = {"timeout_ns": 60 * MS, "hedge_delay_ns": 20 * MS, "patience_ns": 200 * MS, "warmup": hundred}
+    client.start_block(silent, strategy, block=5, **settings)
+    event = control.wait_event(("silent", "measuring", "block-failed"), PATIENCE_S)
+    assert (event["event"], event["block"], event["first_id"]) == ("silent", 5, FIRST_WARMUP_ID)
+    assert event["until_ns"] - event["since_ns"] >= 200 * MS
+    assert control.call("cancel-block") == {"cancelled": 5}
+    assert client.program.ping()["worker_pid"] is None
+
+
+SHIFTED = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int result = real(clock, now);
+
+	if (clock == CLOCK_REALTIME && access(getenv("CLOCK_WAS_SET"), F_OK) == 0)
+		now->tv_sec += 3;
+	return result;
+}
+"""
+
+
+@pytest.mark.parametrize("strategy", ["baseline", "app-native"])
+def test_a_clock_that_is_set_during_the_block_is_reported(
+    strategy: str, tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The programs' own clock, in front of the C library's: the machine's is never set."""
+    if shutil.which("cc") is None:
+        cannot_run("needs a C compiler: run .ci/setup")
+    source, library, was_set = tmp_path / "shifted.c", tmp_path / "shifted.so", tmp_path / "set"
+    source.write_text(SHIFTED)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True)
+    monkeypatch.setenv("CLOCK_WAS_SET", str(was_set))
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    with running_client(tmp_path) as client:
+        monkeypatch.delenv("LD_PRELOAD")
+        before = client.run_block(server.address, strategy).event
+        client.program.control.wait_event("measuring", PATIENCE_S)  # that block's
+        client.start_block(server.address, strategy, lead_ns=300 * MS)
+        client.program.control.wait_event("measuring", PATIENCE_S)
+        was_set.touch()
+        after = client.program.control.wait_event("block-done", PATIENCE_S)
+    assert abs(before["realtime_offset_drift_ns"]) < MS
+    assert abs(after["realtime_offset_drift_ns"] - 3_000 * MS) < MS
