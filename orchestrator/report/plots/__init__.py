@@ -74,7 +74,10 @@ PLOTS = (
     Plot(
         "lateness-ecdf",
         "Lateness of the hedges",
-        "How long after its deadline each hedge left, seen by one kernel tap for every strategy.",
+        "How long after its deadline each hedge left, seen by one kernel tap for every strategy. The deadline counts "
+        "from the request's departure, so that a client that sent late is forgiven; the table also has the lateness "
+        "from the intended time. A hedge left early where its client was stopped between reading its clock and "
+        "sending the request: by that reading it hedged on time.",
         per_arm=True,
         draw=lambda _, arm: lateness_ecdf(arm),
     ),
@@ -97,7 +100,8 @@ PLOTS = (
     Plot(
         "extra-load-p99",
         "What it costs",
-        "Extra load on the servers against P99: towards the lower left is better.",
+        "Extra load on the servers against P99: towards the lower left is better. Where marks lie on each other, the "
+        "outer ones are rings.",
         per_arm=False,
         draw=lambda run, _: extra_load(run),
     ),

@@ -26,11 +26,13 @@ from orchestrator.report.plots.style import (
     WIDTH,
     Style,
     canvas,
+    counted_from,
     legend,
     log_ticks,
     new_figure,
     note_no_data,
     percent_ticks,
+    signed_log,
     simplify,
     titled,
 )
@@ -53,7 +55,8 @@ _COLUMNS, _PANEL, _REST = 2, 2.9, 1.4  #: inches for a row of panels, and for ti
 
 def latency_ccdf(arm: ArmData, resamples: Weights | None) -> Figure:
     """How many requests took longer than x: the whole tail. `resamples` is None for too few blocks: no bands."""
-    figure, axes = canvas("Latency of all requests", "latency (ms)", "share of requests that took longer", arm.name)
+    x_label = f"latency (ms), {counted_from([arm])}"
+    figure, axes = canvas("Latency of all requests", x_label, "share of requests that took longer", arm.name)
     timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
     drawn = {strategy: measures for strategy, measures in arm.measures.items() if len(measures.latency)}
     for strategy, measures in drawn.items():
@@ -76,7 +79,8 @@ def hedged_ecdf(arm: ArmData) -> Figure:
 
     What lies beyond the scale is counted in the legend.
     """
-    figure, axes = canvas("Stalled or hedged requests, zoomed in", "latency (ms)", "share answered within", arm.name)
+    x_label = f"latency (ms), {counted_from([arm])}"
+    figure, axes = canvas("Stalled or hedged requests, zoomed in", x_label, "share answered within", arm.name)
     chosen = {
         strategy: latencies_ns(arm.samples[strategy])[hedged_or_held_back(arm, strategy)] / NS_PER_MS
         for strategy in arm.scenario.strategies
@@ -104,16 +108,25 @@ def hedged_ecdf(arm: ArmData) -> Figure:
 def lateness_ecdf(arm: ArmData) -> Figure:
     """How late the hedges left: the jitter of each hedger, seen by one kernel tap.
 
-    One curve for each strategy that hedged; logarithmic unless some hedges left early.
+    One curve for each strategy that hedged; the axis is logarithmic, to both sides where some hedges left early.
     """
-    title, x_label = "Lateness of the hedges", "departure - deadline (µs)"
+    title, x_label = (
+        "Lateness of the hedges",
+        "departure \N{MINUS SIGN} deadline, which counts from the request's departure (µs)",
+    )
     figure, axes = canvas(title, x_label, "share of hedges at most this late", arm.name)
     latenesses = {name: measures.lateness.merged for name, measures in arm.measures.items() if len(measures.lateness)}
     for strategy, values_ns in latenesses.items():
-        _add_ecdf(axes, strategy, values_ns / NS_PER_US)
-    if latenesses and min(values.min() for values in latenesses.values()) > 0:
-        axes.set_xscale("log")
-        log_ticks(axes.xaxis, *axes.get_xlim())
+        early = int((values_ns <= 0).sum())
+        _add_ecdf(axes, strategy, values_ns / NS_PER_US, note=f", {early} early" if early else "")
+    if latenesses:
+        low = min(values.min() for values in latenesses.values()) / NS_PER_US
+        high = max(values.max() for values in latenesses.values()) / NS_PER_US
+        if low > 0:
+            axes.set_xscale("log")
+            log_ticks(axes.xaxis, *axes.get_xlim())
+        else:
+            signed_log(axes, low, high)
     _finish_ecdf(figure, axes)
     return figure
 
@@ -135,7 +148,7 @@ def compared_ccdf(
         if number % columns == 0:
             axes.set_ylabel("share that took longer")
         if number + columns >= len(strategies):
-            axes.set_xlabel("latency (ms)")
+            axes.set_xlabel(f"latency (ms), {counted_from(arms)}")
             axes.tick_params(labelbottom=True)  # also where the row below ends before this column
     if any(drawn):
         for axes in grid:
@@ -225,15 +238,15 @@ def _band(axes: Axes, measures: Measures, weights: Weights, colour: str, timeout
     axes.fill_betweenx(shares, low, high, where=np.isfinite(low), color=colour, alpha=0.18, lw=0)
 
 
-def _add_ecdf(axes: Axes, strategy: str, values: NDArray[np.float64], right: float = np.inf) -> None:
-    """Draw the share of `values` up to x; those above `right` are left out and counted."""
+def _add_ecdf(axes: Axes, strategy: str, values: NDArray[np.float64], right: float = np.inf, note: str = "") -> None:
+    """Draw the share of `values` up to x; those above `right` are left out and counted; `note` is for the legend."""
     if not len(values):
         return
     colour, dashes = STYLES[strategy]
     ordered = np.sort(values)
     shares = np.arange(len(values) + 1) / len(values)
     beyond = int((ordered > right).sum())
-    label = f"{strategy}, n = {len(values)}" + (f", {beyond} beyond the scale" if beyond else "")
+    label = f"{strategy}, n = {len(values)}" + (f", {beyond} beyond the scale" if beyond else "") + note
     seen = int(np.isfinite(ordered).sum())
     # the curve rises from zero at its first value
     steps = np.concatenate([ordered[:1], ordered[:seen]])[: seen + 1]

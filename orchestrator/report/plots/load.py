@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.statistics import Estimate, estimate
 from orchestrator.report.plots.style import (
@@ -19,6 +21,7 @@ from orchestrator.report.plots.style import (
     NOTE,
     STYLES,
     WIDTH,
+    counted_from,
     fit_y,
     handles_of,
     legend,
@@ -34,21 +37,35 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from orchestrator.analysis.run_data import ArmData, RunData
     from orchestrator.analysis.statistics import Weights
 
 _COLUMNS = 3
+_MARK, _RING = 6.0, 5.5  #: points across a mark, and how much more across each one around it
+_TOUCHING = 12.0  #: marks that are not as many pixels apart touch
 _PANEL = 3.1  # inches
 _LEAST_LOAD = 0.005  #: an axis shows at least this much extra load, so that noise is not blown up
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """A mark, and where in the data it is."""
+
+    axes: Axes
+    x: float
+    y: float
+    line: Line2D
+
+
 @dataclass
 class _Extent:
-    """What the axes must include: extra loads, and latencies in ms."""
+    """What the axes must include: extra loads, and latencies in ms; and the marks, none of which may hide another."""
 
     loads: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
+    marks: list[_Mark] = field(default_factory=list)
 
 
 def extra_load(run: RunData) -> Figure:
@@ -73,6 +90,7 @@ def extra_load(run: RunData) -> Figure:
         _draw(axes, arms, run.resamples, extent)
         if not together or number == len(panels) - 1:
             _fit(axes, extent)
+            _uncover(extent.marks)
         if number + columns >= len(panels):
             axes.set_xlabel("extra load")
             axes.tick_params(labelbottom=True)
@@ -81,12 +99,27 @@ def extra_load(run: RunData) -> Figure:
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     figure.suptitle(
-        "Extra load (copies received by servers / requests - 1) against P99", x=0.01, ha="left", fontsize=12
+        "Extra load (copies received by servers / requests \N{MINUS SIGN} 1) against P99",
+        x=0.01,
+        ha="left",
+        fontsize=12,
     )
+    notes.append(f"latency {counted_from(run.arms)}")
     notes.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
     handles, labels = handles_of(grid)
     legend(figure, "; ".join(notes), handles=handles, labels=labels)
     return figure
+
+
+def _uncover(marks: Sequence[_Mark]) -> None:
+    """Make marks that lie on each other rings around each other, the first one innermost."""
+    drawn: list[tuple[Axes, float, float]] = []
+    for mark in marks:
+        x, y = mark.axes.transData.transform(np.array([mark.x, mark.y]))
+        below = sum(axes is mark.axes and math.hypot(x - at, y - up) < _TOUCHING for axes, at, up in drawn)
+        if below:
+            mark.line.set(markersize=_MARK + _RING * below, markerfacecolor="none", markeredgewidth=1.6)
+        drawn.append((mark.axes, float(x), float(y)))
 
 
 def _fit(axes: Axes, extent: _Extent) -> None:
@@ -121,9 +154,12 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, extent
                 axes.plot(across, [y, y], color=colour, lw=1.1, marker="|", ms=5, zorder=3)
             if along:
                 axes.plot([x, x], along, color=colour, lw=1.1, marker="_", ms=5, zorder=3)
-            mark, size = (BEYOND, 9) if math.isinf(p99_ms.value) else (MARKS[strategy], 6)
+            mark, size = (BEYOND, 9.0) if math.isinf(p99_ms.value) else (MARKS[strategy], _MARK)
             hollow = number == 0 and len(arms) > 1
-            axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc="white" if hollow else colour, zorder=4)
+            face = "white" if hollow else colour
+            (line,) = axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc=face, zorder=4)
+            if len(arms) == 1 and mark != BEYOND:
+                extent.marks.append(_Mark(axes, x, y, line))
             extent.loads += [x, *across]
             extent.latencies += [y, *along]
             path.append((x, y))
@@ -131,8 +167,8 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, extent
         if len(path) > 1:
             axes.plot(*zip(*path, strict=True), color=colour, ls=dashes, lw=1.2, alpha=0.7, zorder=2)
         if points:
-            line = dashes if len(path) > 1 else "none"
-            axes.plot([], [], marker=MARKS[strategy], color=colour, ls=line, label=strategy)
+            joined = dashes if len(path) > 1 else "none"
+            axes.plot([], [], marker=MARKS[strategy], color=colour, ls=joined, label=strategy)
         drawn += points
     if not drawn:
         note_no_data(axes)

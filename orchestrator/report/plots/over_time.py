@@ -17,6 +17,7 @@ from orchestrator.analysis.measures import latencies_ns
 from orchestrator.report.plots.style import (
     STYLES,
     WIDTH,
+    counted_from,
     legend,
     log_ticks,
     new_figure,
@@ -62,8 +63,9 @@ def latency_over_time(arm: ArmData) -> Figure:
         log_ticks(axes.yaxis, low_ms, high_ms)
     longest_s = max((float(in_block_ns(arm, name).max(initial=0)) for name in strategies), default=0.0) / NS_PER_S
     panels[-1].set_xlim(0, longest_s * 1.01 or 1.0)
-    panels[-1].set_xlabel("intended time of the request, from the block's first (s)")
-    figure.supylabel("latency (ms)", fontsize=10)
+    time = "intended time of the request" if arm.scenario.is_open else "time of sending"
+    panels[-1].set_xlabel(f"{time}, from the block's first (s)")
+    figure.supylabel(f"latency (ms), {counted_from([arm])}", fontsize=10)
     figure.suptitle(titled("Latency over time", arm.name), x=0.01, ha="left", fontsize=12)
     _explain(figure, arm, shaded, tints)
     return figure

@@ -14,17 +14,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
+from orchestrator.report.formatting import minus
 from orchestrator.runfolder.safe_files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+    from orchestrator.analysis.run_data import ArmData
 
 #: A colour, and a line style as matplotlib takes it.
 Style = tuple[str, LineStyleType]
@@ -46,6 +49,7 @@ WIDTH, HEIGHT = 8.0, 4.6  #: inches; at 110 dpi as wide as a README shows pictur
 BEYOND = r"$\uparrow$"  #: the mark of what lies beyond the time-out
 NOTE = "#555555"  #: colour of text that is not data
 _DPI = 110
+_LINEAR_TO = 10.0  #: of an axis that is logarithmic to both sides
 _DECADE, _MANY_UPRIGHT, _MANY_ACROSS = 10.0, 100.0, 2000.0
 
 
@@ -58,6 +62,14 @@ def canvas(title: str, x_label: str, y_label: str, arm: str | None = None) -> tu
     axes.set_ylabel(y_label)
     simplify(axes)
     return figure, axes
+
+
+def counted_from(arms: Iterable[ArmData]) -> str:
+    """From when the latencies of `arms` count, for the picture itself: pictures travel without their page."""
+    opened = {arm.scenario.is_open for arm in arms}
+    if opened == {False}:
+        return "closed loop, from the time of sending"
+    return "from the intended time of sending" + ("; in some arms a closed loop" if False in opened else "")
 
 
 def new_figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
@@ -120,6 +132,18 @@ def _log_ticks(axis: Axis, steps: tuple[float, ...]) -> None:
         axis.set_minor_locator(NullLocator())
 
 
+def signed_log(axes: Axes, low: float, high: float) -> None:
+    """The x axis logarithmic to both sides of zero, for `low` < 0; between the first powers of ten it is linear."""
+    axes.set_xscale("symlog", linthresh=_LINEAR_TO, linscale=0.5)
+    reach = max(abs(low), abs(high), _LINEAR_TO)
+    powers = [10.0**power for power in range(1, math.ceil(math.log10(reach)) + 1)]
+    places = [*(-power for power in reversed(powers) if -power >= 10 * low), 0.0]
+    places += [power for power in powers if power <= 10 * high]
+    axes.xaxis.set_major_locator(FixedLocator(places))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{value:g}")))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def fit_y(axes: Axes, values: Sequence[float]) -> None:
     """Limits that hold `values` with a margin: logarithmic where they span more than a decade, else from zero."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -134,7 +158,7 @@ def fit_y(axes: Axes, values: Sequence[float]) -> None:
 
 def percent_ticks(axis: Axis) -> None:
     """Ticks of ratios as percentages."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g} %"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: minus(f"{value * 100:g} %")))
 
 
 def save(folder: Path, name: str, figure: Figure) -> None:

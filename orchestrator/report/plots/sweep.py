@@ -20,6 +20,7 @@ from orchestrator.report.plots.style import (
     NOTE,
     STYLES,
     WIDTH,
+    counted_from,
     fit_y,
     handles_of,
     legend,
@@ -110,7 +111,8 @@ def sweep(run: RunData) -> Figure:
         top.set_title(series.title, fontsize=10, color=NOTE)
         bottom.set_xlabel(key if len(columns) == 1 else short(key))
     figure.align_ylabels(list(grid[:, 0]))
-    figure.suptitle(f"P99 and P50 over {short(key)}", x=0.01, ha="left", fontsize=12)
+    title = f"P99 and P50 over {short(key)}: latency {counted_from(run.arms)}"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     unanswered = any(np.isinf(m.latency.merged).any() for arm in run.arms for m in arm.measures.values())
     note = "no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals"
     handles, labels = handles_of(list(grid.ravel()))
