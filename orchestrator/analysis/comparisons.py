@@ -17,14 +17,12 @@ from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import (
     Floats,
     Interval,
+    Resamples,
     Weights,
-    interval,
-    p_value,
     plain,
     resample,
     rounded,
     rounded_ends,
-    spread,
 )
 from orchestrator.runfolder.summary import Comparison, Difference
 from orchestrator.runfolder.tables import read_samples
@@ -80,13 +78,12 @@ class _Range:
         return cls(*(measures.evaluate(function, weights, float(ns)) for ns in (timeout_ns, np.inf)))
 
 
-def paired(one: Measures, other: Measures, function: str, resamples: Weights | None, timeout_ns: int) -> Paired:
+def paired(one: Measures, other: Measures, function: str, resamples: Resamples | None, timeout_ns: int) -> Paired:
     """`function` of `one` against that of `other`.
 
     Without intervals where there are no resamples, a sample too small for its quantile's, or nothing to divide by.
     """
-    rounds = one.rounds
-    mine, theirs = (_Range.of(measures, function, plain(rounds), timeout_ns) for measures in (one, other))
+    mine, theirs = (_Range.of(measures, function, plain(one.rounds), timeout_ns) for measures in (one, other))
     value, reference = float(mine.most[0]), float(theirs.most[0])
     if np.isnan(value) or not reference > 0:
         return Paired(None, None)
@@ -94,21 +91,21 @@ def paired(one: Measures, other: Measures, function: str, resamples: Weights | N
     found = Paired(None, None, censored) if censored else Paired(value / reference, value - reference)
     if resamples is None or not all(measures.enough_for(function) for measures in (one, other)):
         return found
-    ours, references = (_Range.of(measures, function, resamples, timeout_ns) for measures in (one, other))
+    ours, references = (_Range.of(measures, function, resamples.counts, timeout_ns) for measures in (one, other))
     if np.isnan(ours.most).any() or not (references.least > 0).all():
         return found
-    ratios = _ends(ours.least / references.most, ours.most / references.least, mine, theirs, rounds, operator.truediv)
+    quotients = ours.least / references.most, ours.most / references.least
     differences = ours.least - references.most, ours.most - references.least
     return replace(
         found,
-        ratio_ends=ratios,
-        difference_ends_ns=_ends(*differences, mine, theirs, rounds, operator.sub),
-        p_value=_p_of_equal(*differences, found.difference_ns, rounds),
+        ratio_ends=_ends(quotients, mine, theirs, resamples, operator.truediv),
+        difference_ends_ns=_ends(differences, mine, theirs, resamples, operator.sub),
+        p_value=_p_of_equal(quotients, found.ratio, resamples),
     )
 
 
 def comparisons(
-    strategies: Sequence[str], measures: dict[str, Measures], resamples: Weights | None, timeout_ns: int
+    strategies: Sequence[str], measures: dict[str, Measures], resamples: Resamples | None, timeout_ns: int
 ) -> Iterator[Comparison]:
     """Every strategy against the baseline, and then the others against the kernel, for the summary."""
     done = set()
@@ -139,12 +136,12 @@ class Overhead:
     over_us: Estimated | None
 
 
-def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[Overhead]:
+def overheads(folder: RunFolder, conditions: Sequence[str]) -> list[Overhead]:
     """What each of `conditions`, the strategies of the run in `folder`, costs."""
     samples = read_samples(folder)[None]
     numbers = np.unique(samples[conditions[0]]["block"])
     measures = {name: Measures(samples[name], None, None, numbers) for name in conditions}
-    once, resamples = plain(len(numbers)), resample(len(numbers), seed)
+    once, resamples = plain(len(numbers)), resample(len(numbers))
 
     def figure(condition: str, function: str, against: str | None = None) -> Estimated:
         def values(weights: Weights) -> Floats:
@@ -152,7 +149,9 @@ def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[O
             return found if against is None else found - measures[against].evaluate(function, weights)
 
         value = float(values(once)[0])
-        ends = None if resamples is None else interval(values(resamples), value, len(numbers), time=True)
+        ends = None
+        if resamples is not None:
+            ends = resamples.interval(values(resamples.counts), value, logs=against is None)
         low, high = ends or (np.nan, np.nan)
         return rounded(value, NS_PER_US, 3), rounded(low, NS_PER_US, 3), rounded(high, NS_PER_US, 3)
 
@@ -169,21 +168,29 @@ def overheads(folder: RunFolder, conditions: Sequence[str], seed: int) -> list[O
 
 
 def _ends(
-    least: Floats, most: Floats, mine: _Range, theirs: _Range, rounds: int, joined: Callable[[Floats, Floats], Floats]
+    values: tuple[Floats, Floats],
+    mine: _Range,
+    theirs: _Range,
+    resamples: Resamples,
+    joined: Callable[[Floats, Floats], Floats],
 ) -> Interval | None:
-    """The lower end of the `least` that it may be and the upper end of the `most`; None where both are open."""
-    lower = interval(least, float(joined(mine.least, theirs.most)[0]), rounds, time=True)
-    upper = interval(most, float(joined(mine.most, theirs.least)[0]), rounds, time=True)
+    """The lower end of the least and the upper end of the most that `values` may be; None where both are open."""
+    least, most = values
+    logs = joined is operator.truediv
+    lower = resamples.interval(least, float(joined(mine.least, theirs.most)[0]), logs=logs)
+    upper = resamples.interval(most, float(joined(mine.most, theirs.least)[0]), logs=logs)
     if lower is None or upper is None:
         return None
     return None if np.isinf(upper[1]) and lower[0] in (0, -np.inf) else (lower[0], upper[1])
 
 
-def _p_of_equal(resampled: Floats, most: Floats, value: float | None, rounds: int) -> float | None:
-    if value is None or not (resampled == most).all():
+def _p_of_equal(quotients: tuple[Floats, Floats], ratio: float | None, resamples: Resamples) -> float | None:
+    """The p-value of the ratio being 1; None where unanswered requests are in it, or it may be zero."""
+    least, most = quotients
+    if ratio is None or ratio <= 0 or not (least == most).all() or (least <= 0).any():
         return None
-    if value == 0:
+    if ratio == 1:
         return 1.0
-    error = spread(resampled, rounds)
-    distance = abs(value) / error if error else np.inf
-    return p_value(np.sign(resampled) != np.sign(value), rounds, distance, time=True)
+    error = resamples.spread(np.log(least))
+    distance = abs(np.log(ratio)) / error if error else np.inf
+    return resamples.p_value(np.sign(least - 1) != np.sign(ratio - 1), distance)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Action, Outcome, Winner
-from orchestrator.analysis.statistics import Bools, Floats, Ints, Rounds, Weights
+from orchestrator.analysis.statistics import Bools, Floats, Interval, Ints, Rounds, Weights
 from orchestrator.claims.functions import FUNCTIONS, Statistic
 from orchestrator.plan.sample_size import samples_needed
 
@@ -133,6 +133,35 @@ class Measures:
         """Whether `function` has an interval: a quantile needs a sample in which it has one, others need none."""
         quantile = FUNCTIONS[function].quantile
         return quantile is None or self.sample_size(function) >= samples_needed(quantile)
+
+    def range_of(self, function: str) -> Interval:
+        """Between what ends `function`, an estimate, must lie: times between the shortest and the longest, ns."""
+        row = FUNCTIONS[function]
+        if row.statistic is Statistic.SHARE:
+            share = SHARES[row.measure.key](self)
+            low = 0.0 if (share.numerator >= 0).all() else -np.inf
+            return low, 1.0 if (share.numerator <= share.denominator).all() else np.inf
+        if row.statistic is Statistic.COUNT:
+            return 0.0, np.inf
+        merged = VALUES[row.measure.key](self).merged
+        return (float(merged[0]), float(merged[-1])) if len(merged) else (-np.inf, np.inf)
+
+    def around(self, function: str) -> tuple[Floats, Floats] | None:
+        """One standard error to either side of the quantile `function`, by round (ns); None for other figures."""
+        row = FUNCTIONS[function]
+        return None if row.quantile is None else VALUES[row.measure.key](self).around(row.quantile)
+
+    def counted(self, function: str) -> tuple[int, int] | None:
+        """Of the share `function`, how many requests (or hedges) have it, and of how many; None for other figures.
+
+        None also for what is not a share of a whole: more extra copies than requests, or fewer copies than requests.
+        """
+        row = FUNCTIONS[function]
+        if row.statistic is not Statistic.SHARE:
+            return None
+        share = SHARES[row.measure.key](self)
+        count, number = int(share.numerator.sum()), int(share.denominator.sum())
+        return (count, number) if 0 <= count <= number > 0 else None
 
     def evaluate(self, function: str, weights: Weights, unanswered_ns: float = np.inf) -> Floats:
         """The claim function called `function` for each resample; times in ns, NaN where there is no value.

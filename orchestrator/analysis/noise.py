@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from orchestrator.analysis.run_data import ArmData
-    from orchestrator.analysis.statistics import Bools, Floats, Ints, Weights
+    from orchestrator.analysis.statistics import Bools, Floats, Ints, Resamples
     from orchestrator.runfolder.journal import FaultRecord
     from orchestrator.runfolder.observed import Lateness
 
@@ -86,7 +86,7 @@ def _kinds_and_places(arm: ArmData) -> tuple[Ints, Floats]:
     return kinds, np.where(in_fault, samples["intended_ns"].astype(np.float64), draws)
 
 
-def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Weights | None) -> list[ControlResult | None]:
+def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Resamples | None) -> list[ControlResult | None]:
     """How far the halves of each arm are apart; None for an arm without halves. Time-outs are in ns.
 
     The p-value of each figure is adjusted for the number of figures. The one of the arm is the smallest of these,
@@ -102,7 +102,7 @@ def _judged(control: ControlResult, adjusted: float) -> ControlResult:
     return replace(control, p_adjusted=round(adjusted, 6), no_effect=adjusted > 2 * TAIL)
 
 
-def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> ControlResult:
+def _control(pair: Halves, resamples: Resamples | None, timeout_ns: int) -> ControlResult:
     """The control of one arm, not adjusted for other arms yet."""
     figures = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
     judged = {name: found.p_value for name, found in figures.items() if found.p_value is not None}
@@ -117,7 +117,7 @@ def _control(pair: Halves, resamples: Weights | None, timeout_ns: int) -> Contro
     )
 
 
-def _why_none(pair: Halves, resamples: Weights | None) -> str:
+def _why_none(pair: Halves, resamples: Resamples | None) -> str:
     """Why no figure of the halves has a p-value."""
     if resamples is None:
         return f"fewer than {MIN_BLOCKS} blocks"

@@ -23,7 +23,7 @@ from orchestrator.runfolder.tables import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.analysis.statistics import Weights
+    from orchestrator.analysis.statistics import Resamples
     from orchestrator.runfolder.journal import FaultRecord
     from orchestrator.runfolder.run import Run
     from orchestrator.scenario.experiment import Arm, Experiment
@@ -53,7 +53,7 @@ class RunData:
     run: Run
     arms: tuple[ArmData, ...]
     round_numbers: Ints
-    resamples: Weights | None
+    resamples: Resamples | None
 
     @classmethod
     def of(cls, run: Run) -> RunData:
@@ -65,7 +65,7 @@ class RunData:
         arms = tuple(_arm(run, arm, numbers) for arm in run.experiment.arms)
         for arm in arms:
             check_nothing_lost(arm)
-        return cls(run, arms, numbers, resample(len(numbers), run.experiment.scenario.design.seed))
+        return cls(run, arms, numbers, resample(len(numbers)))
 
     @property
     def experiment(self) -> Experiment:

@@ -5,7 +5,8 @@ hits them all), so single requests must not be resampled. Every strategy has one
 draws the same rounds for all of them: what disturbed a round disturbs both sides of a comparison alike, as in a
 paired test. A resample is a weight per round (how often it was drawn). All resamples of a figure are computed at once
 by bisecting over the values, counting in each round's sorted values: the cost hardly grows with the sample, where
-sorting 2,000 resamples would take minutes for a long run.
+sorting 20,000 resamples would take an hour for a long run. Up to eight rounds every multiset of them is taken, with
+its probability, so that no chance is left in any figure.
 
 A quantile is the order statistic x_(ceil(q n)): a value that occurred, never an interpolation between a fast and a
 stalled request. Requests without an answer count as +inf, so a quantile that falls among them is +inf, not a number
@@ -18,23 +19,25 @@ leaves open stays open:
 - the percentiles are taken further out, by what Student's t with rounds - 1 degrees of freedom is wider than the
   normal distribution and by sqrt(n / (n - 1)) for the bootstrap's narrower spread (the expanded percentile interval
   of Hesterberg, "What Teachers Should Know about the Bootstrap", 2015);
-- times, whose tails are heavy, also get the t interval of their logarithms from the resamples' spread (of the times
-  themselves where some are not positive), and the interval is the hull of both.
+- figures also get Student's t interval from the resamples' spread, of their logarithms where they are times or ratios
+  (tails are heavy), and the interval is the hull of both.
 
-With Pareto and lognormal latencies, independent or with blocks of different speed, the hull covers P50 and P99 in 93
-to 97 % of the cases, from five rounds on; `tests/unit/test_analysis_coverage.py` repeats that by simulation.
-Shares and counts get the first correction alone: their range is bounded, and a t interval ignores that.
+No end lies outside what was observed: of as many values as a quantile needs (`samples_needed`) hardly ever all lie on
+one side of it. How often intervals hold the truth, in simulated runs of many kinds, is measured by
+`tests/unit/test_analysis_coverage.py`; docs/reading-a-report.md has the table.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, betaincinv, factorial, ndtr, ndtri, stdtr, stdtrit
 
 from orchestrator.claims.functions import FUNCTIONS, Dimension
 from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL, samples_needed
@@ -50,9 +53,16 @@ Bools = NDArray[np.bool_]
 Weights = Ints  #: shape (resamples, rounds): how often each resample holds each round
 Interval = tuple[float, float]
 
-RESAMPLES = 2_000
+#: Up to so many rounds all multisets of them are enumerated: 6,435 of 8; of more rounds, that many are drawn.
+ENUMERATED_UP_TO = 8
+DRAWS = 20_000
+#: Of the draws. It is no setting: nothing that is reported may depend on it.
+_DRAWS_SEED = 20_261_127
 #: Absorbs the error of q · n in floating point: 0.07 · 100 is a little more than 7.
 _RANK_SLACK = 1e-9
+#: Absorbs that of adding up chances.
+_CHANCE_SLACK = 1e-12
+_LARGEST_EXPONENT = 700.0
 
 
 def plain(rounds: int) -> Weights:
@@ -100,6 +110,19 @@ class Rounds:
                 self._kept[q] = known
         return known[1]
 
+    def around(self, q: float) -> tuple[Floats, Floats]:
+        """The values one standard error below and above the `q` quantile of each round that has any.
+
+        That is, were they independent: the number of values below the quantile is then binomial, so that the ranks
+        are sqrt(n q (1 - q)) to either side.
+        """
+        sizes = self._sizes[self._sizes > 0]
+        reach = np.sqrt(sizes * q * (1 - q))
+        ranks = [np.clip(np.ceil(q * sizes + by * reach), 1, sizes).astype(np.int64) for by in (-1, 1)]
+        groups = [group for group in self.groups if len(group)]
+        low, high = (np.array([group[rank - 1] for group, rank in zip(groups, each, strict=True)]) for each in ranks)
+        return low, high
+
     def maximum(self, weights: Weights) -> Floats:
         """The largest value of each resample, NaN for resamples without values."""
         largest = np.array([group[-1] if len(group) else -np.inf for group in self.groups])
@@ -126,51 +149,100 @@ class Rounds:
         return counts
 
 
-def resample(rounds: int, seed: int) -> Weights | None:
-    """`RESAMPLES` draws of `rounds` rounds with replacement; None with fewer rounds than an interval needs."""
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """Samples of as many rounds as there are, with replacement: `counts` of each round, and how likely each one is.
+
+    The methods take a figure's values over them: what the figure's `spread`, interval and p-value are.
+    """
+
+    counts: Weights
+    chances: Floats
+    rounds: int
+
+    def spread(self, values: Floats) -> float:
+        """The standard error of a figure: its spread over resamples is too small by sqrt((n - 1) / n)."""
+        variance = self.chances @ (values - self.chances @ values) ** 2
+        return math.sqrt(variance * self.rounds / (self.rounds - 1))
+
+    def interval(
+        self, values: Floats, value: float, *, logs: bool = False, within: Interval = (-np.inf, np.inf)
+    ) -> Interval | None:
+        """The 95 % interval of a figure that is `value` over all rounds.
+
+        `logs` says that its logarithms are what varies evenly, as those of times and ratios do; it has no effect
+        where some value is not positive. No end lies outside `within`. Infinities are allowed in `values` (a quantile
+        among unanswered requests) and may be ends; None where some resample has no value. What has logarithms but
+        for zeros in some resamples has no negative end.
+        """
+        if np.isnan(values).any():
+            return None
+        low, high = self._expanded_percentiles(values)
+        if np.isfinite(values).all() and np.isfinite(value):
+            low_t, high_t = self._student(values, value, logs=logs)
+            low, high = min(low, low_t), max(high, high_t)
+        if logs and value > 0 and (values >= 0).all():
+            low = max(0.0, low)
+        return max(low, min(within[0], value)), min(high, max(within[1], value))
+
+    def p_value(self, against: Bools, distance: float) -> float:
+        """How surprising the data were, two-sided, if the truth lay just on the other side of a bound.
+
+        `against` says which resamples lie on the other side of the bound than the sample itself, `distance` how many
+        standard errors (`spread`) the sample is away from it. The larger of the p-values by distance and by resamples
+        counts, so that the interval at level 1 - p is the one that ends at the bound.
+        """
+        by_distance = 2 * float(stdtr(self.rounds - 1, -abs(distance)))
+        if not against.any():
+            return by_distance
+        shrunk = math.sqrt((self.rounds - 1) / self.rounds)
+        share = min(1.0, float(self.chances[against].sum()))
+        return max(by_distance, min(1.0, 2 * float(stdtr(self.rounds - 1, float(ndtri(share)) * shrunk))))
+
+    def _expanded_percentiles(self, values: Floats) -> Interval:
+        tail = float(ndtr(-critical(2 * TAIL, self.rounds) * math.sqrt(self.rounds / (self.rounds - 1))))
+        order = np.argsort(values, kind="stable")
+        up_to = np.cumsum(self.chances[order])
+        low, high = np.searchsorted(up_to, [tail - _CHANCE_SLACK, 1 - tail - _CHANCE_SLACK])
+        return float(values[order[low]]), float(values[order[min(high, len(values) - 1)]])
+
+    def _student(self, values: Floats, value: float, *, logs: bool) -> Interval:
+        reach = critical(2 * TAIL, self.rounds)
+        if logs and value > 0 and (values > 0).all():
+            factor = math.exp(min(reach * self.spread(np.log(values)), _LARGEST_EXPONENT))
+            return value / factor, value * factor
+        reach *= self.spread(values)
+        return value - reach, value + reach
+
+
+@cache
+def resample(rounds: int) -> Resamples | None:
+    """The resamples of `rounds` rounds, always the same; None with fewer rounds than an interval needs."""
     if rounds < MIN_BLOCKS:
         return None
-    draws = np.random.default_rng(seed)
-    return draws.multinomial(rounds, np.full(rounds, 1 / rounds), size=RESAMPLES)
+    if rounds > ENUMERATED_UP_TO:
+        draws = np.random.default_rng(_DRAWS_SEED).multinomial(rounds, np.full(rounds, 1 / rounds), size=DRAWS)
+        return Resamples(draws, np.full(DRAWS, 1 / DRAWS), rounds)
+    counts = np.array(
+        [np.bincount(drawn, minlength=rounds) for drawn in combinations_with_replacement(range(rounds), rounds)],
+        np.int64,
+    )
+    orders = math.factorial(rounds) / np.prod(factorial(counts), axis=1)
+    return Resamples(counts, orders / float(rounds) ** rounds, rounds)
 
 
-def interval(resampled: Floats, value: float, rounds: int, *, time: bool) -> Interval | None:
-    """The 95 % interval of a figure that is `value` over all `rounds` rounds and `resampled` over resamples of them.
+def monotone(intervals: Sequence[Interval | None]) -> list[Interval | None]:
+    """Intervals of one measure's quantiles, in their order, none with an end below one before it.
 
-    `time` says that it is a time, not a share or count. Infinities are allowed in `resampled` (a quantile among
-    unanswered requests) and may be ends; None where some resample has no value. What is positive, and negative in no
-    resample, has no negative end.
+    Where a smaller quantile surely exceeds a value, so does a larger one.
     """
-    if np.isnan(resampled).any():
-        return None
-    low, high = _expanded_percentiles(resampled, rounds)
-    if time and np.isfinite(resampled).all() and np.isfinite(value):
-        low_t, high_t = _student(resampled, value, rounds)
-        low, high = min(low, low_t), max(high, high_t)
-    return (max(0.0, low) if value > 0 and (resampled >= 0).all() else low), high
-
-
-def p_value(against: Bools, rounds: int, distance: float, *, time: bool) -> float:
-    """How surprising the data were, two-sided, if the truth lay just on the other side of a bound.
-
-    `against` says which resamples lie on the other side of the bound than the sample itself, `distance` how many
-    standard errors (`spread`) the sample is away from it. The p-value of a time is the larger of those by distance
-    and by resamples, so that the interval at level 1 - p is the one that ends at the bound. That of a share is the
-    one by resamples; where none lies on the other side, it is the smaller of the one by distance and the one that a
-    single further resample on the other side would give.
-    """
-    by_distance = 2 * float(stdtr(rounds - 1, -abs(distance)))
-    none_against = not against.any()
-    if time:
-        return max(by_distance, 0.0 if none_against else _by_share(float(against.mean()), rounds))
-    if none_against:
-        return min(by_distance, _by_share(1 / (len(against) + 1), rounds))
-    return _by_share(float(against.mean()), rounds)
-
-
-def spread(resampled: Floats, rounds: int) -> float:
-    """The standard error of a figure by its resamples, whose own spread is too small by sqrt((n - 1) / n)."""
-    return float(resampled.std()) * math.sqrt(rounds / (rounds - 1))
+    low = high = -np.inf
+    found: list[Interval | None] = []
+    for ends in intervals:
+        if ends is not None:
+            low, high = max(low, ends[0]), max(high, ends[1])
+        found.append(None if ends is None else (low, high))
+    return found
 
 
 def critical(level: float, rounds: int) -> float:
@@ -178,27 +250,19 @@ def critical(level: float, rounds: int) -> float:
     return float(stdtrit(rounds - 1, 1 - level / 2))
 
 
-def _by_share(share: float, rounds: int) -> float:
-    """The p-value by the share of the resamples on the other side."""
-    shrunk = math.sqrt((rounds - 1) / rounds)
-    return min(1.0, 2 * float(stdtr(rounds - 1, float(ndtri(share)) * shrunk)))
+def share_interval(count: int, number: int) -> Interval:
+    """The exact 95 % interval of a share of which `count` of `number` independent requests were seen.
+
+    Clopper and Pearson, "The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934.
+    """
+    low = 0.0 if count == 0 else float(share_seen_with(count, number, TAIL))
+    high = 1.0 if count == number else 1 - float(share_seen_with(number - count, number, TAIL))
+    return low, high
 
 
-def _expanded_percentiles(resampled: Floats, rounds: int) -> Interval:
-    tail = float(ndtr(-critical(2 * TAIL, rounds) * math.sqrt(rounds / (rounds - 1))))
-    ordered = np.sort(resampled)
-    low = max(math.ceil(tail * len(ordered)) - 1, 0)
-    high = math.ceil((1 - tail) * len(ordered)) - 1
-    return float(ordered[low]), float(ordered[high])
-
-
-def _student(resampled: Floats, value: float, rounds: int) -> Interval:
-    reach = critical(2 * TAIL, rounds)
-    if value > 0 and (resampled > 0).all():
-        factor = math.exp(reach * spread(np.log(resampled), rounds))
-        return value / factor, value * factor
-    reach *= spread(resampled, rounds)
-    return value - reach, value + reach
+def share_seen_with(count: int, number: int, chance: float) -> float:
+    """The share at which at least `count` of `number` (`count` > 0) are seen with the probability `chance`."""
+    return float(betaincinv(count, number - count + 1, chance))
 
 
 def order_interval(ordered: Floats, quantile: float) -> Interval | None:
@@ -267,11 +331,22 @@ class Estimate:
         return Estimate(self.value / ns_per_unit, low, high)
 
 
-def estimate(measures: Measures, function: str, resamples: Weights | None) -> Estimate:
-    """`function` of the claim grammar with its interval; times in ns."""
+def estimate(measures: Measures, function: str, resamples: Resamples | None) -> Estimate:
+    """`function` of the claim grammar with its interval, which lies within what was observed; times in ns.
+
+    The interval of a share also holds the exact one of as many independent requests: blocks that are all alike show
+    nothing of how a share varies.
+    """
     value = float(measures.evaluate(function, plain(measures.rounds))[0])
     if resamples is None or not measures.enough_for(function):
         return Estimate(value)
-    time = FUNCTIONS[function].dimension is Dimension.DURATION
-    ends = interval(measures.evaluate(function, resamples), value, measures.rounds, time=time)
-    return Estimate(value) if ends is None or np.isinf(ends[0]) else Estimate(value, *ends)
+    logs = FUNCTIONS[function].dimension is Dimension.DURATION
+    values, observed = measures.evaluate(function, resamples.counts), measures.range_of(function)
+    ends = resamples.interval(values, value, logs=logs, within=observed)
+    if ends is None or np.isinf(ends[0]):
+        return Estimate(value)
+    counted = measures.counted(function)
+    if counted is not None:
+        exact = share_interval(*counted)
+        ends = min(ends[0], exact[0]), max(ends[1], exact[1])
+    return Estimate(value, *ends)

@@ -16,7 +16,15 @@ from orchestrator.analysis.faults import affected
 from orchestrator.analysis.judge.evidence import Evidence
 from orchestrator.analysis.judge.verdicts import judge_all, overall
 from orchestrator.analysis.noise import HostNoise, controls, halves
-from orchestrator.analysis.statistics import Weights, estimate, order_interval, plain, rounded, rounded_ends
+from orchestrator.analysis.statistics import (
+    Resamples,
+    estimate,
+    monotone,
+    order_interval,
+    plain,
+    rounded,
+    rounded_ends,
+)
 from orchestrator.claims.functions import (
     BUFFERED,
     FUNCTIONS,
@@ -112,7 +120,7 @@ def _judged(data: RunData, evidence: dict[str | None, Evidence]) -> dict[str | N
     verdicts: dict[str | None, list[ClaimVerdict]] = {arm.name: [] for arm in data.arms}
     for (arm, claim, _), finding in zip(claims, findings, strict=True):
         verdicts.setdefault(arm, []).append(
-            ClaimVerdict(id=claim.id, text=claim.text, expect=claim.expect.text, **vars(finding))
+            ClaimVerdict(id=claim.id, text=claim.text, expect=claim.expect.text, **vars(finding.printed()))
         )
     return verdicts
 
@@ -133,7 +141,7 @@ def _faults(arm: ArmData) -> Iterator[FaultSummary]:
 
 
 def _strategy(
-    scenario: Scenario, strategy: Strategy, measures: Measures, resamples: Weights | None
+    scenario: Scenario, strategy: Strategy, measures: Measures, resamples: Resamples | None
 ) -> StrategySummary:
     published = scenario.published.get(strategy)
     return StrategySummary(
@@ -187,10 +195,12 @@ def _figures(measures: Measures, measure: Measure) -> Quantiles:
     return {function.label: _figure(measures, function) for function in functions_of(measure)}
 
 
-def _intervals(measures: Measures, measure: Measure, resamples: Weights | None) -> Intervals:
+def _intervals(measures: Measures, measure: Measure, resamples: Resamples | None) -> Intervals:
     """Their 95 % intervals by blocks, but for maxima, which have none; None for a small sample."""
     estimated = [function for function in functions_of(measure) if not function.counted]
     ends = {function.label: estimate(measures, function.name, resamples).ends for function in estimated}
+    quantiles = sorted((each for each in estimated if each.quantile is not None), key=lambda each: each.quantile or 0)
+    ends |= zip((each.label for each in quantiles), monotone([ends[each.label] for each in quantiles]), strict=True)
     per_unit = PER_UNIT[measure.unit]
     return {label: None if pair is None else rounded_ends(pair, per_unit) for label, pair in ends.items()}
 

@@ -7,7 +7,8 @@ multiples; in this form they are tested alike.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 
 from orchestrator.claims.functions import Dimension, Unit
 from orchestrator.claims.grammar import Call, Comparison, Expression, Negation, Number, Operation, calls
@@ -22,17 +23,77 @@ _ROUNDING = 1e-12
 _Form = dict[str, Term]
 
 
+class Form(Enum):
+    """What a claim compares, by its normal form."""
+
+    SINGLE = "one figure with a number"
+    RATIO = "two figures with each other"
+    DIFFERENCE = "a sum of figures with a number"
+    NOTHING = "the same with itself"
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A claim brought to the form `sum of terms OPERATOR bound`, and what it observes.
+
+    The first figure that the claim names comes first, and stands there with a factor above zero (but in a claim with
+    ~ of products it may not). `observed` is that figure itself, its ratio to the other one, or the sum.
+    """
+
+    form: Form
+    terms: Sum
+    bound: float
+    observed: Expression
+    unit: Unit
+
+
+def normal(claim: Comparison) -> Normal:
+    """`claim` with all figures on one side and a number on the other, however it was written."""
+    sides = _added(_form(claim.left), _form(claim.right), -1)
+    bound = -sides.pop(_ONE.text, (0.0, _ONE))[0]
+    terms = _first_named_first(claim, tuple(sides.values()))
+    if not terms:
+        return Normal(Form.NOTHING, (), bound, claim.left, _unit(claim.left))
+    (first, figure), *others = terms
+    if not others:
+        bound = bound / first + 0.0
+        if bound and isinstance(figure, Operation) and figure.operator == "/" and any(calls(figure.right)):
+            return Normal(Form.RATIO, ((1.0, figure.left), (-bound, figure.right)), 0.0, figure, _unit(figure))
+        return Normal(Form.SINGLE, ((1.0, figure),), bound, figure, _unit(figure))
+    terms, bound = tuple((factor / abs(first), each) for factor, each in terms), bound / abs(first)
+    if len(others) == 1 and not bound and first * others[0][0] < 0:
+        other = others[0][1]
+        return Normal(Form.RATIO, terms, 0.0, Operation("/", figure, other, Dimension.RATIO, 1), "ratio")
+    if first < 0:
+        terms, bound = tuple((-factor, each) for factor, each in terms), -bound
+    total = _total(terms, claim.left.dimension)
+    return Normal(Form.DIFFERENCE, terms, bound, total, _unit(total))
+
+
+def one_sided(claim: Comparison) -> tuple[Comparison, Comparison]:
+    """The two claims that together are the equivalence `claim`: its left side is not too large, and not too small."""
+    if claim.within is None:
+        raise ValueError(f"{claim.text} has no margin")
+    left, right, margin = claim.left, claim.right, claim.within
+    if margin.dimension is Dimension.DURATION:
+        over, under = (Operation("+", side, margin, Dimension.DURATION, margin.column) for side in (right, left))
+    else:
+        by = Number(1 + margin.value, Dimension.NUMBER, f"{1 + margin.value:g}", margin.column)
+        over, under = (Operation("*", by, side, side.dimension, margin.column) for side in (right, left))
+    return Comparison("<=", left, over, claim.text), Comparison(">=", under, right, claim.text)
+
+
 def observable(claim: Comparison) -> tuple[Expression, Unit]:
-    """What the claim observes, and its unit: of figures on both sides it is their ratio, or their difference."""
-    left_calls, right_calls = list(calls(claim.left)), list(calls(claim.right))
-    if left_calls and right_calls:
-        other = _without_factor(claim.right)
-        if _is_sum(claim.left) or _is_sum(other):  # may be zero or negative, so that a ratio has no meaning
-            apart = Operation("-", claim.left, claim.right, claim.left.dimension, claim.right.column)
-            return apart, _unit(apart)
-        return Operation("/", claim.left, other, Dimension.RATIO, other.column), "ratio"
-    observed = claim.left if left_calls else claim.right
-    return observed, _unit(observed)
+    """What `claim` observes, and its unit.
+
+    Of two figures it is their ratio, of more, or of two that differ by a number, their difference; the figure that
+    the claim names first is divided, or subtracted from.
+    """
+    if claim.within is not None and claim.within.dimension is Dimension.DURATION:
+        found = normal(one_sided(claim)[0])
+    else:
+        found = normal(claim)
+    return found.observed, found.unit
 
 
 def figures_of(claim: Comparison) -> list[Call]:
@@ -58,18 +119,28 @@ def normal_form(claim: Comparison) -> tuple[Sum, Sum]:
     return left, right
 
 
-def _without_factor(expression: Expression) -> Expression:
-    """`expression` without constants that scale it: 0.04 * p99(b) → p99(b), p99(b) / 25 → p99(b)."""
-    if isinstance(expression, Operation) and expression.operator in ("*", "/"):
-        if isinstance(expression.right, Number):
-            return _without_factor(expression.left)
-        if isinstance(expression.left, Number) and expression.operator == "*":
-            return _without_factor(expression.right)
-    return expression
+def _first_named_first(claim: Comparison, terms: Sum) -> Sum:
+    """`terms` in the order in which `claim` names their figures."""
+    named = [call.text for call in claim.calls()]
+    return tuple(
+        sorted(terms, key=lambda term: min((named.index(call.text) for call in calls(term[1])), default=len(named)))
+    )
 
 
-def _is_sum(expression: Expression) -> bool:
-    return isinstance(expression, Operation) and expression.operator in ("+", "-")
+def _total(terms: Sum, dimension: Dimension) -> Expression:
+    """What `terms` add up to."""
+    (first, figure), *others = terms
+    total = _scaled(first, figure)
+    for factor, other in others:
+        operator = "+" if factor > 0 else "-"
+        total = Operation(operator, total, _scaled(abs(factor), other), dimension, 1)
+    return total
+
+
+def _scaled(factor: float, figure: Expression) -> Expression:
+    if factor == 1:
+        return figure
+    return Operation("*", Number(factor, Dimension.NUMBER, f"{factor:g}", 1), figure, figure.dimension, 1)
 
 
 def _unit(expression: Expression) -> Unit:

@@ -1,7 +1,8 @@
 """Whether a scenario's claims fit it: its strategies and arms exist, and the figures can have a value.
 
-Names are checked in every scenario, recorded ones included. Values are checked in new scenarios only: a recorded run
-began under a version that accepted its claims, and a figure without a value is null in its summary.
+Names are checked in every scenario, recorded ones included. Values, and whether
+any run could judge a claim, are checked in new scenarios only: a recorded run began under a version that accepted its
+claims, a figure without a value is null in its summary, and a claim that cannot be judged is inconclusive.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hedgerow_node.strategies import strategy_named
-from orchestrator.claims.functions import Need
+from orchestrator.claims.functions import Need, Statistic
 from orchestrator.claims.lint import lint_claim
 from orchestrator.errors import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from orchestrator.claims.grammar import Call
+    from orchestrator.claims.grammar import Call, Comparison
     from orchestrator.scenario.models import Claim, Scenario
 
     #: By arm; the key None stands for a scenario without arms.
@@ -116,7 +117,31 @@ def _values(index: int, claim: Claim, arms: _Scenarios) -> Iterator[Finding]:
                 reason, remedy = lack
                 message = f"column {call.column}: {call.text} never has a value, {reason}"
                 yield Finding(("claims", index, "expect"), message, remedy)
-    yield from lint_claim(index, claim.expect, scenarios)
+    foregone = list(lint_claim(index, claim.expect, scenarios))
+    yield from foregone
+    unjudged = None if foregone else _inference(claim.expect)
+    if unjudged is not None:
+        yield Finding(("claims", index, "expect"), *unjudged)
+
+
+def _inference(claim: Comparison) -> tuple[str, str] | None:
+    """Why no run could judge `claim`, and what to write instead; None where some could."""
+    named = claim.calls()
+    if all(call.definition.counted for call in named):
+        return None
+    largest = next((call for call in named if call.definition.statistic is Statistic.MAXIMUM), None)
+    if largest is not None:
+        return (
+            f"column {largest.column}: {largest.text} is the largest of one run, from which nothing follows about "
+            "figures that are estimated",
+            "compare it with a number in a claim of its own, or name a quantile",
+        )
+    if claim.operator == "==":
+        return (
+            "no run can show that a figure that is estimated from a sample equals another to the last digit",
+            f"claim a bound, or that it is near enough: {claim.left.text} ~ {claim.right.text} within 5%",
+        )
+    return None
 
 
 def _lacks_hedges(call: Call, scenario: Scenario) -> tuple[str, str] | None:

@@ -154,11 +154,7 @@ _ROWS = (
     Function("buffered_p99", BUFFERED, _QUANTILE, f"{_BUFFERED}, 99th percentile", 0.99),
     Function("duplicates", DUPLICATES, _COUNT, "duplicate responses delivered to the client", counted=True),
     Function(
-        "stalled_hedged",
-        STALLED_HEDGED,
-        _SHARE,
-        "share of the requests stalled by the server that were hedged",
-        counted=True,
+        "stalled_hedged", STALLED_HEDGED, _SHARE, "share of the requests stalled by the server that were hedged"
     ),
 )
 FUNCTIONS: dict[str, Function] = {row.name: row for row in _ROWS}

@@ -4,6 +4,7 @@ Durations, ratios and counts are kept apart here, before anything runs: a claim 
 number would always be judged wrongly.
 
     claim       = expression ("<" | "<=" | ">" | ">=" | "==") expression
+                | expression "~" expression "within" (number "%" | number unit)
     expression  = term {("+" | "-") term}
     term        = factor {("*" | "/") factor}
     factor      = "-" factor | "(" expression ")" | number [unit | "%"] | function "(" strategy ["@" arm] ")"
@@ -24,6 +25,7 @@ from orchestrator.claims.functions import FUNCTIONS, Dimension, Function
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "~")
 MAX_LENGTH = 500
 MAX_DEPTH = 32
 
@@ -102,12 +104,16 @@ Expression = Number | Call | Negation | Operation
 
 @dataclass(frozen=True)
 class Comparison:
-    """A whole claim: `left operator right` with one of < <= > >= ==."""
+    """A whole claim: `left operator right` with one of < <= > >= == ~.
+
+    `within` is the margin of ~, None of the others: a ratio, by which neither side may exceed the other, or a time.
+    """
 
     operator: str
     left: Expression
     right: Expression
     text: str  #: what it was parsed from
+    within: Number | None = None
 
     def calls(self) -> list[Call]:
         """Every function call of the claim, left to right."""
@@ -152,10 +158,10 @@ class _Token(NamedTuple):
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s*(?P<unit>%|[A-Za-zµ]+))?
+      | (?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(?:\s*(?P<unit>%|(?!within\b)[A-Za-zµ]+))?
       | (?P<name>[A-Za-z_]\w*)\s*\(\s*(?P<strategy>[A-Za-z][\w-]*)(?:@(?P<arm>[\w.=/%,+-]+))?\s*\)
       | (?P<word>[A-Za-z_]\w*)
-      | (?P<operator><=|>=|==|[-+*/()<>])""",
+      | (?P<operator><=|>=|==|[-+*/()<>~])""",
     re.VERBOSE,
 )
 
@@ -172,19 +178,36 @@ class _Parser:
     def claim(self) -> Comparison:
         left = self._expression()
         operator = self._token
-        if operator.text not in ("<", "<=", ">", ">=", "=="):
-            raise self._unexpected("a comparison (<, <=, >, >=, ==)")
+        if operator.text not in _COMPARISONS:
+            raise self._unexpected(f"a comparison ({', '.join(_COMPARISONS)})")
         self._advance()
         right = self._expression()
-        if self._token.text in ("<", "<=", ">", ">=", "=="):
+        within = self._within(left, right) if operator.text == "~" else None
+        if self._token.text in _COMPARISONS:
             raise ClaimError(self._token.column, "a claim has one comparison; write two claims")
         if self._token.kind != "end":
             raise self._unexpected("the end of the claim")
-        comparison = Comparison(operator.text, left, right, self._text)
+        comparison = Comparison(operator.text, left, right, self._text, within)
         if not comparison.calls():
             raise ClaimError(1, "names no strategy; write a function of one, e.g. p99(kernel)")
         _check_comparable(comparison, operator.column)
         return comparison
+
+    def _within(self, left: Expression, right: Expression) -> Number:
+        """The margin of an equivalence, after its word."""
+        if self._token.text != "within":
+            raise self._unexpected("the margin of ~, e.g. within 5%,")
+        self._advance()
+        if self._token.kind != "number":
+            raise self._unexpected("a margin, e.g. 5% or 100us,")
+        margin = _number(self._advance())
+        of_times = Dimension.DURATION in (left.dimension, right.dimension)
+        if margin.dimension not in (Dimension.RATIO, Dimension.DURATION if of_times else Dimension.RATIO):
+            wanted = "a percentage or a time, e.g. 5% or 100us" if of_times else "a percentage, e.g. 5%"
+            raise ClaimError(margin.column, f"the margin is {margin.text}, it must be {wanted}")
+        if margin.value <= 0:
+            raise ClaimError(margin.column, "a margin of zero cannot be shown by any run; use a larger one")
+        return margin
 
     def _expression(self) -> Expression:
         left = self._term()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import format_duration
-from orchestrator.claims.algebra import normal_form
+from orchestrator.claims.algebra import normal_form, one_sided
 from orchestrator.claims.functions import HEDGE_RATE, Dimension, Statistic
 from orchestrator.claims.grammar import Call, Comparison, Expression, Negation, Number, Operation, calls
 from orchestrator.errors import Finding
@@ -91,6 +91,9 @@ def _share_in(expression: Expression) -> Expression | None:
 
 def _foregone(claim: Comparison, arms: Mapping[str | None, Scenario]) -> tuple[str, str] | None:
     """Message and remedy where `claim` holds, or fails, whatever is measured, else None."""
+    if claim.operator == "~":
+        foregone = [_foregone(side, arms) for side in one_sided(claim)]
+        return foregone[0] if None not in foregone else None
     left, right = normal_form(claim)
     difference = _difference(left, right, arms)
     holds = _HOLDS[claim.operator](difference) if claim.operator in _HOLDS else None

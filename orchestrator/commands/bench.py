@@ -80,7 +80,7 @@ def _evaluate(folder: RunFolder, experiment: Experiment) -> list[Overhead]:
     from orchestrator.runfolder.tables import write_tables  # noqa: PLC0415
 
     write_tables(folder, make_plan(experiment, tuple(_CONDITIONS)))
-    return overheads(folder, tuple(_CONDITIONS), experiment.scenario.design.seed)
+    return overheads(folder, tuple(_CONDITIONS))
 
 
 def _print(costs: list[Overhead], as_json: bool) -> None:

@@ -141,12 +141,27 @@ class ControlResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Proven:
+    """What a count proves: with `events` `of` so many requests, the true share is `side` `share` (95 %, one-sided).
+
+    `side` is "at most" or "at least". It holds where requests are independent of each other (Clopper and Pearson).
+    """
+
+    side: str
+    share: float
+    events: int
+    of: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClaimVerdict:
     """What became of one claim.
 
     `observed`, with its interval `ci95`, is in `unit`: "ms", "us", "count", "share" or "ratio". `requests_needed` of
-    each strategy would probably decide it. `p_assumes` is what the p-values hold only under; `reason` says why
-    nothing could be decided.
+    each strategy would probably decide it. `p_assumes` is what the p-values hold only under, `p_method` what they
+    are. None is printed smaller than `p_floor`, which is all that so few blocks can show by themselves; the verdict
+    rests on the p-values before that. `proves` is what the count of a counted claim bounds. `reason` says why nothing
+    could be decided.
     """
 
     id: str
@@ -160,6 +175,9 @@ class ClaimVerdict:
     p_adjusted: float | None = None
     requests_needed: int | None = None
     p_assumes: str = field(default="", metadata=LEFT_OUT)
+    p_method: str = field(default="", metadata=LEFT_OUT)
+    p_floor: float | None = field(default=None, metadata=LEFT_OUT)
+    proves: Proven | None = field(default=None, metadata=LEFT_OUT)
     reason: str = field(default="", metadata=LEFT_OUT)
     stated_after_run: bool = field(default=False, metadata=LEFT_OUT)
 

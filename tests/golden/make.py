@@ -1,15 +1,17 @@
 """Makes the golden run folders of this version: small real runs by which later versions prove that they read them.
 
     sudo .venv/bin/python tests/golden/make.py         measure each scenario beside this file, about a minute in all
-    .venv/bin/python tests/golden/make.py --analyse-only    the figures of the folders there are, computed anew
+    .venv/bin/python tests/golden/make.py --analyse-only    what this version makes of the folders there are
 
 They lie in tests/golden/VERSION/. Only the folder of this very version is ever written: those of versions before are
-what they are. tests/unit/test_golden.py says what has to come of each.
+what they are. Where summary.json has a higher number now than theirs, what this version makes of them goes to
+summaries-NUMBER/ beside them. tests/unit/test_golden.py says what has to come of each.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import shutil
 import subprocess
@@ -18,10 +20,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.analysis.run_data import RunData
+from orchestrator.analysis.summarise import summarise
 from orchestrator.commands.pipeline import evaluate
 from orchestrator.errors import ExitCode
 from orchestrator.runfolder.folder import RunFolder, list_runs, make_folder
+from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
 from orchestrator.runfolder.integrity import write_checksums
+from orchestrator.runfolder.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
 GOLDEN = Path(__file__).resolve().parent
 ROOT = GOLDEN.parents[1]
 OURS = GOLDEN / version("hedgerow")
+NUMBER = FORMAT_VERSIONS["summary.json"]
 #: Relative, as the scenarios' paths are: manifests hold the command line. Ignored by git, so no run makes it dirty.
 RESULTS = Path("results") / "golden"
 MAX_BYTES = 150_000
@@ -41,8 +48,13 @@ def main() -> None:
     parser.add_argument("--analyse-only", action="store_true", help="measure nothing")
     if not parser.parse_args().analyse_only:
         _measure()
-    for folder in list_runs(OURS):
-        evaluate(folder, report=False)
+    for folder in [folder for version_folder in sorted(GOLDEN.glob("*/")) for folder in list_runs(version_folder)]:
+        if json.loads(folder.summary.read_text())["schema"] == NUMBER:
+            evaluate(folder, report=False)
+        else:
+            beside = folder.path.parent / f"summaries-{NUMBER}"
+            beside.mkdir(exist_ok=True)
+            (beside / f"{folder.name}.json").write_text(summarise(RunData.of(Run(folder))).as_text())
         print(f"{folder.path.relative_to(ROOT)}: {_size(folder)} bytes")
 
 

@@ -111,8 +111,9 @@ def test_a_claim_across_arms_compares_arms(summary: dict[str, Any]) -> None:
 def test_an_arm_compared_with_itself_shows_no_difference_at_all(run: RunFolder) -> None:
     """The same resamples serve both sides, so the interval of the difference is a point."""
     data = data_of(run)
-    finding = judge(parse_claim("mean(kernel@client-paused) - mean(kernel@client-paused) == 0ms"), across(data))
-    assert (finding.verdict, finding.ci95) == ("supported", (0.0, 0.0))
+    finding = judge(parse_claim("mean(kernel@client-paused) - mean(kernel@client-paused) <= 0ms"), across(data))
+    assert (finding.verdict, finding.ci95) == ("inconclusive", (0.0, 0.0))
+    assert finding.reason == "the same figure stands on both sides, so that nothing is claimed of it"
 
 
 def across(data: RunData) -> Evidence:

@@ -7,6 +7,8 @@ distribution and published ranks.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.analysis.statistics import (
-    RESAMPLES,
+    DRAWS,
+    Resamples,
     Rounds,
     critical,
     holm,
-    interval,
+    monotone,
     order_interval,
-    p_value,
     plain,
     resample,
-    spread,
+    share_interval,
 )
 from orchestrator.plan.sample_size import samples_needed
 
@@ -110,81 +112,110 @@ def test_unanswered_requests_count_as_given_in_a_mean() -> None:
     assert figure.mean(plain(2), unanswered=11.0)[0] == 5.0
 
 
-def test_a_resample_draws_as_many_rounds_as_there_are() -> None:
-    weights = resample(7, seed=1)
-    assert weights is not None
-    assert weights.shape == (RESAMPLES, 7)
-    assert set(weights.sum(axis=1).tolist()) == {7}
+def of(rounds: int) -> Resamples:
+    found = resample(rounds)
+    assert found is not None
+    return found
 
 
-def test_the_same_seed_draws_the_same_rounds() -> None:
-    first, again, other = resample(5, seed=1), resample(5, seed=1), resample(5, seed=2)
-    assert np.array_equal(np.asarray(first), np.asarray(again))
-    assert not np.array_equal(np.asarray(first), np.asarray(other))
+def alike(rounds: int, number: int = 2000) -> Resamples:
+    """So many resamples, one as likely as the other, of whatever."""
+    return Resamples(np.empty((number, 0), np.int64), np.full(number, 1 / number), rounds)
+
+
+@pytest.mark.parametrize(("rounds", "number"), [(5, 126), (6, 462), (7, 1716), (8, 6435), (9, DRAWS), (40, DRAWS)])
+def test_a_resample_draws_as_many_rounds_as_there_are(rounds: int, number: int) -> None:
+    found = of(rounds)
+    assert found.counts.shape == (number, rounds)
+    assert set(found.counts.sum(axis=1).tolist()) == {rounds}
+    assert found.chances.sum() == pytest.approx(1)
+
+
+def test_each_multiset_of_few_rounds_has_its_multinomial_probability() -> None:
+    """Every draw of five from five, 3,125 of them, counted."""
+    drawn = Counter(tuple(sorted(draw)) for draw in product(range(5), repeat=5))
+    found = of(5)
+    multisets = [tuple(np.repeat(range(5), counts).tolist()) for counts in found.counts]
+    assert dict(zip(multisets, found.chances, strict=True)) == {
+        multiset: pytest.approx(times / 5**5) for multiset, times in drawn.items()
+    }
+
+
+def test_the_same_rounds_are_drawn_always() -> None:
+    assert of(10) is of(10)
+    assert np.array_equal(of(10).counts, resample.__wrapped__(10).counts)  # type: ignore[union-attr]
 
 
 def test_four_rounds_give_no_interval() -> None:
-    assert resample(4, seed=1) is None
+    assert resample(4) is None
 
 
-def ends(resampled: NDArray[np.float64], value: float, rounds: int, *, time: bool) -> list[float]:
-    found = interval(resampled, value, rounds, time=time)
+def ends(resampled: NDArray[np.float64], value: float, rounds: int, *, logs: bool) -> list[float]:
+    found = alike(rounds, len(resampled)).interval(resampled, value, logs=logs)
     assert found is not None
     return list(found)
 
 
+def test_the_chances_of_resamples_weigh_in_percentiles_and_spread() -> None:
+    """The same as with every resample as often as it is likely."""
+    values, times = np.array([3.0, 1.0, 2.0, 7.0]), np.array([500, 5, 400, 95])
+    weighted = Resamples(np.empty((4, 0), np.int64), times / 1000, 50)
+    repeated = np.repeat(values, times)
+    found = weighted.interval(values, 2.5)
+    assert found is not None
+    assert list(found) == pytest.approx(ends(repeated, 2.5, 50, logs=False))
+    assert weighted.spread(values) == pytest.approx(alike(50, 1000).spread(repeated))
+    assert weighted.p_value(values > 5, 9.0) == pytest.approx(alike(50, 1000).p_value(repeated > 5, 9.0))
+
+
 def test_with_many_rounds_2_5_percent_are_left_out_at_each_end() -> None:
-    assert ends(EVENLY, 1000.5, 1_000_000, time=False) == pytest.approx([50, 1950], abs=1)
+    heavy = np.concatenate([np.full(1900, 5.0), np.linspace(50, 100, 100)])
+    assert ends(heavy, 5.0, 1_000_000, logs=False)[1] == pytest.approx(75, abs=1)
 
 
 def test_the_fewer_the_rounds_the_wider() -> None:
-    widths = []
-    for rounds in (100, 10, 5):
-        found = interval(EVENLY, 1000.5, rounds, time=False)
-        assert found is not None
-        widths.append(found[1] - found[0])
-    assert 1900 < widths[0] < widths[1] < widths[2] < 2000
+    widths = [np.ptp(ends(EVENLY + 1e4, 1000.5 + 1e4, rounds, logs=False)) for rounds in (100, 10, 5)]
+    assert widths[0] < widths[1] < widths[2]
 
 
 def test_a_time_has_the_hull_with_the_interval_of_its_logarithms() -> None:
     resampled = np.exp(np.linspace(-0.1, 0.1, 2000))
-    found = ends(resampled, 1.0, 5, time=True)
-    reach = math.exp(critical(0.05, 5) * spread(np.log(resampled), 5))
+    found = ends(resampled, 1.0, 5, logs=True)
+    reach = math.exp(critical(0.05, 5) * alike(5).spread(np.log(resampled)))
     assert found == pytest.approx([1 / reach, reach])
     assert reach > resampled.max()
 
 
-def test_a_time_that_may_be_negative_has_the_hull_with_the_interval_of_itself() -> None:
+def test_what_may_be_negative_has_the_hull_with_the_interval_of_itself() -> None:
     resampled = np.linspace(-3.0, 5.0, 2000)
-    found = ends(resampled, 1.0, 5, time=True)
-    reach = critical(0.05, 5) * spread(resampled, 5)
-    assert found == pytest.approx([1 - reach, 1 + reach])
+    reach = critical(0.05, 5) * alike(5).spread(resampled)
+    for logs in (True, False):
+        assert ends(resampled, 1.0, 5, logs=logs) == pytest.approx([1 - reach, 1 + reach])
 
 
 def test_what_is_never_negative_has_no_negative_end() -> None:
     """Zeros in some resamples (a reference beyond the time-out) leave no logarithm to be taken."""
     resampled = np.concatenate([np.zeros(500), np.linspace(0.0, 5.0, 1500)])
-    low, high = ends(resampled, 2.0, 5, time=True)
-    assert [low, high] == pytest.approx([0, 2 + critical(0.05, 5) * spread(resampled, 5)])
-    assert ends(resampled - 0.1, 2.0, 5, time=True)[0] < -1
+    low, high = ends(resampled, 2.0, 5, logs=True)
+    assert [low, high] == pytest.approx([0, 2 + critical(0.05, 5) * alike(5).spread(resampled)])
+    assert ends(resampled - 0.1, 2.0, 5, logs=True)[0] < -1
+    assert ends(resampled, 2.0, 5, logs=False)[0] < -1  # a difference may be negative
 
 
-def test_a_share_does_not_leave_the_range_of_its_resamples() -> None:
-    resampled = np.linspace(0.02, 0.03, 2000)
-    found = interval(resampled, 0.0204, 5, time=False)
-    assert found is not None
-    assert 0.02 <= found[0] < 0.0201
-    assert 0.0299 < found[1] <= 0.03
+def test_no_end_lies_outside_of_what_is_possible() -> None:
+    resampled = np.linspace(1.0, 9.0, 2000)
+    assert alike(5).interval(resampled, 5.0, within=(2.0, 6.0)) == (2.0, 6.0)
+    assert alike(5).interval(resampled, 7.0, within=(2.0, 6.0)) == (2.0, 7.0)  # it holds the value itself
 
 
 def test_an_interval_may_be_open_above_but_needs_a_value_in_every_resample() -> None:
     mostly = np.full(100, 3.0)
-    assert interval(np.append(mostly, [np.inf] * 20), 3.0, 10, time=True) == (3.0, np.inf)
-    assert interval(np.append(mostly, [np.nan]), 3.0, 10, time=True) is None
+    assert alike(10, 120).interval(np.append(mostly, [np.inf] * 20), 3.0, logs=True) == (3.0, np.inf)
+    assert alike(10, 101).interval(np.append(mostly, [np.nan]), 3.0, logs=True) is None
 
 
 def test_equal_rounds_give_a_point() -> None:
-    assert ends(np.full(2000, 7.0), 7.0, 5, time=True) == pytest.approx([7, 7])
+    assert ends(np.full(2000, 7.0), 7.0, 5, logs=True) == pytest.approx([7, 7])
 
 
 def test_the_critical_distance_is_students() -> None:
@@ -195,25 +226,18 @@ def test_the_critical_distance_is_students() -> None:
 NONE_AGAINST = np.zeros(2000, bool)
 
 
-def test_a_time_beyond_all_resamples_is_judged_by_its_distance() -> None:
-    assert p_value(NONE_AGAINST, 5, 2.776, time=True) == pytest.approx(0.05, abs=1e-4)
-    assert p_value(NONE_AGAINST, 5, 20, time=True) < 1e-4
-    assert p_value(NONE_AGAINST, 5, math.inf, time=True) == 0
+def test_what_lies_beyond_all_resamples_is_judged_by_its_distance() -> None:
+    assert alike(5).p_value(NONE_AGAINST, 2.776) == pytest.approx(0.05, abs=1e-4)
+    assert alike(5).p_value(NONE_AGAINST, 20) < 1e-4
+    assert alike(5).p_value(NONE_AGAINST, math.inf) == 0
+    assert alike(5).p_value(NONE_AGAINST, 0) == 1
 
 
-def test_of_a_time_the_larger_of_both_counts() -> None:
+def test_the_larger_of_both_p_values_counts() -> None:
     many = np.arange(2000) < 400
-    assert p_value(many, 10, 50, time=True) == p_value(many, 10, 49, time=True) > 0.2
-    assert p_value(np.ones(2000, bool), 10, 50, time=True) == 1
-
-
-def test_a_share_at_the_end_of_its_range_has_the_finest_p_that_resamples_resolve() -> None:
-    """No block hedged fewer than 2 %: far from no distance, and yet no resample says otherwise."""
-    close = p_value(NONE_AGAINST, 10, 1.0, time=False)
-    assert close == p_value(NONE_AGAINST, 10, 0.5, time=False)
-    assert 0.001 < close < 0.05
-    assert p_value(NONE_AGAINST, 10, 24.0, time=False) < 1e-6
-    assert p_value(np.arange(2000) < 400, 10, 24.0, time=False) > 0.2
+    assert alike(10).p_value(many, 50) == alike(10).p_value(many, 49) > 0.2
+    assert alike(10).p_value(np.ones(2000, bool), 50) == 1
+    assert alike(10).p_value(np.arange(2000) < 1, 1.0) == alike(10).p_value(NONE_AGAINST, 1.0)
 
 
 @given(
@@ -225,17 +249,41 @@ def test_a_bound_lies_in_the_interval_exactly_when_its_p_value_exceeds_five_perc
     values: list[float], rounds: int, bound: float
 ) -> None:
     """So that the interval that is printed and the verdict that is given never contradict each other."""
-    resampled = np.array(values)
+    resampled, resamples = np.array(values), alike(rounds, len(values))
     value = float(np.median(resampled))
-    found = interval(resampled, value, rounds, time=True)
+    found = resamples.interval(resampled, value, logs=True)
     assert found is not None
     away = abs(math.log(value) - math.log(bound))
     against = (resampled >= bound) if value < bound else (resampled <= bound)
-    surprise = p_value(against, rounds, away / spread(np.log(resampled), rounds), time=True)
+    surprise = resamples.p_value(against, away / resamples.spread(np.log(resampled)))
     if found[0] * (1 + 1e-9) < bound < found[1] * (1 - 1e-9):
         assert surprise > 0.05
     elif not found[0] * (1 - 1e-9) < bound < found[1] * (1 + 1e-9):
         assert surprise <= 0.05
+
+
+possible_ends = st.one_of(st.none(), st.tuples(st.floats(0, 10), st.floats(10, 20)))
+
+
+@given(st.lists(possible_ends, max_size=8))
+def test_intervals_of_larger_quantiles_never_lie_lower(intervals: list[tuple[float, float] | None]) -> None:
+    found = monotone(intervals)
+    assert [each is None for each in found] == [each is None for each in intervals]
+    known = [each for each in found if each is not None]
+    assert [low for low, _ in known] == sorted(low for low, _ in known)
+    assert [high for _, high in known] == sorted(high for _, high in known)
+    for was, is_ in zip(intervals, found, strict=True):
+        assert was is None or is_ is None or (was[0] <= is_[0] and was[1] <= is_[1])
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "interval"),
+    [(0, 10, (0, 0.3085)), (10, 10, (0.6915, 1)), (5, 10, (0.1871, 0.8129)), (100, 5000, (0.01631, 0.02426))],
+)
+def test_the_exact_interval_of_a_share_is_the_one_in_the_tables(
+    count: int, number: int, interval: tuple[float, float]
+) -> None:
+    assert share_interval(count, number) == pytest.approx(interval, abs=1e-4)
 
 
 def at_most(count: int, trials: int, chance: float) -> float:

@@ -33,7 +33,7 @@ def summary(run: RunFolder) -> dict[str, Any]:
 
 def test_a_summary_names_scenario_run_and_backend(run: RunFolder, summary: dict[str, Any]) -> None:
     assert {key: summary[key] for key in ("schema", "scenario", "run", "backend", "engine", "delay_line")} == {
-        "schema": 1,
+        "schema": 2,
         "scenario": "smoke",
         "run": run.path.name,
         "backend": "netns",
@@ -160,7 +160,9 @@ def test_claims_have_p_values(summary: dict[str, Any]) -> None:
     tested = [claim for claim in claims.values() if claim["p_value"] is not None]
     assert all(claim["p_value"] <= claim["p_adjusted"] <= 1 for claim in tested)
     assert (claims["no-duplicates"]["p_value"], claims["no-duplicates"]["p_adjusted"]) == (None, None)
-    assert claims["p99-cut"]["p_adjusted"] <= 0.05
+    assert claims["p99-cut"]["verdict"] == "supported"  # by a p-value smaller than five blocks show by themselves
+    assert claims["p99-cut"]["p_adjusted"] == claims["p99-cut"]["p_floor"] == 0.0625
+    assert claims["p99-cut"]["p_method"] == "Student's t on 5 blocks"
     assert all(claim["requests_needed"] is None for claim in claims.values() if claim["verdict"] != "inconclusive")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from orchestrator.analysis.statistics import Rounds, critical
 from orchestrator.claims.grammar import parse_claim
 from orchestrator.runfolder.tables import write_tables
 from support.run_folder_factory import ScenarioOverride, data_of, plan_of, raw_run, scenario_from
+from support.simulated_runs import measures, simulated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,20 +48,34 @@ def found(claim: str, evidence: Evidence) -> Decision:
         ("p99(kernel) >= 0.04 * p99(baseline)", "refuted"),
         ("p99(baseline) - p99(kernel) > 380ms", "supported"),
         ("p50(kernel) < p50(baseline)", "inconclusive"),
-        ("rate(kernel) == 2%", "supported"),
-        ("rate(kernel) == 3%", "refuted"),
+        ("rate(kernel) == 2%", "inconclusive"),
+        ("rate(kernel) == 3%", "inconclusive"),
+        ("rate(kernel) == 10%", "refuted"),
+        ("rate(kernel) >= 2%", "inconclusive"),
+        ("rate(kernel) <= 2%", "inconclusive"),
+        ("rate(kernel) < 2.0001%", "inconclusive"),
+        ("rate(kernel) >= 0.5%", "supported"),
+        ("p99(kernel) ~ p99(app-deadline) within 50%", "supported"),
+        ("p99(kernel) ~ p99(baseline) within 50%", "refuted"),
+        ("p99(baseline) ~ p99(kernel) within 50%", "refuted"),
+        ("p50(kernel) ~ p50(baseline) within 0.01%", "inconclusive"),
+        ("p99(kernel) ~ 12.7ms within 5ms", "supported"),
+        ("p99(kernel) ~ p99(baseline) within 1ms", "refuted"),
         ("mean(kernel) == mean(baseline)", "refuted"),
         ("p50(kernel) == p50(baseline)", "inconclusive"),
         ("-p99(kernel) < 0ms", "supported"),
         ("15ms >= p99(kernel)", "supported"),
-        ("answered(kernel) == 100%", "supported"),
-        ("extra_load(app-seed) <= 2%", "supported"),
+        ("answered(kernel) == 100%", "inconclusive"),
+        ("extra_load(app-seed) <= 2%", "inconclusive"),
+        ("extra_load(app-seed) <= 5%", "supported"),
         ("max(kernel) < 20ms", "supported"),
         ("max(kernel) < 12ms", "refuted"),
         ("lateness_p50(kernel) < lateness_p50(app-deadline)", "supported"),
         ("lateness_max(app-seed) <= 100us", "refuted"),
         ("duplicates(kernel) == 0", "supported"),
-        ("stalled_hedged(kernel) == 100%", "supported"),
+        ("stalled_hedged(kernel) == 100%", "inconclusive"),
+        ("stalled_hedged(kernel) >= 95%", "inconclusive"),
+        ("stalled_hedged(kernel) >= 50%", "supported"),
     ],
 )
 def test_verdicts_of_a_quiet_run(quiet: Evidence, claim: str, verdict: str) -> None:
@@ -144,9 +160,8 @@ def test_a_share_without_an_event_is_as_sure_as_its_number_of_requests(tmp_path:
     assert loose.verdict == "supported"
     assert loose.p_value == pytest.approx(2 * 0.99**500, rel=0.01)
     assert tight.p_assumes == loose.p_assumes == "requests are independent of each other"
-    assert found("p99(kernel) <= 15ms", evidence).p_assumes == found("rate(kernel) <= 4%", evidence).p_assumes == ""
+    assert found("p99(kernel) <= 15ms", evidence).p_assumes == ""
     assert found("rate(baseline) <= 0.1%", evidence).verdict == "inconclusive"
-    assert found("answered(kernel) == 100%", evidence).verdict == "supported"
     never = found("answered(kernel) >= 100%", evidence)
     assert (never.verdict, never.requests_needed) == ("inconclusive", None)
 
@@ -212,8 +227,10 @@ def test_an_answer_may_be_accepted_after_the_time_out(tmp_path: Path) -> None:
 
 def test_one_stall_without_a_hedge_refutes_that_all_are_hedged(tmp_path: Path) -> None:
     evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unhedged=frozenset({100}))})
-    finding = found("stalled_hedged(kernel) == 100%", evidence)
-    assert (finding.verdict, finding.observed) == ("refuted", 0.9)
+    for claim in ("stalled_hedged(kernel) == 100%", "stalled_hedged(kernel) >= 100%"):
+        finding = found(claim, evidence)
+        assert (finding.verdict, finding.observed, finding.p_value) == ("refuted", 0.9, 0.0)
+    assert found("stalled_hedged(kernel) >= 95%", evidence).verdict == "inconclusive"
 
 
 def test_four_blocks_can_count_but_not_estimate(tmp_path: Path) -> None:
@@ -273,10 +290,10 @@ def test_rounding_decides_no_claim_whose_sides_are_equal(tmp_path: Path) -> None
     """7 of 1,000 in every block: 0.7 / 100, 1 - 0.993 and 7 / 1,000 are three different floating-point numbers."""
     lost = frozenset(block * 1000 + id_ for block in range(5) for id_ in range(40, 47))
     evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(unanswered=lost)}, "workload.requests=5000")
-    for operator in ("<=", "==", ">="):
+    for operator in ("<=", "==", ">=", "<", ">"):
         for left, right in (("answered(kernel)", "99.3%"), ("1 - answered(kernel)", "0.7%")):
-            assert found(f"{left} {operator} {right}", evidence).verdict == "supported"
-    assert found("1 - answered(kernel) < 0.7%", evidence).verdict == "refuted"
+            finding = found(f"{left} {operator} {right}", evidence)
+            assert (finding.verdict, finding.p_value) == ("inconclusive", 1.0)
 
 
 def test_a_figure_never_measured_needs_no_more_requests(quiet: Evidence) -> None:
@@ -304,3 +321,119 @@ def test_early_hedges_are_negative_lateness(tmp_path: Path) -> None:
 )
 def test_a_runs_verdict_is_the_worst_of_its_claims(verdicts: list[str], worst: str | None) -> None:
     assert overall(verdicts) == worst  # type: ignore[arg-type]  # parametrised words are plain strings to mypy
+
+
+def test_a_share_that_every_block_has_alike_is_no_surer_than_its_number_of_requests(quiet: Evidence) -> None:
+    """10 of 500 in all, 2 in every block."""
+    below = found("rate(kernel) <= 4%", quiet)
+    tail = sum(math.comb(500, count) * 0.04**count * 0.96 ** (500 - count) for count in range(11))
+    assert below.p_value == pytest.approx(2 * tail, rel=1e-3)
+    assert (below.p_method, below.p_assumes) == (
+        "the exact binomial tail at the bound",
+        "requests are independent of each other",
+    )
+    assert below.ci95 == pytest.approx((0.00963, 0.036472), abs=1e-5)  # Clopper and Pearson's
+
+
+def test_p_values_say_what_they_are_and_what_so_few_blocks_show_by_themselves(quiet: Evidence) -> None:
+    finding = found("p99(kernel) <= 0.04 * p99(baseline)", quiet)
+    assert (finding.p_method, finding.p_floor) == ("Student's t on 5 blocks", 0.0625)
+    assert finding.p_value is not None
+    assert finding.p_value < 0.001
+    assert (finding.printed().p_value, finding.printed().p_adjusted) == (0.0625, 0.0625)
+    counted = found("duplicates(kernel) == 0", quiet)
+    assert (counted.printed().p_value, counted.p_method, counted.p_floor) == (None, "", None)
+
+
+@pytest.mark.parametrize(
+    ("claim", "side", "share", "events", "of"),
+    [
+        ("duplicates(kernel) == 0", "at most", 1 - 0.05 ** (1 / 500), 0, 500),
+        ("duplicates(kernel) <= 3", "at most", 1 - 0.05 ** (1 / 500), 0, 500),
+        ("stalled_hedged(kernel) >= 50%", "at least", 0.05 ** (1 / 10), 10, 10),
+        ("answered(kernel) >= 99.9%", "at least", 0.05 ** (1 / 500), 500, 500),
+        ("rate(baseline) <= 1%", "at most", 1 - 0.05 ** (1 / 500), 0, 500),
+    ],
+)
+def test_a_count_without_events_says_what_it_bounds(
+    quiet: Evidence, claim: str, side: str, share: float, events: int, of: int
+) -> None:
+    proves = found(claim, quiet).proves
+    assert proves is not None
+    assert (proves.side, proves.events, proves.of) == (side, events, of)
+    assert proves.share == pytest.approx(share, abs=1e-6)
+
+
+def test_a_count_with_events_or_a_maximum_bounds_nothing(quiet: Evidence, tmp_path: Path) -> None:
+    assert found("max(kernel) <= 1s", quiet).proves is None
+    evidence = evidence_of(tmp_path, {"kernel": ScenarioOverride(duplicates=frozenset({3}))})
+    assert found("duplicates(kernel) <= 3", evidence).proves is None
+
+
+@pytest.mark.parametrize(
+    "claim", ["max(kernel) <= 2 * p99(kernel)", "lateness_max(kernel) <= 100 * lateness_p50(kernel)"]
+)
+def test_nothing_follows_from_a_maximum_about_figures_that_are_estimated(quiet: Evidence, claim: str) -> None:
+    finding = found(claim, quiet)
+    assert (finding.verdict, finding.p_value) == ("inconclusive", None)
+    assert "is the largest of this run" in finding.reason
+
+
+@pytest.mark.parametrize("claim", ["p99(kernel) <= p99(kernel)", "p99(kernel) < p99(kernel) + 1ns"])
+def test_nothing_is_claimed_of_a_figure_that_is_compared_with_itself(quiet: Evidence, claim: str) -> None:
+    finding = found(claim, quiet)
+    assert (finding.verdict, finding.reason) == (
+        "inconclusive",
+        "the same figure stands on both sides, so that nothing is claimed of it",
+    )
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("p50(kernel) - p50(baseline) <= 20us", "p50(kernel) <= p50(baseline) + 20us"),
+        (
+            "p99(kernel) <= 0.04 * p99(baseline)",
+            "p99(kernel) / p99(baseline) <= 0.04",
+            "p99(kernel) <= p99(baseline) / 25",
+        ),
+        ("answered(kernel) >= 99%", "1 - answered(kernel) <= 1%", "2 * answered(kernel) >= 1.98"),
+        ("mean(kernel) - mean(baseline) <= -2ms", "mean(kernel) + 2ms <= mean(baseline)"),
+    ],
+)
+def test_one_claim_has_one_observed_value_however_it_is_written(quiet: Evidence, spellings: tuple[str, ...]) -> None:
+    first, *others = [found(claim, quiet) for claim in spellings]
+    for other in others:
+        assert (other.observed, other.ci95, other.unit, other.verdict) == (
+            first.observed,
+            first.ci95,
+            first.unit,
+            first.verdict,
+        )
+        assert other.p_value == pytest.approx(first.p_value)
+
+
+def test_a_bound_beyond_everything_that_was_seen_needs_no_more_than_enough_requests(tmp_path: Path) -> None:
+    """No request was slower than 410 ms, but P99 falls among the stalled ones in some resamples and not in others."""
+    evidence = evidence_of(tmp_path, {}, "service.stall.when='id % 84 == 0'")
+    longest = evidence.once(parse_claim("max(baseline) <= 1s").left) / NS_PER_MS
+    finding = found(f"p99(baseline) <= {longest + 1:.3f}ms", evidence)
+    assert finding.p_value is not None
+    assert finding.p_value <= 2 * 0.99**500
+    assert finding.ci95 is not None
+    assert finding.ci95[1] is not None
+    assert finding.ci95[1] <= longest
+
+
+def test_blocks_that_differ_a_lot_decide_only_what_one_more_of_them_could_not_change() -> None:
+    """Sixfold between the fastest and the slowest; the other way of saying it is judged alike."""
+    draws = np.random.default_rng(1)
+    latency = draws.lognormal(0, 0.1, (10, 400)) * np.geomspace(1, 6, 10)[:, None] * 10 * NS_PER_MS
+    evidence = simulated({"kernel": measures(latency), "baseline": measures(2 * latency)})
+    near, far = (found(f"p50(kernel) <= {bound}ms", evidence) for bound in (60, 400))
+    assert (near.verdict, far.verdict) == ("inconclusive", "supported")
+    assert near.p_adjusted is not None
+    assert near.p_adjusted <= 0.05
+    assert near.reason == "blocks differ by 60% (standard deviation), so that one more could lie beyond the bound"
+    assert found("p50(kernel) <= 0.6 * p50(baseline)", evidence).verdict == "supported"  # in each round
+    assert found("p50(kernel) <= p50(baseline) + 1ms", evidence).verdict == "supported"  # which that implies

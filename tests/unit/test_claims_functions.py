@@ -32,7 +32,7 @@ MADE_UP = (
 )
 CLAIMS = (
     "[{id: quick, expect: p75(kernel) <= 1.1 * p75(baseline)},"
-    " {id: answers, expect: unanswered(kernel) >= 0.5%},"
+    " {id: answers, expect: unanswered(kernel) >= 0.1%},"
     " {id: in-time, expect: timeouts(kernel) == 5},"
     " {id: wait, expect: hedged_wait_p95(kernel) <= 20ms}]"
 )

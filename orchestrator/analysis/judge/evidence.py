@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from orchestrator.analysis.noise import CONTROL, Halves
-from orchestrator.analysis.statistics import Floats, Weights, plain
+from orchestrator.analysis.statistics import Floats, Resamples, Weights, plain
 from orchestrator.claims.grammar import Call, Expression, Negation, Number
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Evidence:
     """
 
     measures: Mapping[str, Measures]
-    resamples: Weights | None
+    resamples: Resamples | None
     timeout_ns: int
     halves: Halves | None = None
     noise: HostNoise | None = None

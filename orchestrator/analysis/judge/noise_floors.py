@@ -16,8 +16,7 @@ import numpy as np
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.judge.trials import differences
 from orchestrator.analysis.noise import CONTROL
-from orchestrator.analysis.statistics import interval
-from orchestrator.claims.algebra import figures_of, substitute
+from orchestrator.claims.algebra import figures_of, one_sided, substitute
 from orchestrator.claims.functions import Dimension, Statistic
 from orchestrator.claims.grammar import Call, Comparison, Number, Operation
 
@@ -41,7 +40,12 @@ class Floor:
 
 
 def floor_of(claim: Comparison, evidence: Evidence) -> Floor | None:
-    """The first noise floor that the claim's margin does not exceed; None where it exceeds both."""
+    """The first noise floor that the claim's margin does not exceed; None where it exceeds both.
+
+    An equivalence has a margin at either end.
+    """
+    if claim.operator == "~":
+        return next((floor for side in one_sided(claim) if (floor := floor_of(side, evidence))), None)
     return _control_floor(claim, evidence) or _host_floor(claim, evidence)
 
 
@@ -49,16 +53,16 @@ def _control_floor(claim: Comparison, evidence: Evidence) -> Floor | None:
     calls = claim.calls()
     controls = [call for call in calls if call.strategy == CONTROL and call.definition.measure.is_latency]
     one, other = evidence.against_half(0), evidence.against_half(1)
-    weights = evidence.resamples
-    if not controls or len(controls) == len(calls) or one is None or other is None or weights is None:
+    resamples = evidence.resamples
+    if not controls or len(controls) == len(calls) or one is None or other is None or resamples is None:
         return None
     if any(not half.measured(call).enough_for(call.function) for call in controls for half in (one, other)):
         return None
-    (ones, first), (others, second) = (differences(claim, half, weights, "timeout") for half in (one, other))
+    (ones, first), (others, second) = (differences(claim, half, resamples.counts, "timeout") for half in (one, other))
     apart = ones - others
     if not np.isfinite(apart).all():
         return None
-    ends = interval(apart, first - second, evidence.rounds, time=True)
+    ends = resamples.interval(apart, first - second)
     # All requests together are off by half of what two halves of them differ by.
     height = 0.0 if ends is None else max(abs(end) for end in ends) / 2
     margin = abs(evidence.once(claim.left, "timeout") - evidence.once(claim.right, "timeout"))

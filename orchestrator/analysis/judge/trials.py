@@ -1,9 +1,12 @@
 """One claim tested on a run's evidence: which way it leans, and how surely, before other claims are considered.
 
-The statistic is left side minus right side over the resampled rounds. Subtracted terms are moved to the other side
-first (`normal_form`), so that a claim is judged alike however it is written. For times that are then positive on both
-sides it is the difference of their logarithms, since tails are heavy and the sign is the same. Claims that only count
-what happened in this run (duplicates delivered, stalled requests hedged) are judged by the count.
+A claim is tested in its normal form, so that it is judged alike however it is written (`judge.standing`). A margin of
+zero decides nothing.
+
+A share is also a number of independent requests at best. Blocks that are all alike show nothing of how it varies, so
+p is at least that of the exact binomial tail at the bound (`judge.shares`). Claims that only count what happened in
+this run (duplicates delivered) are judged by the count. A maximum is only counted: no sample
+says how large it can become, so nothing follows from it about figures that are estimated.
 
 A quantile that falls among unanswered requests is only known to be longer than the time-out. The claim is then tested
 with both ends of what it may be, the time-out and infinity; where the two disagree the run cannot decide it.
@@ -11,17 +14,18 @@ with both ends of what it may be, the time-out and infinity; where the two disag
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.statistics import Bools, Floats, Weights, p_value, plain, spread
-from orchestrator.claims.algebra import Sum, figures_of, normal_form, substitute
-from orchestrator.claims.functions import Dimension
-from orchestrator.claims.grammar import Call, Comparison, Number, Operation
+from orchestrator.analysis.judge.shares import impossible_at_bound, p_by_number
+from orchestrator.analysis.judge.standing import standing
+from orchestrator.analysis.statistics import Bools, Floats, Resamples, Weights, plain
+from orchestrator.claims.algebra import Form, Normal, normal, one_sided
+from orchestrator.claims.functions import Statistic
+from orchestrator.claims.grammar import Call, Comparison
 from orchestrator.plan.sample_size import MIN_BLOCKS, samples_needed
 
 if TYPE_CHECKING:
@@ -37,7 +41,6 @@ _COMPARISONS: dict[str, np.ufunc] = {
     "==": np.equal,
 }
 _ROUNDING = 1e-12
-_STEP = 1e-6  #: by which a share is moved to see what that does to the claim
 _ENDS: tuple[Unanswered, Unanswered] = ("forever", "timeout")
 
 
@@ -52,13 +55,17 @@ class Counted:
 class Tested:
     """Which way a claim leans, and how surprising that would be if it were not so.
 
-    `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares that are 0 or 1 in every
-    round, from the number of requests, which must be independent of each other for it; it may exceed 1.
+    `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares from the number of requests,
+    which must be independent of each other for it; it may exceed 1. `all_alike` says that no request, or every one,
+    has what the share counts. `unsteady` is by how much blocks differ, relative to the figure, where that is too much
+    to conclude anything (`judge.standing`), else None.
     """
 
     leaning: Leaning
     by_rounds: float
     by_number: float = 0.0
+    all_alike: bool = False
+    unsteady: float | None = None
 
     @property
     def p_value(self) -> float:
@@ -88,26 +95,66 @@ def is_counted(claim: Comparison) -> bool:
 
 def try_claim(claim: Comparison, evidence: Evidence) -> Trial:
     """How `claim` fares on `evidence`, no other claim considered."""
+    if claim.operator == "~":
+        return _equivalence(claim, evidence)
     short = _shortfall(claim, evidence)
     if short is not None:
         return short
     if is_counted(claim):
         return _count(claim, evidence)
-    weights = evidence.resamples
-    if weights is None:
+    unjudged = _no_inference(claim)
+    if unjudged:
+        return Undecidable(unjudged)
+    if evidence.resamples is None:
         return Undecidable(f"{evidence.rounds} blocks give no interval, {MIN_BLOCKS} are needed")
-    distance = _distance(claim, evidence, weights)
+    return _test(claim, evidence, evidence.resamples)
+
+
+def _test(claim: Comparison, evidence: Evidence, resamples: Resamples) -> Tested | Undecidable:
+    shape = normal(claim)
+    stands = standing(shape, evidence, resamples)
     found = []
     for unanswered in _ENDS:
-        resampled, once = differences(claim, evidence, weights, unanswered)
+        resampled, once = differences(claim, evidence, resamples.counts, unanswered)
         if np.isnan(resampled).any() or np.isnan(once):
             return Undecidable(_undefined(claim, evidence) or "the claim divides by zero in some resamples")
         leaning, against = _leaning(claim.operator, resampled, once)
-        found.append(Tested(leaning, p_value(against, evidence.rounds, distance, time=_heavy(claim))))
+        p_value = resamples.p_value(against, stands.distance) if once else 1.0
+        found.append(Tested(leaning, min(p_value, _p_beyond(shape, evidence))))
     if found[0].leaning != found[1].leaning:
         return Undecidable(_undefined(claim, evidence))
-    by_number = 0.0 if claim.operator == "==" else _p_by_number(claim, evidence, weights)
-    return Tested(found[0].leaning, max(tested.by_rounds for tested in found), by_number)
+    leaning, by_rounds = found[0].leaning, max(tested.by_rounds for tested in found)
+    if claim.operator == "==" and leaning == "supported":
+        return Tested(leaning, 1.0)  # no sample shows that two figures are equal
+    if leaning == "refuted" and impossible_at_bound(shape, evidence):
+        return Tested(leaning, 0.0)
+    by_number, all_alike = p_by_number(claim, evidence)
+    return Tested(leaning, by_rounds, by_number, all_alike, None if stands.steady else stands.between_blocks)
+
+
+def _equivalence(claim: Comparison, evidence: Evidence) -> Trial:
+    """Two one-sided tests: supported where both are, so that the interval lies inside the margin; else refuted."""
+    trials = [try_claim(side, evidence) for side in one_sided(claim)]
+    undecidable = [trial for trial in trials if isinstance(trial, Undecidable)]
+    if undecidable:
+        return undecidable[0]
+    decided = [trial for trial in trials if not isinstance(trial, Undecidable)]
+    refuted = [trial for trial in decided if trial.leaning == "refuted"]
+
+    def surprise(trial: Counted | Tested) -> float:
+        return trial.p_value if isinstance(trial, Tested) else 0.0
+
+    return min(refuted, key=surprise) if refuted else max(decided, key=surprise)
+
+
+def _no_inference(claim: Comparison) -> str:
+    """Why nothing can be inferred about `claim`, some figure of which is estimated; empty where something can."""
+    if normal(claim).form is Form.NOTHING:
+        return "the same figure stands on both sides, so that nothing is claimed of it"
+    largest = [call for call in claim.calls() if call.definition.statistic is Statistic.MAXIMUM]
+    if largest:
+        return f"{largest[0].text} is the largest of this run, from which nothing follows about estimated figures"
+    return ""
 
 
 def _count(claim: Comparison, evidence: Evidence) -> Counted | Undecidable:
@@ -122,33 +169,21 @@ def _count(claim: Comparison, evidence: Evidence) -> Counted | Undecidable:
     return Counted("supported" if holds[0] else "refuted")
 
 
-def _p_by_number(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
-    """The p-value of a share that is 0 or 1 in every block, so that all resamples are alike.
+def _p_beyond(shape: Normal, evidence: Evidence) -> float:
+    """The p-value of a quantile whose bound lies beyond every value of the run; 1 for all other claims.
 
-    If the true share lay at the bound, at a distance `gap` from that end, n independent requests would still all turn
-    out alike with the probability (1 - gap)^n. Twice that is the p-value; where it exceeds 1, it still serves to
-    compute how many requests would be enough.
+    All n values lie on one side of the true quantile q with the probability q^n at most, which is small enough in
+    every sample that is large enough for the quantile (`samples_needed`).
     """
-    chances = [0.0]
-    for call in figures_of(claim):
-        if call.dimension is Dimension.RATIO:
-            measures = evidence.measured(call)
-            values = measures.evaluate(call.function, weights)
-            if (values == values[0]).all() and values[0] in (0, 1):
-                gap = _gap(claim, evidence, call)
-                chances.append(2 * (1 - gap) ** measures.sample_size(call.function))
-    return max(chances)
-
-
-def _gap(claim: Comparison, evidence: Evidence, call: Call) -> float:
-    """How far the share `call`, which stands at 0 or 1, is from where the claim's sides would be equal; at most 1."""
-    once = [evidence.once(side, "timeout") for side in (claim.left, claim.right)]
-    inwards = Number(_STEP if evidence.once(call) == 0 else -_STEP, Dimension.RATIO, f"{_STEP:g}", call.column)
-    shifted = Operation("+", call, inwards, call.dimension, call.column)
-    moved = [evidence.once(substitute(side, call, shifted), "timeout") for side in (claim.left, claim.right)]
-    by_step = abs((moved[0] - moved[1]) - (once[0] - once[1]))
-    apart = abs(float(_apart(*once)))
-    return min(1.0, apart * _STEP / by_step) if by_step else 1.0
+    figure = shape.terms[0][1]
+    if shape.form is not Form.SINGLE or not isinstance(figure, Call) or figure.definition.quantile is None:
+        return 1.0
+    measures, quantile = evidence.measured(figure), figure.definition.quantile
+    shortest, longest = measures.range_of(figure.function)
+    number = measures.sample_size(figure.function)
+    if shape.bound > longest:
+        return 2 * quantile**number
+    return 2 * (1 - quantile) ** number if shape.bound < shortest else 1.0
 
 
 def differences(
@@ -183,30 +218,6 @@ def _holds(operator: str, apart: Floats | float) -> Bools:
     return holds
 
 
-def _distance(claim: Comparison, evidence: Evidence, weights: Weights) -> float:
-    """From the bound, in standard errors; with unanswered requests as long as the time-out, which is a number."""
-    sums = normal_form(claim)
-    left, right = (_added_up(side, evidence, weights) for side in sums)
-    once = [float(_added_up(side, evidence, plain(evidence.rounds))[0]) for side in sums]
-    if _heavy(claim) and min(once) > 0 and (left > 0).all() and (right > 0).all():
-        left, right, once = np.log(left), np.log(right), [float(np.log(value)) for value in once]
-    error = spread(left - right, evidence.rounds)
-    # A spread that only rounding makes among equal rounds is none.
-    return math.inf if error <= _ROUNDING * max(1.0, *map(abs, once)) else abs(once[0] - once[1]) / error
-
-
-def _added_up(side: Sum, evidence: Evidence, weights: Weights) -> Floats:
-    total: Floats = np.zeros(len(weights))
-    for factor, figure in side:
-        total = total + factor * evidence.evaluate(figure, weights, "timeout")
-    return total
-
-
-def _heavy(claim: Comparison) -> bool:
-    """Whether the claim is about times, whose tails are heavy."""
-    return any(call.dimension is Dimension.DURATION for call in claim.calls())
-
-
 def _shortfall(claim: Comparison, evidence: Evidence) -> Undecidable | None:
     """Why the claim's figures cannot be judged at all, None where they can."""
     for call in claim.calls():
@@ -224,7 +235,7 @@ def _shortfall(claim: Comparison, evidence: Evidence) -> Undecidable | None:
 
 def _undefined(claim: Comparison, evidence: Evidence) -> str:
     """Which of the claim's figures is not a plain number in some resample, in words; empty where all are."""
-    weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples
+    weights = plain(evidence.rounds) if evidence.resamples is None else evidence.resamples.counts
     for call in claim.calls():
         values = evidence.measured(call).evaluate(call.function, weights)
         if np.isinf(values).any():

@@ -11,11 +11,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from scipy.special import ndtri
+
 from orchestrator.analysis.judge.noise_floors import floor_of
+from orchestrator.analysis.judge.shares import proven
 from orchestrator.analysis.judge.trials import Counted, Tested, Undecidable, is_counted, try_claim
-from orchestrator.analysis.statistics import Interval, critical, holm, interval, rounded, rounded_ends
+from orchestrator.analysis.statistics import Interval, critical, estimate, holm, rounded, rounded_ends
 from orchestrator.claims.algebra import observable
-from orchestrator.claims.functions import PER_UNIT, Dimension, Unit
+from orchestrator.claims.functions import PER_UNIT, Unit
+from orchestrator.claims.grammar import Call
 from orchestrator.plan.sample_size import TAIL
 
 if TYPE_CHECKING:
@@ -23,10 +27,13 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.judge.evidence import Evidence
     from orchestrator.claims.grammar import Comparison
-    from orchestrator.runfolder.summary import Verdict
+    from orchestrator.runfolder.summary import Proven, Verdict
 
 LEVEL = 2 * TAIL
 _STRADDLES = "the 95 % interval straddles the bound"
+_STRADDLES_MARGIN = "the 95 % interval does not lie inside the margin, nor outside it"
+_TOO_FEW_EVENTS = "the blocks are nearly alike, but so few requests would be so by chance"
+_BINOMIAL = "the exact binomial tail at the bound"
 _ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
 #: No practical run has more requests than this.
@@ -42,7 +49,10 @@ class Decision:
     ("ms", "us", "ratio", "share", "count"). None stands for what does not exist or, in an interval, lies beyond the
     time-out. `p_value` and `p_adjusted` are None for what was counted or cannot be judged. `reason` says why nothing
     could be decided, `requests_needed` how many requests of each strategy would decide it, if all else stays as
-    observed; None where that is unknown. `p_assumes` is what the p-values assume, empty where that is nothing.
+    observed; None where that is unknown. `p_assumes` is what the p-values assume, empty where that is nothing, and
+    `p_method` what they are. `p_floor` is the smallest p-value, two-sided, that so many blocks show whatever is
+    assumed (all of them have one sign): `printed` has none below it, while Student's t decides. `proves` is what a
+    count without events, or without an exception, bounds.
     """
 
     verdict: Verdict
@@ -54,6 +64,15 @@ class Decision:
     p_adjusted: float | None = None
     requests_needed: int | None = None
     p_assumes: str = ""
+    p_method: str = ""
+    p_floor: float | None = None
+    proves: Proven | None = None
+
+    def printed(self) -> Decision:
+        """The same with p-values as they are printed."""
+        least = self.p_floor or 0.0
+        raised = [None if p is None else max(p, least) for p in (self.p_value, self.p_adjusted)]
+        return replace(self, p_value=raised[0], p_adjusted=raised[1])
 
 
 def judge(claim: Comparison, evidence: Evidence) -> Decision:
@@ -91,10 +110,14 @@ def _observed(claim: Comparison, evidence: Evidence) -> Decision:
     subject, unit = observable(claim)
     observed = evidence.once(subject)
     ends: Interval | None = None
-    if evidence.resamples is not None and not is_counted(claim):
-        time = any(call.dimension is Dimension.DURATION for call in claim.calls())
-        ends = interval(evidence.evaluate(subject, evidence.resamples), observed, evidence.rounds, time=time)
-    return Decision("inconclusive", rounded(observed, PER_UNIT[unit]), _ends_in_unit(ends, unit), unit)
+    resamples = evidence.resamples
+    if resamples is not None and not is_counted(claim):
+        if isinstance(subject, Call):
+            ends = estimate(evidence.measured(subject), subject.function, resamples).ends
+        else:
+            ends = resamples.interval(evidence.evaluate(subject, resamples.counts), observed, logs=unit == "ratio")
+    value, interval = rounded(observed, PER_UNIT[unit]), _ends_in_unit(ends, unit)
+    return Decision("inconclusive", value, interval, unit, proves=proven(claim, evidence))
 
 
 def _ends_in_unit(ends: Interval | None, unit: Unit) -> tuple[float | None, float | None] | None:
@@ -109,23 +132,42 @@ def _decided(
     seen: Decision, claim: Comparison, evidence: Evidence, trial: Tested, adjusted: float, tested: int
 ) -> Decision:
     """The decision on a claim that leans one way, `adjusted` being its p-value among all claims `tested`."""
-    assumes = INDEPENDENCE if trial.assumes_independence else ""
-    seen = replace(seen, p_value=_four_digits(trial.p_value), p_adjusted=_four_digits(adjusted), p_assumes=assumes)
+    seen = replace(
+        seen,
+        p_value=_four_digits(trial.p_value),
+        p_adjusted=_four_digits(adjusted),
+        p_assumes=INDEPENDENCE if trial.assumes_independence else "",
+        p_method=_BINOMIAL if trial.assumes_independence else f"Student's t on {evidence.rounds} blocks",
+        p_floor=_four_digits(2.0 ** (1 - evidence.rounds)),
+    )
     if adjusted > LEVEL:
-        reason, level = _STRADDLES if trial.by_number <= LEVEL else _ALL_ALIKE, LEVEL
+        reason, level = _why_undecided(claim, trial), LEVEL
         if trial.p_value <= LEVEL:
             level = LEVEL * trial.p_value / adjusted
             reason = (
-                f"alone it would be {trial.leaning} (p = {trial.p_value:.2g}), but {tested} claims were judged "
-                f"together (Holm: p = {adjusted:.2g})"
+                f"alone it would be {trial.leaning} (by {seen.p_method}, p = {trial.p_value:.2g}), but {tested} "
+                f"claims were judged together (Holm: p = {adjusted:.2g})"
             )
         needed = _requests(claim, evidence, _times(trial, level, evidence.rounds))
         return replace(seen, reason=_with_remedy(reason, needed), requests_needed=needed)
+    if trial.unsteady is not None:
+        differ = "" if math.isinf(trial.unsteady) else f" by {trial.unsteady:.0%} (standard deviation)"
+        return replace(seen, reason=f"blocks differ{differ}, so that one more could lie beyond the bound")
     floor = floor_of(claim, evidence)
     if floor is not None:
         needed = _requests(claim, evidence, _square(floor.height, floor.margin)) if floor.shrinks else None
         return replace(seen, reason=_with_remedy(floor.reason, needed), requests_needed=needed)
     return replace(seen, verdict=trial.leaning)
+
+
+def _why_undecided(claim: Comparison, trial: Tested) -> str:
+    if claim.operator == "==" and trial.leaning == "supported":
+        return "no sample shows that an estimated figure equals another; a margin would (~ … within 5%)"
+    if trial.by_number > LEVEL and trial.all_alike:
+        return _ALL_ALIKE
+    if trial.by_number > LEVEL >= trial.by_rounds:
+        return _TOO_FEW_EVENTS
+    return _STRADDLES_MARGIN if claim.operator == "~" else _STRADDLES
 
 
 def _times(trial: Tested, level: float, rounds: int) -> float:
@@ -134,7 +176,10 @@ def _times(trial: Tested, level: float, rounds: int) -> float:
     if trial.by_number <= level:
         return by_rounds
     # of what is all alike p falls as a power of the number of requests
-    by_number = math.log(level / 2) / math.log(trial.by_number / 2) if trial.by_number < 2 else math.inf
+    if not trial.all_alike:
+        by_number = _square(float(-ndtri(level / 2)), float(-ndtri(min(0.5, trial.by_number / 2))))
+    else:
+        by_number = math.log(level / 2) / math.log(trial.by_number / 2) if trial.by_number < 2 else math.inf
     return max(by_rounds, by_number)
 
 

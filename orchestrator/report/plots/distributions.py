@@ -17,7 +17,7 @@ from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.faults import hedged_or_held_back
 from orchestrator.analysis.measures import latencies_ns
-from orchestrator.analysis.statistics import Weights, interval, plain
+from orchestrator.analysis.statistics import monotone, plain
 from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import (
     HEIGHT,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis.measures import Measures
     from orchestrator.analysis.run_data import ArmData, RunData
+    from orchestrator.analysis.statistics import Resamples
 
 _BAND_POINTS = 60
 #: The two runs of a comparison: colours of Okabe and Ito's, distinct to the colour-blind, and dashes for print.
@@ -53,7 +54,7 @@ _RUN_STYLES: tuple[Style, ...] = (("#0072B2", "solid"), ("#D55E00", (0, (5, 1.5)
 _COLUMNS, _PANEL, _REST = 2, 2.9, 1.4  #: inches for a row of panels, and for title and legend
 
 
-def latency_ccdf(arm: ArmData, resamples: Weights | None) -> Figure:
+def latency_ccdf(arm: ArmData, resamples: Resamples | None) -> Figure:
     """How many requests took longer than x: the whole tail. `resamples` is None for too few blocks: no bands."""
     x_label = f"latency (ms), {counted_from([arm])}"
     figure, axes = canvas("Latency of all requests", x_label, "share of requests that took longer", arm.name)
@@ -185,7 +186,7 @@ def _bands(runs: Sequence[RunData]) -> str:
 
 
 def _add_ccdf(
-    axes: Axes, measures: Measures, resamples: Weights | None, timeout_ms: float, style: Style, label: str
+    axes: Axes, measures: Measures, resamples: Resamples | None, timeout_ms: float, style: Style, label: str
 ) -> None:
     """Draw the share of requests that took longer than x ms; no band where `resamples` is None (too few blocks)."""
     colour, dashes = style
@@ -213,7 +214,7 @@ def _survival(ordered: NDArray[np.float64], timeout_ms: float) -> tuple[NDArray[
     return (np.append(values, timeout_ms), np.append(longer, unanswered)) if unanswered else (values, longer)
 
 
-def _band(axes: Axes, measures: Measures, weights: Weights, colour: str, timeout_ms: float) -> None:
+def _band(axes: Axes, measures: Measures, resamples: Resamples, colour: str, timeout_ms: float) -> None:
     """Shade where the curve lies in 95 % of the resamples: the interval of each quantile, drawn sideways.
 
     The band ends where the sample is too small for a quantile's interval (`samples_needed`): of n values the largest
@@ -224,15 +225,19 @@ def _band(axes: Axes, measures: Measures, weights: Weights, colour: str, timeout
         return
     shares = np.geomspace(1 - rarest, rarest, _BAND_POINTS)
     once = plain(measures.rounds)
-    ends = [
-        interval(
-            measures.latency.quantile(1 - share, weights) / NS_PER_MS,
-            float(measures.latency.quantile(1 - share, once)[0]) / NS_PER_MS,
-            measures.rounds,
-            time=True,
-        )
-        for share in shares
-    ]
+    latency = measures.latency
+    observed = float(latency.merged[0]) / NS_PER_MS, float(latency.merged[-1]) / NS_PER_MS
+    ends = monotone(
+        [
+            resamples.interval(
+                latency.quantile(1 - share, resamples.counts) / NS_PER_MS,
+                float(latency.quantile(1 - share, once)[0]) / NS_PER_MS,
+                logs=True,
+                within=observed,
+            )
+            for share in shares
+        ]
+    )
     low, high = np.array([(np.nan, np.nan) if end is None else end for end in ends]).T
     high = np.where(np.isinf(high), timeout_ms, high)
     axes.fill_betweenx(shares, low, high, where=np.isfinite(low), color=colour, alpha=0.18, lw=0)

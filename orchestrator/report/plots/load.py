@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from orchestrator.analysis.run_data import ArmData, RunData
-    from orchestrator.analysis.statistics import Weights
+    from orchestrator.analysis.statistics import Resamples
 
 _COLUMNS = 3
 _MARK, _RING = 6.0, 5.5  #: points across a mark, and how much more across each one around it
@@ -131,7 +131,7 @@ def _fit(axes: Axes, extent: _Extent) -> None:
     percent_ticks(axes.xaxis)
 
 
-def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Weights | None, extent: _Extent) -> None:
+def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Resamples | None, extent: _Extent) -> None:
     """Draw a point or a path for each strategy, and extend `extent` by it."""
     strategies = [name for name in STYLES if any(name in arm.measures for arm in arms)]
     drawn = 0

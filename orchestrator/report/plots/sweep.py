@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from orchestrator.analysis.run_data import ArmData, RunData
-    from orchestrator.analysis.statistics import Weights
+    from orchestrator.analysis.statistics import Resamples
 
 _FUNCTIONS, _HEIGHTS = ("p99", "p50"), (3, 2)
 _HEIGHT, _COLUMN = 6.2, 2.7  # inches
@@ -120,7 +120,7 @@ def sweep(run: RunData) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples: Weights | None) -> list[float]:
+def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples: Resamples | None) -> list[float]:
     """Draw `function` of every strategy; the values and ends of intervals that must be seen."""
     strategies = [name for name in STYLES if any(name in arm.measures for arm in series.arms)]
     visible: list[float] = []
