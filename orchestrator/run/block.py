@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from orchestrator.errors import RunError
 from orchestrator.host.observe.activity import pressed
 from orchestrator.run.faults.session import FaultSession
 from orchestrator.run.messages import client_settings, server_settings
-from orchestrator.run.silence import Silence, asked_servers, finding, unreached
+from orchestrator.run.silence import REMEDY, Silence, asked_servers, finding, unreached
 from orchestrator.runfolder.journal import NotUndone
 from orchestrator.scenario.models import OpenArrivals
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from orchestrator.topology.base import Topology
 
 _CHECK_NS = NS_PER_S // 2
+#: What the kernel says of a way that it knows to be closed.
+_UNREACHABLE = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 #: A block that takes this much longer than even its worst case is stuck.
 _SPARE_NS = 30 * NS_PER_S
 #: CLOCK_REALTIME moved by more than this while a block lasted: somebody set it. Slewing moves both clocks alike.
@@ -175,7 +178,9 @@ class BlockRun:
                 self._judge_silence(Silence.of_event(event))
                 continue
             if event["event"] == "block-failed":
-                raise RunError(f"{self._attempt.name}: the client: {event['error']}", "see the run's log.txt")
+                unreachable = any(f"[Errno {number}]" in str(event["error"]) for number in _UNREACHABLE)
+                remedy = REMEDY if unreachable else "see the run's log.txt"
+                raise RunError(f"{self._attempt.name}: the client: {event['error']}", remedy)
             if event["event"] == "block-done":
                 self._finished_ns = time.monotonic_ns()
                 return event

@@ -42,7 +42,7 @@ class DyingRun:
     def wait_for_bridge(self) -> None:
         """Until all links are there; the hedger's programs are compiled after that."""
         path = DIRECTORY / self.bridge
-        wait_for(lambda: path.exists() and self._links() == 2, "the bridge's links", self.process)
+        wait_for(lambda: path.exists() and self.links() == 2, "the bridge's links", self.process)
 
     def wait_for_block(self, number: int) -> None:
         """Until that block has begun, counted from 0."""
@@ -62,7 +62,8 @@ class DyingRun:
         assert self.process.returncode == 5, errors
         error: dict[str, Any] = json.loads(output)["error"]
         assert "firewall" in error["remedy"]
-        assert "in 3 attempts" in error["message"]
+        # Where the client's own link is down, the kernel may refuse even to open a socket: that is not tried again.
+        assert "in 3 attempts" in error["message"] or "unreachable" in error["message"]
         return error
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -77,7 +78,8 @@ class DyingRun:
     def _has_journal(self) -> bool:
         return (self.folder / "journal.jsonl").exists()
 
-    def _links(self) -> int:
+    def links(self) -> int:
+        """How many ports of the bridge are up."""
         command = ["ip", "netns", "exec", self.bridge, "ip", "-o", "link", "show", "master", "bridge0"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         return len([line for line in done.stdout.splitlines() if "state UP" in line])
@@ -114,9 +116,9 @@ def test_a_path_that_is_closed_in_the_middle_of_a_block_discards_it_and_ends_the
     message = run.end()["message"]
     assert f"block 0 ({strategy})" in message
     reasons = [entry["reasons"] for entry in run.manifest()["discarded"]]
-    assert len(reasons) == 3
     assert "warm-up" not in reasons[0][0]
-    assert all("warm-up" in reason[0] for reason in reasons[1:])
+    if how != CLIENTS_LINK_DOWN:
+        assert ["warm-up" in reason[0] for reason in reasons[1:]] == [True, True]
 
 
 def test_a_partition_that_is_declared_is_waited_for(tmp_path: Path) -> None:
@@ -145,6 +147,6 @@ def test_one_server_of_several_that_nothing_reaches_ends_the_run(tmp_path: Path)
     scenario = write_fault_scenario(tmp_path, stall, requests=200, timeout="300ms")
     run = DyingRun(scenario, tmp_path / "results")
     path = DIRECTORY / run.bridge
-    wait_for(lambda: path.exists() and run._links() == 4, "the bridge's links", run.process)
+    wait_for(lambda: path.exists() and run.links() == 4, "the bridge's links", run.process)
     run.close_path("ip link set server1 down")
     assert "no request reached server-1" in run.end()["message"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from hedgerow_node.control import ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, NO_TIME, Outcome, Sample, ServedCopy, read_rows, write_rows
 from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from orchestrator.errors import RunError
 from orchestrator.run.block import Attempt, BlockReport, BlockRun
+from orchestrator.run.silence import REMEDY
 from orchestrator.runfolder.folder import RunFolder
 from orchestrator.runfolder.journal import Journal
 from support.experiments import OPEN, experiment_of, faulty
@@ -145,6 +148,16 @@ def test_a_short_block_without_a_single_answer_is_lost_unless_late_ones_came(
 ) -> None:
     played = Played(tmp_path, PLAIN, MEASURING, done(answered=0))
     assert (played.run(Outcome.TIMEOUT, copies).lost is not None) is lost
+
+
+@pytest.mark.parametrize(("error", "remedy"), [("[Errno 101] Network is unreachable", True), ("worker died", False)])
+def test_a_way_that_the_kernel_knows_to_be_closed_has_the_same_remedy(
+    error: str, remedy: bool, tmp_path: Path
+) -> None:
+    played = Played(tmp_path, PLAIN, {"event": "block-failed", "error": error})
+    with pytest.raises(RunError, match=re.escape(error)) as caught:
+        played.run()
+    assert (caught.value.remedy == REMEDY) is remedy
 
 
 def test_a_block_whose_copies_reached_no_server_is_lost(tmp_path: Path) -> None:
