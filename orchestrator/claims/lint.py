@@ -91,17 +91,15 @@ def _share_in(expression: Expression) -> Expression | None:
 
 def _foregone(claim: Comparison, arms: Mapping[str | None, Scenario]) -> tuple[str, str] | None:
     """Message and remedy where `claim` holds, or fails, whatever is measured, else None."""
-    if claim.operator == "~":
-        foregone = [_foregone(side, arms) for side in one_sided(claim)]
-        return foregone[0] if None not in foregone else None
-    left, right = normal_form(claim)
-    difference = _difference(left, right, arms)
-    holds = _HOLDS[claim.operator](difference) if claim.operator in _HOLDS else None
-    if holds is None:
+    parts = (claim,) if claim.within is None else one_sided(claim)
+    holds = [_HOLDS[part.operator](_difference(*normal_form(part), arms)) for part in parts]
+    if False in holds:
+        outcome, remedy = "can never hold", "claim something that a run could show"
+    elif None not in holds:
+        outcome, remedy = "always holds", "claim something that a run could refute"
+    else:
         return None
-    outcome = "always holds" if holds else "can never hold"
-    remedy = f"claim something that a run could {'refute' if holds else 'show'}"
-    return f"column {claim.calls()[0].column}: the claim {outcome}, {_reason(left, right, arms)}", remedy
+    return f"column {claim.calls()[0].column}: the claim {outcome}, {_reason(*normal_form(claim), arms)}", remedy
 
 
 def _reason(left: Sum, right: Sum, arms: Mapping[str | None, Scenario]) -> str:
