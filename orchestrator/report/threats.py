@@ -5,23 +5,31 @@ Each rule looks at the scenario, the manifest and the summary of a run. Only wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from orchestrator.claims.functions import FUNCTIONS, LATENCY
 from orchestrator.plan.sample_size import MIN_BLOCKS
-from orchestrator.report.formatting import format_blocks, in_arm, of_arm
+from orchestrator.report.formatting import format_blocks, format_figure, format_percent, in_arm, of_arm
 from orchestrator.scenario.faults import FAULT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from orchestrator.runfolder.manifest import Manifest
-    from orchestrator.runfolder.summary import ControlResult, Summary
+    from orchestrator.runfolder.summary import ArmSummary, ControlResult, Summary
     from orchestrator.scenario.fields import Section
     from orchestrator.scenario.models import Scenario
 
 #: From this share of late wake-ups on, a host is noisy.
 _OFTEN_LATE = 0.01
+#: Of the stalled requests; a quantile between these is called their median.
+_MEDIAN = (0.4, 0.6)
+
+
+#: A figure in a claim: function, strategy and arm.
+_CALL = re.compile(r"([a-z]\w*)\(\s*([\w-]+)(?:@([^)]+?))?\s*\)")
 
 
 class Threat(NamedTuple):
@@ -132,6 +140,33 @@ def _healing(run: _Measured) -> Threat | None:
     )
 
 
+def _within_stalls(run: _Measured) -> Threat | None:
+    """A claim about a quantile that lies among the requests that stall, of which all do or none once hedged."""
+    for arm_name, claim in run.summary.claims():
+        for name, strategy, named in _CALL.findall(claim.expect):
+            function, arm = FUNCTIONS.get(name), _arm_of(run.summary, named or arm_name)
+            figures = arm.strategies.get(strategy) if arm is not None else None
+            if function is None or function.measure is not LATENCY or function.quantile is None or figures is None:
+                continue
+            share = figures.stalled / figures.requests if figures.stalled and figures.requests else 0.0
+            if not 1 - function.quantile < share < 1:
+                continue
+            within = 1 - (1 - function.quantile) / share
+            place = "the median" if _MEDIAN[0] <= within <= _MEDIAN[1] else f"the P{100 * within:.0f}"
+            label = format_figure(name)
+            return Threat(
+                "A quantile within the stalls",
+                f"The {label} of {figures.requests} requests of which {figures.stalled} stall is {place} of those "
+                "that stall: the effect of hedging on it is total by construction. At a quantile below the "
+                f"{format_percent(1 - share)} that do not stall, or with fewer stalls, nothing of it would show.",
+            )
+    return None
+
+
+def _arm_of(summary: Summary, name: str | None) -> ArmSummary | None:
+    return next((arm for arm in summary.arms if arm.name == name), None)
+
+
 def _of_fault(kind: type[Section]) -> _Rule:
     """The threat that faults of `kind` bring, wherever there is one."""
 
@@ -202,6 +237,7 @@ _RULES: tuple[_Rule, ...] = (
     _few_blocks,
     _closed,
     _healing,
+    _within_stalls,
     *(_of_fault(kind) for kind in FAULT_KINDS),
     _one_host,
     _virtual,

@@ -10,10 +10,12 @@ import pytest
 from orchestrator.report.threats import threats
 from orchestrator.runfolder.manifest import Manifest
 from orchestrator.runfolder.observed import GitState, Lateness, NoiseProbe
-from support.run_folder_factory import scenario_from
-from support.summaries import arm, summary_of
+from support.run_folder_factory import finished_run, scenario_from, summarised
+from support.summaries import arm, claim, summary_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.runfolder.summary import Summary
 
 QUIET = Manifest(backend="netns", host={"hypervisor": False}, git=GitState(commit="c0ffee", dirty=False))
@@ -53,6 +55,30 @@ def test_the_published_experiment_has_its_own_two() -> None:
 def test_what_the_host_adds(manifest: Manifest, heading: str) -> None:
     assert heading in headings(manifest=manifest)
     assert heading not in headings()
+
+
+@pytest.mark.parametrize(
+    ("expect", "stalled", "words"),
+    [
+        ("p99(baseline) <= 1s", 100, "The P99 of 5000 requests of which 100 stall is the median of those that stall"),
+        ("p999(baseline) <= 1s", 100, "The P99.9 of 5000 requests of which 100 stall is the P95 of those"),
+        ("p95(baseline) <= 1s", 100, ""),
+        ("p99(baseline) <= 1s", 25, ""),
+        ("p99(baseline) <= 1s", None, ""),
+        ("lateness_p99(baseline) <= 1s", 100, ""),
+        ("p99(baseline@elsewhere) <= 1s", 100, ""),
+    ],
+)
+def test_a_claimed_quantile_among_the_stalls_is_said(
+    tmp_path: Path, expect: str, stalled: int | None, words: str
+) -> None:
+    measured = summarised(finished_run(tmp_path, scenario_from("smoke"))).arms[0]
+    baseline = replace(measured.strategies["baseline"], requests=5000, stalled=stalled)
+    claims = (replace(claim("tail", "supported"), expect=expect),)
+    summary = summary_of(replace(measured, strategies={"baseline": baseline}, claims=claims))
+    texts = [found.text for found in threats([scenario_from("smoke")], QUIET, summary)]
+    assert any("those that stall" in text for text in texts) is bool(words)
+    assert any(text.startswith(words) for text in texts)
 
 
 def test_another_delay_line_than_the_published_one_is_said() -> None:

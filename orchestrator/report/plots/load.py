@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.statistics import Resamples
 
 _COLUMNS = 3
-_MARK, _RING = 6.0, 5.5  #: points across a mark, and how much more across each one around it
+_MARK, _RING = 6.0, 7.0  #: points across a mark, and how much more across each one around it
 _TOUCHING = 12.0  #: marks that are not as many pixels apart touch
 _PANEL = 3.1  # inches
 _LEAST_LOAD = 0.005  #: an axis shows at least this much extra load, so that noise is not blown up
