@@ -102,7 +102,7 @@ def format_interval(ends: Interval | None, digits: int = 2, beyond: str = BEYOND
 
 
 def format_observed(claim: ClaimVerdict) -> str:
-    """What a claim observed, in its unit, with its interval."""
+    """What a claim observed, in its unit, with its interval, or what the count of it proves of the share."""
     if claim.observed is None:
         return NONE
     scale, suffix, digits = _UNITS.get(claim.unit, _UNITS["ratio"])
@@ -110,6 +110,8 @@ def format_observed(claim: ClaimVerdict) -> str:
     if claim.ci95 is not None:
         low, high = (None if end is None else end * scale for end in claim.ci95)
         bounds = f" ({format_interval((low, high), digits, BEYOND if claim.unit in _TIMES else OPEN)})"
+    elif claim.proves is not None:
+        bounds = f" (proves {claim.proves.side} {format_percent(claim.proves.share)})"
     return f"{minus(f'{claim.observed * scale:.{digits}f}')}{suffix}{bounds}"
 
 

@@ -14,7 +14,7 @@ from orchestrator.report.formatting import format_difference, format_observed
 from orchestrator.report.terminal import render
 from orchestrator.report.threats import control_note
 from orchestrator.report.view import view
-from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval
+from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval, Proven
 from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
 from support.summaries import printed
 
@@ -127,6 +127,25 @@ def test_observations_have_their_unit(observed: float | None, unit: str, ci95: I
         id="x", text="", verdict="supported", observed=observed, ci95=ci95, unit=unit, expect="p99(kernel) <= 1ms"
     )
     assert format_observed(claim) == words
+
+
+@pytest.mark.parametrize(
+    ("observed", "unit", "proves", "words"),
+    [
+        (0.0, "count", Proven(side="at most", share=0.000599, events=0, of=5000), "0 (proves at most 0.06 %)"),
+        (
+            1.0,
+            "share",
+            Proven(side="at least", share=0.9705, events=100, of=100),
+            "100.00 % (proves at least 97.05 %)",
+        ),
+    ],
+)
+def test_what_was_counted_shows_what_that_proves(observed: float, unit: str, proves: Proven, words: str) -> None:
+    counted = ClaimVerdict(
+        id="x", text="", verdict="supported", observed=observed, ci95=None, unit=unit, expect="", proves=proves
+    )
+    assert format_observed(counted) == words
 
 
 RATIO, DIFFERENCE = (0.4, 0.6), (-3.0, -1.0)

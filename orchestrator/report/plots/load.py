@@ -104,7 +104,7 @@ def extra_load(run: RunData) -> Figure:
         ha="left",
         fontsize=12,
     )
-    notes.append(f"latency {counted_from(run.arms)}")
+    notes.append(f"latency: {counted_from(run.arms)}")
     notes.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
     handles, labels = handles_of(grid)
     legend(figure, "; ".join(notes), handles=handles, labels=labels)
