@@ -143,7 +143,7 @@ def test_results_belong_to_the_owner_of_their_folder(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_is_false_ends_with_one(tmp_path: Path) -> None:
-    claims = "  - {id: wrong, expect: 'rate(kernel) == 0'}"
+    claims = "  - {id: wrong, expect: 'rate(kernel) <= 0.1%'}"
     run = finish(
         start_run(write_scenario(tmp_path, claims=claims, blocks=5, requests=500), tmp_path, "--json", "--no-report")
     )
@@ -151,7 +151,7 @@ def test_a_claim_that_is_false_ends_with_one(tmp_path: Path) -> None:
 
 
 def test_a_sample_that_is_too_small_ends_with_three_and_says_what_would_do(tmp_path: Path) -> None:
-    claims = "  - {id: few, expect: 'p99(kernel) <= 1s'}\n  - {id: none, expect: 'duplicates(kernel) == 0'}"
+    claims = "  - {id: few, expect: 'p99(kernel) <= 150ms'}\n  - {id: none, expect: 'duplicates(kernel) == 0'}"
     scenario = write_scenario(tmp_path, claims=claims, blocks=5, requests=200)
     run = finish(start_run(scenario, tmp_path, "--json", "--no-report"))
     assert (run.code, run.summary["verdict"]) == (3, "inconclusive")
