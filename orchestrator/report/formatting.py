@@ -106,6 +106,8 @@ def format_observed(claim: ClaimVerdict) -> str:
     if claim.observed is None:
         return NONE
     scale, suffix, digits = _UNITS.get(claim.unit, _UNITS["ratio"])
+    if claim.unit == "ms" and abs(claim.observed) < 1:
+        digits = 3  # a difference of some µs
     bounds = ""
     if claim.ci95 is not None:
         low, high = (None if end is None else end * scale for end in claim.ci95)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BASELINE, _FIRST = "baseline", "kernel"
 _MOST_LINES = 4  #: of more arms, and of swept values, only ranges are told
-_US_PER_MS = 1000.0
+_US_PER_MS, _MOST_IN_US = 1000.0, 10.0  #: differences of 10 ms and more are written in ms
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,27 @@ def _over_us(row: Comparison) -> Iterator[str]:
         return
     ends = row.difference_ci95_ms
     low, high = (None, None) if ends is None else ends
+    scale, unit, digits = _unit(row.difference_ms)
     interval = ""
     if low is not None and high is not None:
-        interval = f" ({low * _US_PER_MS:.0f} to {high * _US_PER_MS:.0f})"
-    yield minus(f"P50 {row.difference_ms * _US_PER_MS:+.0f} µs{interval}")
+        interval = f" ({low * scale:.{digits}f} to {high * scale:.{digits}f})"
+    yield minus(f"P50 {row.difference_ms * scale:+.{digits}f} {unit}{interval}")
+
+
+def _unit(largest_ms: float) -> tuple[float, str, int]:
+    """By what to multiply differences up to `largest_ms`, in which unit they are then, and with how many decimals."""
+    return (_US_PER_MS, "µs", 0) if abs(largest_ms) < _MOST_IN_US else (1.0, "ms", 2)
 
 
 def _ranges(found: Sequence[_Found]) -> str:
     ratios = [one.p99.ratio for one in found if one.p99.ratio is not None]
-    over_us = [one.p50.difference_ms * _US_PER_MS for one in found if one.p50.difference_ms is not None]
+    over_ms = [one.p50.difference_ms for one in found if one.p50.difference_ms is not None]
+    scale, unit, digits = _unit(max(map(abs, over_ms), default=0.0))
+    over = [f"{ms * scale:+.{digits}f}" for ms in (min(over_ms), max(over_ms))] if over_ms else []
     rates = [one.arm.strategies[one.strategy].hedge_rate for one in found]
     known = [rate * 100 for rate in rates if rate is not None]
     words = [
-        *([f"P50 {minus(f'{min(over_us):+.0f} to {max(over_us):+.0f}')} µs"] if over_us else []),
+        *([minus(f"P50 {' to '.join(over)} {unit}")] if over else []),
         *([f"hedges {format_number(min(known))} to {format_number(max(known))} % of requests"] if known else []),
     ]
     gain = f"P99 by the ratio {min(ratios):.3g} to {max(ratios):.3g}" if ratios else "P99 without a ratio"

@@ -85,6 +85,13 @@ def test_a_few_arms_have_a_sentence_each_and_many_share_one(measured: ArmSummary
     ]
 
 
+def test_a_median_that_is_much_longer_is_told_in_ms(measured: ArmSummary) -> None:
+    arm = arm_of(measured, None, "kernel")
+    slower = replace(arm.comparisons[0], difference_ms=298.889, difference_ci95_ms=(210.0, 350.5))
+    (line,) = gain_and_cost(summary_of(replace(arm, comparisons=(slower, arm.comparisons[1]))))
+    assert "cost: P50 +298.89 ms (210.00 to 350.50), hedges" in line
+
+
 def test_where_nothing_hedges_nothing_is_said(measured: ArmSummary) -> None:
     assert gain_and_cost(summary_of(arm_of(measured, None))) == []
 

@@ -117,6 +117,7 @@ def test_figures_that_a_sample_does_not_carry_are_marked_and_explained(summary: 
         (-12.7, "ms", (None, 3.0), "\N{MINUS SIGN}12.70 ms (unbounded to 3.00)"),
         (12.7, "ms", (12.5, 13.0), "12.70 ms (12.50 to 13.00)"),
         (0.125, "share", (0.12, 0.13), "12.50 % (12.00 to 13.00)"),
+        (-0.0121, "ms", (-0.0344, 0.011), "\N{MINUS SIGN}0.012 ms (\N{MINUS SIGN}0.034 to 0.011)"),
         (61.2, "us", None, "61 µs"),
         (3.0, "count", None, "3"),
         (None, "ms", None, "-"),
