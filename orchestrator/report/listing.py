@@ -62,7 +62,11 @@ class Entry:
     @property
     def link(self) -> str | None:
         """The report relative to the results folder, None where there is none."""
-        return f"{self.folder.name}/{self.folder.report.name}" if self.folder.report.is_file() else None
+        try:
+            found = self.folder.report.is_file()
+        except OSError:
+            return None
+        return f"{self.folder.name}/{self.folder.report.name}" if found else None
 
     @property
     def backend(self) -> str | None:

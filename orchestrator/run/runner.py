@@ -129,7 +129,9 @@ class Runner:
                 with observed(manifest, topology):
                     series.run(self._plan, self.run_id)
             with ending.step():
-                manifest.write(replace(manifest.content, status=ending.status, finished_at=_now()))
+                manifest.write(
+                    replace(manifest.content, status=self._without_folder(ending.status), finished_at=_now())
+                )
             with ending.step():
                 self._take_down(topology, manifest)
             ending.audited(remaining(self.run_id))
@@ -183,6 +185,12 @@ class Runner:
             engine = encode_object(containers.container_engine)
             images = {name: encode_object(image) for name, image in containers.images.items()}
             manifest.write(replace(manifest.content, container_engine=engine, images={**images}))
+
+    def _without_folder(self, words: str) -> str:
+        """The words of an error for the manifest, which may be published: no path of this machine."""
+        for path in (self.folder.path, self.folder.path.resolve()):
+            words = words.replace(f"{path}/", "")
+        return words
 
     def _take_down(self, topology: Topology, manifest: ManifestFile) -> None:
         taken_s = self._timed("down", topology.down)

@@ -41,7 +41,7 @@ _EXIT_CODES = """## Exit codes
 | 2 | wrong usage, or an invalid scenario |
 | 3 | inconclusive: no claim refuted, not all supported |
 | 4 | something is missing on this host; the message names the remedy |
-| 5 | the run failed |
+| 5 | the run failed, or its folder is not as it was measured |
 | 6 | something was left behind on the host |
 | 130 | interrupted, after cleaning up |
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,6 +166,27 @@ def test_one_bad_folder_does_not_break_the_list(
         assert "problem" not in listed[other.name]
     assert run(["report", "--index", "--results", str(results)]) == 0
     assert words in (results / "index.html").read_text()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_folder_that_may_not_be_read_is_a_row_too(folder: RunFolder, results: Path) -> None:
+    """To another user, in a process of its own; root may read everything."""
+    shutil.copytree(CLOSED, results / CLOSED.name.replace("0bcf76", "aaaaaa"))
+    folder.path.chmod(0)
+    script = (
+        "import os, sys; from orchestrator.cli import run; from orchestrator.report.listing import write_index\n"
+        "os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "sys.exit(run(['ls', '--results', '.']) + run(['show', sys.argv[2], '--results', '.']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(results), folder.name], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    (bad,) = (line for line in done.stdout.splitlines() if folder.name in line)
+    assert "unreadable" in bad
+    assert "Permission denied" in bad + done.stderr
 
 
 def test_control_characters_do_not_reach_the_terminal(
