@@ -42,7 +42,8 @@ def gain_and_cost(summary: Summary) -> list[str]:
 
 def _find(arm: ArmSummary) -> _Found | None:
     rows = {(row.strategy, row.figure): row for row in arm.comparisons if row.reference == _BASELINE}
-    hedging = [name for name in arm.strategies if (name, "p99") in rows and strategy_named(name).hedges]
+    compared = [name for name in arm.strategies if {(name, "p50"), (name, "p99")} <= rows.keys()]
+    hedging = [name for name in compared if _BASELINE in arm.strategies and _hedges(name)]
     with_ratio = [name for name in hedging if rows[name, "p99"].ratio is not None]
     if _FIRST in hedging:
         strategy = _FIRST
@@ -51,6 +52,13 @@ def _find(arm: ArmSummary) -> _Found | None:
     else:
         return None
     return _Found(arm, strategy, p50=rows[strategy, "p50"], p99=rows[strategy, "p99"])
+
+
+def _hedges(strategy: str) -> bool:
+    try:
+        return strategy_named(strategy).hedges
+    except KeyError:  # of another version
+        return False
 
 
 def _sentence(found: _Found) -> str:

@@ -305,6 +305,10 @@ class Summary:
         summary = decode(cls, content)
         if not summary.arms:
             raise MismatchError("arms is empty")
+        for arm in summary.arms:
+            lacking = summary.matrix.keys() - arm.set.keys()
+            if lacking:
+                raise MismatchError(f"the arm {arm.name} sets no {', '.join(sorted(lacking))}, which is swept")
         return summary
 
     @classmethod

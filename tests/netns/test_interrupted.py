@@ -273,4 +273,5 @@ def test_a_disk_that_fills_while_it_measures_fails_the_run_with_a_remedy(
     assert "No space left on device" in errors
     assert "remedy: " in errors
     assert "Traceback" not in errors
+    assert str(small_disk) not in status(results)
     assert_nothing_bears(token)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.cli import run
-from orchestrator.runfolder.folder import RunFolder
+from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from support.run_folder_factory import ROOT
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GOLDEN = ROOT / "tests" / "golden" / "0.1.0"
+FOLDERS = sorted(path for path in GOLDEN.glob("*-*") if RUN_NAME.fullmatch(path.name))
 CLOSED = next(GOLDEN.glob("closed-*"))
 UNTOUCHED = "do not touch"
 READ_OR_WRITTEN = (
@@ -227,7 +228,7 @@ def _with(content: object, way: tuple[str | int, ...], value: object) -> object:
 
 
 @pytest.mark.parametrize("name", ["summary.json", "manifest.json"])
-@pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*-*")), ids=lambda path: path.name.partition("-")[0])
+@pytest.mark.parametrize("golden", FOLDERS, ids=lambda path: path.name.partition("-")[0])
 def test_mistyped_json_is_said_and_never_ends_in_a_traceback(
     golden: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +246,14 @@ def test_mistyped_json_is_said_and_never_ends_in_a_traceback(
             said = capsys.readouterr()
             assert "Traceback" not in said.err, (way, wrong, said.err)
             assert code in (0, 2, 5)
+
+
+def test_a_strategy_that_this_version_does_not_know_is_shown(
+    folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.summary.write_text(folder.summary.read_text().replace('"kernel"', '"kernel-next"'))
+    assert run(["show", str(folder.path)]) == 0
+    assert "kernel-next" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
