@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,16 @@ import typer
 from orchestrator.commands.options import AsJson, Overrides, Smoke, print_json
 from orchestrator.errors import Finding, ScenarioError
 from orchestrator.plan.checks import load_plan
+from orchestrator.plan.sample_size import too_few_blocks
+
+
+@dataclass(frozen=True)
+class _Valid:
+    """A scenario that can be run, and what it will not show."""
+
+    file: str
+    scenario: str
+    warnings: list[str]
 
 
 def validate(
@@ -20,16 +31,19 @@ def validate(
 ) -> None:
     """Check scenario files; exit 2 and name every problem with its line and key where there is one."""
     findings: list[Finding] = []
-    valid: list[dict[str, str]] = []
+    valid: list[_Valid] = []
     for file in files:
         try:
-            valid.append({"file": str(file), "scenario": load_plan(file, overrides or (), smoke)[0].name})
+            experiment, _ = load_plan(file, overrides or (), smoke)
+            valid.append(_Valid(str(file), experiment.name, too_few_blocks(experiment)))
         except ScenarioError as error:
             findings += error.findings
     if findings:
         raise ScenarioError(findings)
     if as_json:
-        print_json({"valid": valid})
+        print_json({"valid": [asdict(entry) for entry in valid]})
     else:
         for entry in valid:
-            typer.echo(f"{entry['file']}: valid")
+            typer.echo(f"{entry.file}: valid")
+            for warning in entry.warnings:
+                typer.echo(f"{entry.file}: warning: {warning}")

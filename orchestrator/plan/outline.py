@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hedgerow_node.units import NS_PER_S
 from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.plan.faults import Occurrence, eligible_ids, timeline
-from orchestrator.plan.sample_size import Judgement, judgeable
+from orchestrator.plan.sample_size import Judgement, judgeable, too_few_blocks
 from orchestrator.scenario.checks import needs_netem
 from orchestrator.scenario.document import one_line
 
@@ -80,6 +80,10 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
     if judgements:
         yield from ("", "claims: is the sample large enough to judge them?")
         yield from _claims(judgements)
+    blind = too_few_blocks(experiment)
+    if blind:
+        yield from ("", "warning: too few blocks (design.blocks) to judge every claim")
+        yield from (f"  {warning}" for warning in blind)
     warnings = list(_warnings(experiment))
     if warnings:
         yield from ("", "needs netem: HTB lanes cannot carry this rate, so a host without netem will refuse the run")

@@ -2,8 +2,8 @@
 
 A quantile has a two-sided 95 % order-statistic interval only where the sample's largest value lies beyond it surely
 enough: the largest of n values falls short of quantile q with probability q^n, which may be at most 2.5 % (and, for
-quantiles below the median, the same for the smallest). P99 needs 368 values, P99.9 3,688. Where blocks are resampled
-whole, fewer than five of them give too few distinct resamples for an interval.
+quantiles below the median, the same for the smallest). P99 needs 368 values, P99.9 3,688. Blocks are resampled whole,
+and at least five are wanted: with fewer, Student's t is a guess about how blocks vary.
 """
 
 from __future__ import annotations
@@ -51,6 +51,22 @@ def samples_needed(quantile: float) -> int:
     return needed
 
 
+def too_few_blocks(experiment: Experiment) -> list[str]:
+    """For each claim that this experiment has too few blocks to judge, a warning."""
+    claims = [(arm.name, claim, arm.scenario) for arm in experiment.arms for claim in arm.scenario.claims]
+    claims += [(None, claim, experiment.scenario) for claim in experiment.claims]
+    return [
+        f"{'' if arm is None else f'{arm}: '}{claim.id} will be inconclusive: {shortfall}"
+        for arm, claim, scenario in claims
+        if (shortfall := _lacks_blocks(claim, scenario))
+    ]
+
+
+def _lacks_blocks(claim: Claim, scenario: Scenario) -> str:
+    blocks, counted = scenario.design.blocks, all(call.definition.counted for call in claim.expect.calls())
+    return "" if counted or blocks >= MIN_BLOCKS else f"{blocks} blocks give no interval, {MIN_BLOCKS} are needed"
+
+
 def judgeable(experiment: Experiment, plan: Plan) -> list[Judgement]:
     """For each claim, of each arm and then across them, what its sample lacks."""
     samples = {arm.name: _Sample(arm.scenario, plan, arm.name) for arm in experiment.arms}
@@ -83,9 +99,9 @@ def _judgement(claim: Claim, samples: Mapping[str | None, _Sample], arm: str | N
         sample = samples[arm if call.arm is None else call.arm]
         short += _too_few(call, sample)
         conditions += _perhaps_too_few(call, sample)
-    blocks = next(iter(samples.values())).scenario.design.blocks
-    if blocks < MIN_BLOCKS and not all(call.definition.counted for call in calls):
-        short.append(f"{blocks} blocks give no interval, {MIN_BLOCKS} are needed")
+    lacking = _lacks_blocks(claim, next(iter(samples.values())).scenario)
+    if lacking:
+        short.append(lacking)
     return Judgement(claim.id, claim.expect.text, tuple(dict.fromkeys(short)), arm, tuple(dict.fromkeys(conditions)))
 
 

@@ -82,6 +82,12 @@ def test_units_follow_through_arithmetic(text: str, dimension: Dimension) -> Non
         ("p99 < 1ms", 1, "p99 needs a strategy in parentheses"),
         ("p99(a) < 1parsec", 10, "'1parsec' is not a duration"),
         ("p99(a) < 1ms < 2ms", 14, "a claim has one comparison; write two claims"),
+        ("p99(a) ~ p99(b)", 16, "the claim ends where the margin of ~, e.g. within 5%, should be"),
+        ("p99(a) ~ p99(b) within", 23, "the claim ends where a margin, e.g. 5% or 100us, should be"),
+        ("p99(a) ~ p99(b) within 5", 24, "the margin is 5, it must be a percentage or a time, e.g. 5% or 100us"),
+        ("rate(a) ~ rate(b) within 1ms", 26, "the margin is 1ms, it must be a percentage, e.g. 5%"),
+        ("p99(a) ~ p99(b) within 0%", 24, "a margin of zero cannot be shown by any run; use a larger one"),
+        ("p99(a) <= p99(b) within 5%", 18, "found 'within' where the end of the claim should be"),
         ("p99(a) < 1ms )", 14, "found ')' where the end of the claim should be"),
         ("p99(a) <", 9, "the claim ends where a number or a function of a strategy should be"),
         ("(p99(a) < 1ms", 9, "where a closing parenthesis should be"),
@@ -175,3 +181,16 @@ def printed(claim: Comparison) -> str:
 def shape(claim: Comparison) -> list[str]:
     """The claim's calls, which must not change their order."""
     return [call.text for call in claim.calls()]
+
+
+@pytest.mark.parametrize(
+    ("margin", "value", "dimension"), [("5%", 0.05, Dimension.RATIO), ("100us", 1e5, Dimension.DURATION)]
+)
+def test_an_equivalence_has_a_margin(margin: str, value: float, dimension: Dimension) -> None:
+    claim = parse_claim(f"p99(a) ~ 2 * p99(b) within {margin}")
+    assert (claim.operator, claim.within and (claim.within.value, claim.within.dimension)) == (
+        "~",
+        (value, dimension),
+    )
+    assert parse_claim("rate(a) / rate(b) ~ 2 within 5%").right == Number(2.0, Dimension.NUMBER, "2", 21)
+    assert parse_claim("p99(a) <= 1ms").within is None

@@ -39,6 +39,18 @@ def test_validate_says_which_files_are_valid(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == f"{PAPER}: valid\n{SMOKE}: valid\n"
 
 
+def test_validate_and_plan_warn_of_too_few_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    warning = "p99-cut will be inconclusive: 4 blocks give no interval, 5 are needed"
+    assert run(["validate", PAPER, "--set", "design.blocks=4"]) == 0
+    assert f"{PAPER}: warning: {warning}" in capsys.readouterr().out.splitlines()
+    assert run(["validate", PAPER, "--set", "design.blocks=4", "--json"]) == 0
+    assert warning in json.loads(capsys.readouterr().out)["valid"][0]["warnings"]
+    assert run(["plan", PAPER, "--set", "design.blocks=4"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "warning: too few blocks (design.blocks) to judge every claim" in printed
+    assert f"  {warning}" in printed
+
+
 def test_validate_names_every_problem_of_every_file_on_stderr(bad: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["validate", PAPER, bad, f"{bad}.too"]) == 2
     output = capsys.readouterr()

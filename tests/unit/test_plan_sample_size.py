@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.plan.faults import expected_hedges
-from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed
+from orchestrator.plan.sample_size import TAIL, Judgement, judgeable, samples_needed, too_few_blocks
 from orchestrator.scenario.experiment import Experiment
 from support.run_folder_factory import plan_of, scenario_from
 
@@ -58,6 +58,10 @@ def test_few_blocks_give_no_interval_but_what_is_counted_needs_none() -> None:
     lacking = shortfalls(scenario_from("paper", "design.blocks=4"))
     assert lacking["p99-cut"] == ("4 blocks give no interval, 5 are needed",)
     assert lacking["no-duplicates"] == ()
+    warnings = too_few_blocks(Experiment.of(scenario_from("paper", "design.blocks=4")))
+    assert "p99-cut will be inconclusive: 4 blocks give no interval, 5 are needed" in warnings
+    assert not any(warning.startswith("no-duplicates") for warning in warnings)
+    assert too_few_blocks(Experiment.of(scenario_from("paper"))) == []
 
 
 def test_what_only_a_run_can_tell_is_a_condition() -> None:

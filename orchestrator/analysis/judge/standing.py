@@ -10,8 +10,8 @@ much like the one before, and where one in ten is slow. Such runs have one thing
 their blocks differ by more than a few percent. So where they differ by more than `STEADY_UP_TO`, the bound must lie
 outside of what one further block would have in 97 % of cases (the prediction interval of Student's t), and not only
 outside of the interval of their mean. Blocks also differ by chance where shares have few events, and ratios few
-requests. What this explains of their variance is taken off, less the less that is, and never more than half: so few
-blocks estimate it badly. For a single quantile, which is low where slow blocks are rare, even that would be too much.
+requests. What this explains of their variance is taken off, less the less that is, and never more than a third: so
+few blocks estimate it badly. For a single quantile, low where slow blocks are rare, even that would be too much.
 """
 
 from __future__ import annotations
@@ -193,5 +193,5 @@ def _standing(
     variance = float(by_block.var(ddof=1)) if len(by_block) > 1 else math.inf
     between = math.sqrt(variance) / relative
     explained = min(1.0, chance / variance) if 0 < variance < math.inf else 0.0
-    beyond_chance = between * math.sqrt(1 - explained**2 / 2)
+    beyond_chance = between * math.sqrt(1 - explained**2 / 3)
     return Standing(distance, abs(apart) / relative, between, beyond_chance, len(by_block))
