@@ -73,6 +73,15 @@ def format_p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
+def format_claim_p(claim: ClaimVerdict) -> str:
+    """The p-value of a claim, as far as its blocks can show one by themselves; nothing where it has none."""
+    if claim.p_adjusted is None:
+        return ""
+    if claim.p_floor is not None and claim.p_adjusted <= claim.p_floor:
+        return f"p \N{LESS-THAN OR EQUAL TO} {claim.p_floor:.3g}"
+    return format_p_value(claim.p_adjusted)
+
+
 def format_blocks(count: int) -> str:
     """How many blocks."""
     return "1 block" if count == 1 else f"{count} blocks"

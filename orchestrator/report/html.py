@@ -40,7 +40,7 @@ def render(template: str, **content: object) -> str:
     jinja.globals["WEAK_MEANS"] = formatting.WEAK_MEANS
     jinja.filters |= {
         "observed": formatting.format_observed,
-        "p_value": formatting.format_p_value,
+        "claim_p": formatting.format_claim_p,
         "blocks": formatting.format_blocks,
         "heading": _heading,
         "one_line": one_line,

@@ -17,7 +17,15 @@ from orchestrator.report.gain import gain_and_cost
 from orchestrator.report.html import picture, render
 from orchestrator.report.listing import tried_before
 from orchestrator.report.threats import Threat, control_note, threats
-from orchestrator.report.view import Section, View, comparison_table, headline, hedge_table, latency_table
+from orchestrator.report.view import (
+    Section,
+    View,
+    comparison_table,
+    headline,
+    hedge_table,
+    latency_table,
+    lateness_table,
+)
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.command import without_path_options
 from orchestrator.runfolder.safe_files import write_text
@@ -203,7 +211,7 @@ def _parts(summary: Summary, folder: RunFolder, drawn: Sequence[Drawn]) -> Itera
         yield Part(
             arm,
             anchor=f"arm{ending}",
-            tables=(latency_table(arm, full=True), hedge_table(arm, full=True)),
+            tables=(latency_table(arm, full=True), hedge_table(arm, full=True), lateness_table(arm)),
             comparisons=comparison_table(arm),
             control="" if arm.control is None else control_note(arm.control),
             pictures=tuple(_picture(one, folder) for one in drawn if one.plot.per_arm and one.arm == arm.name),

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     )
 
 _LATENCIES, _MORE_LATENCIES = ("p50", "p95", "p99", "max"), ("p50", "p95", "p99", "p999", "max")
-_LATE = ("p50", "p99")
 _CLAIM = ("claim", "verdict", "observed (95 % interval)", "expected")
 _FAULT = ("fault", "target", "occurrences", "proven", "requests during")
 
@@ -193,9 +192,21 @@ def hedge_table(arm: ArmSummary, full: bool = False) -> Section:
     header = ["strategy", "hedges", "extra sent", "extra load", "duplicates", "late P50", "late P99"]
     if full:
         header[2:4] = ["hedge rate", "won", "extra sent", "extra load", "wasted"]
-        header += ["from intended P50", "from intended P99"]
     rows = [Row([strategy, *_hedges(figures, full)]) for strategy, figures in arm.strategies.items()]
     return Section(_title("hedges, and their lateness in µs", None if full else arm.name), header, rows)
+
+
+def lateness_table(arm: ArmSummary) -> Section:
+    """How late the hedges left, beside how late they left had their requests left when they were due."""
+    names = ("p50", "p99", "max")
+    rows = []
+    for strategy, figures in arm.strategies.items():
+        if figures.hedges:
+            found_us = (figures.lateness_us, figures.lateness_from_intended_us)
+            rows.append(Row([strategy, *(cell for found in found_us for cell in _latenesses(figures, found, names))]))
+    header = ("strategy", *(f"{kind}{format_figure(name)}" for kind in ("", "intended ") for name in names))
+    title = "Lateness of the hedges in µs: from the request's departure, and from its intended time"
+    return Section(title, header, rows)
 
 
 def _hedges(figures: StrategySummary, full: bool) -> list[str]:
@@ -208,7 +219,6 @@ def _hedges(figures: StrategySummary, full: bool) -> list[str]:
         *([format_percent(figures.wasted)] if full else []),
         str(figures.duplicates_delivered),
         *_latenesses(figures, figures.lateness_us),
-        *(_latenesses(figures, figures.lateness_from_intended_us) if full else []),
     ]
 
 

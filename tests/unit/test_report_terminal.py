@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from orchestrator.report.formatting import format_difference, format_observed
+from orchestrator.report.formatting import format_claim_p, format_difference, format_observed
 from orchestrator.report.terminal import render
 from orchestrator.report.threats import control_note
-from orchestrator.report.view import view
+from orchestrator.report.view import lateness_table, view
 from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval, Proven
 from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
-from support.summaries import printed
+from support.summaries import claim, printed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -147,6 +147,31 @@ def test_what_was_counted_shows_what_that_proves(observed: float, unit: str, pro
         id="x", text="", verdict="supported", observed=observed, ci95=None, unit=unit, expect="", proves=proves
     )
     assert format_observed(counted) == words
+
+
+@pytest.mark.parametrize(
+    ("p_adjusted", "p_floor", "words"),
+    [
+        (None, 0.0625, ""),
+        (0.0625, 0.0625, "p \N{LESS-THAN OR EQUAL TO} 0.0625"),
+        (0.19, 0.0625, "p = 0.19"),
+        (0.0004, None, "p < 0.001"),
+    ],
+)
+def test_a_p_value_is_no_smaller_than_its_blocks_can_show(
+    p_adjusted: float | None, p_floor: float | None, words: str
+) -> None:
+    found = replace(claim("x", "supported"), p_adjusted=p_adjusted, p_floor=p_floor)
+    assert format_claim_p(found) == words
+
+
+def test_lateness_from_the_intended_time_stands_beside_that_from_the_departure(summary: Summary) -> None:
+    table = lateness_table(summary.arms[0])
+    assert table.header[3:] == ("max", "intended P50", "intended P99", "intended max")
+    kernel = summary.arms[0].strategies["kernel"]
+    (row,) = (row.cells for row in table.rows if row.cells[0] == "kernel")
+    assert row[4] == f"{kernel.lateness_from_intended_us['p50']:.0f}"
+    assert "baseline" not in [row.cells[0] for row in table.rows]
 
 
 RATIO, DIFFERENCE = (0.4, 0.6), (-3.0, -1.0)
