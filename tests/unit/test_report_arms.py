@@ -100,7 +100,7 @@ def test_a_sweep_is_one_table_with_the_value_where_its_rows_begin(sweep: Summary
 
 
 def test_claims_that_every_arm_of_a_sweep_makes_share_a_table(tmp_path: Path) -> None:
-    text = printed(summary_of(tmp_path, SWEEP + '  - {id: fine, expect: "answered(kernel) == 100%"}\n'))
+    text = printed(summary_of(tmp_path, SWEEP + '  - {id: fine, expect: "answered(kernel) >= 50%"}\n'))
     assert [row[:2] for row in section(text, "Claims in each arm")[1:]] == [
         ["delay=5ms", "fine"],
         ["delay=20ms", "fine"],
