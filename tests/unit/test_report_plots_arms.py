@@ -215,7 +215,12 @@ def test_bands_end_where_the_sample_bounds_nothing(arms: RunData) -> None:
     (axes,) = latency_ccdf(arms.arms[0], arms.resamples).axes
     bands = [found for found in axes.collections if isinstance(found, PolyCollection)]
     assert len(bands) == len(arms.arms[0].measures)
-    for band in bands:
+    for band, measures in zip(bands, arms.arms[0].measures.values(), strict=True):
+        seen_ms = measures.latency.merged[np.isfinite(measures.latency.merged)] / 1e6
+        ends_ms = np.concatenate([np.asarray(path.vertices)[:, 0] for path in band.get_paths()])
+        assert ends_ms.min() >= seen_ms.min() - 1e-9, "left of the fastest request"
+        timeout_ms = arms.arms[0].scenario.workload.timeout_ns / 1e6
+        assert ends_ms.max() <= (timeout_ms if measures.timeouts.any() else seen_ms.max()) + 1e-9
         shares = np.concatenate([np.asarray(path.vertices)[:, 1] for path in band.get_paths()])
         assert shares.min() == pytest.approx(1 - 0.025 ** (1 / 1000))
         assert samples_needed(1 - shares.min() - 1e-9) <= 1000 < samples_needed(1 - shares.min() + 1e-4)
