@@ -211,3 +211,11 @@ def test_a_folder_without_manifest_is_refused(run: RunFolder, tmp_path: Path) ->
     copy.manifest.unlink()
     with pytest.raises(RunError, match=r"manifest\.json cannot be read"):
         summarised(copy)
+
+
+def test_no_interval_depends_on_the_seed(tmp_path: Path) -> None:
+    """Each resample is as likely whatever the order of the blocks was drawn from."""
+    seeds = (f"design.seed={seed}" for seed in (1, 2))
+    first, other = (data_of(finished_run(tmp_path, scenario_from("smoke", seed))).resamples for seed in seeds)
+    assert first is not None
+    assert first is other
