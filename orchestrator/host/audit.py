@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,8 +31,8 @@ def namespaces_of(run_id: str) -> list[str]:
 
 
 def links_of(run_id: str) -> list[str]:
-    """The links of the host's own namespace that bear the id."""
-    return sorted(path.name for path in Path("/sys/class/net").glob(f"hr{run_id}*"))
+    """The links of this network namespace that bear the id."""
+    return sorted(name for _, name in socket.if_nameindex() if name.startswith(f"hr{run_id}"))
 
 
 def processes_of(run_id: str) -> list[int]:
