@@ -36,7 +36,7 @@ _EXIT_CODES = """## Exit codes
 
 | code | meaning |
 |---|---|
-| 0 | done, and no claim refuted |
+| 0 | done; of a run: every claim supported, or none made |
 | 1 | a claim refuted |
 | 2 | wrong usage, or an invalid scenario |
 | 3 | inconclusive: no claim refuted, not all supported |
