@@ -129,7 +129,7 @@ def _of_ratio(shape: Normal, evidence: Evidence, resamples: Resamples) -> Standi
 
 def _of_sum(shape: Normal, evidence: Evidence, resamples: Resamples) -> Standing:
     once = float(_total(shape, evidence, plain(evidence.rounds))[0])
-    scale = max(abs(factor) * _scale(figure, evidence) for factor, figure in shape.terms)
+    scale = max(abs(once), abs(shape.bound))  # of what is claimed, however long the figures that differ by it
     chance = sum(factor**2 * _chance(figure, evidence) for factor, figure in shape.terms)
     return _standing(once - shape.bound, lambda weights: _total(shape, evidence, weights), resamples, scale, chance)
 
