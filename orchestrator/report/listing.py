@@ -12,7 +12,7 @@ from orchestrator.errors import RunError
 from orchestrator.report.view import Row, Section, View
 from orchestrator.runfolder.folder import RUN_NAME, RunFolder, list_runs
 from orchestrator.runfolder.manifest import Manifest
-from orchestrator.runfolder.safe_files import check_entries, write_text
+from orchestrator.runfolder.safe_files import check_entries, replace_text
 from orchestrator.runfolder.summary import Summary
 
 if TYPE_CHECKING:
@@ -157,5 +157,5 @@ def write_index(results: Path) -> Path:
     from orchestrator.report.html import render  # noqa: PLC0415 (`ls` needs no templates)
 
     path = results / "index.html"
-    write_text(path, render("index.html.j2", entries=entries(results)[::-1]))
+    replace_text(path, render("index.html.j2", entries=entries(results)[::-1]))
     return path

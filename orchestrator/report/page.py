@@ -28,7 +28,7 @@ from orchestrator.report.view import (
 )
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.command import without_path_options
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,7 @@ class Page:
 
 def write_report(run: Run, drawn: Sequence[Drawn] = ()) -> None:
     """Write report.html of `run` with the plots that were `drawn`; RunError where its folder lacks what it shows."""
-    write_text(run.folder.report, render("report.html.j2", page=gather(run, drawn)))
+    replace_text(run.folder.report, render("report.html.j2", page=gather(run, drawn)))
 
 
 def gather(run: Run, drawn: Sequence[Drawn] = ()) -> Page:

@@ -26,7 +26,7 @@ from orchestrator.runfolder.folder import RUN_NAME, RunFolder
 from orchestrator.runfolder.integrity import scenario_hash, stated_claims
 from orchestrator.runfolder.journal import End, Journal
 from orchestrator.runfolder.manifest import Environment, Manifest, ManifestFile
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 from orchestrator.scenario.faults import CpuQuota, Freeze
 from orchestrator.topology.base import Layout, Topology
 
@@ -112,7 +112,7 @@ class Runner:
         text = self._experiment.dump()
         self._scenario_sha256 = scenario_hash(text)
         with self.folder.removed_on_error():
-            write_text(self.folder.scenario, text)
+            replace_text(self.folder.scenario, text)
             self.folder.log.touch()
             manifest = ManifestFile(self.folder.manifest, self._begun(backend))
             journal = Journal(self.folder.journal, self._scenario_sha256)

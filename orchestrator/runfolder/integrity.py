@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import RunError
 from orchestrator.runfolder.journal import read_begin
 from orchestrator.runfolder.manifest import StatedClaim
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 from orchestrator.runfolder.summary import Summary
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def write_checksums(folder: RunFolder) -> None:
             and _LINE.fullmatch(f"{'0' * 64}  {name}")
         ):
             known[name] = _digest(path)
-    write_text(folder.checksums, "".join(f"{known[name]}  {name}\n" for name in sorted(known)))
+    replace_text(folder.checksums, "".join(f"{known[name]}  {name}\n" for name in sorted(known)))
 
 
 def changed_files(run: Run) -> list[str]:

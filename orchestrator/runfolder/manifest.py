@@ -19,7 +19,7 @@ from orchestrator.runfolder.observed import (  # noqa: TC001 (the codec evaluate
     GitState,
     NoiseProbe,
 )
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +158,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Write another file and put it in this one's place at once, so that there is a whole one at any moment."""
-        write_text(path, self.as_text())
+        replace_text(path, self.as_text())
 
     @classmethod
     def read(cls, path: Path, remedy: str = "is this the folder of a run?") -> Manifest:

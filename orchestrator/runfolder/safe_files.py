@@ -40,7 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
     """Write `text` in UTF-8 in place of the file at `path`; what UTF-8 cannot hold becomes a question mark."""
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8", errors="replace")

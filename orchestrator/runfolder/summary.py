@@ -21,7 +21,7 @@ from orchestrator.runfolder.codec import (
     written_if,
 )
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS, read_json
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -294,7 +294,7 @@ class Summary:
 
     def write(self, folder: RunFolder) -> None:
         """Write summary.json, and give it to the owner of the results folder."""
-        write_text(folder.summary, self.as_text())
+        replace_text(folder.summary, self.as_text())
 
     @classmethod
     def from_json(cls, content: JsonObject) -> Summary:

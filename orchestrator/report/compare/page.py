@@ -13,7 +13,7 @@ from orchestrator.report.plots import file_endings
 from orchestrator.report.plots.distributions import compared_ccdf
 from orchestrator.report.plots.style import save
 from orchestrator.runfolder.folder import make_folder
-from orchestrator.runfolder.safe_files import write_text
+from orchestrator.runfolder.safe_files import replace_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,7 +46,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     make_folder(folder)
     tails = list(_tails(comparison, runs, folder))
     page = folder / PAGE
-    write_text(page, render(comparison, tails))
+    replace_text(page, render(comparison, tails))
     return page
 
 
