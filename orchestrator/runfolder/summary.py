@@ -240,9 +240,10 @@ class Summary:
     `arrivals` is "mixed" where arms differ; `blocks` is the number of rounds; `verdict` the worst of all claims, None
     without claims. `matrix` holds the swept values by dotted key, and is empty where the run is not a sweep.
     `claims_across_arms` are those that belong to no single arm. `accepted_changes` says, in words, what was changed
-    after the run and analysed nevertheless.
+    after the run and analysed nevertheless. `schema` is the number of the format that it was written in.
     """
 
+    schema: int = FORMAT_VERSIONS["summary.json"]
     scenario: str
     run: str
     backend: str | None
@@ -279,7 +280,7 @@ class Summary:
 
     def to_json(self) -> JsonObject:
         """The content of summary.json."""
-        content: JsonObject = {"schema": FORMAT_VERSIONS["summary.json"]}
+        content: JsonObject = {}
         for name, value in encode_object(self).items():
             if self.has_arms or name not in ("arms", "claims"):
                 content[name] = value
@@ -299,6 +300,7 @@ class Summary:
     @classmethod
     def from_json(cls, content: JsonObject) -> Summary:
         """The summary in `content`, as any version wrote it; MismatchError where it is not one."""
+        content = {"schema": 1, **content}  # the first format had no number
         if "arms" not in content:
             arm = decode(ArmSummary, {**content, "name": None, "set": {}})
             return replace(decode(cls, {**content, "arms": [], "claims": []}), arms=(arm,))

@@ -111,8 +111,9 @@ def test_a_number_that_is_none_is_refused(copy: RunFolder, name: str) -> None:
 
 def test_a_later_summary_is_refused_where_one_is_read(copy: RunFolder) -> None:
     assert read_json(copy.summary, "make it anew")["run"] == copy.name
-    renumber(copy.summary, FORMAT_VERSIONS["summary.json"] + 1)
-    with pytest.raises(RunError, match=r"summary\.json has schema 2"):
+    later = FORMAT_VERSIONS["summary.json"] + 1
+    renumber(copy.summary, later)
+    with pytest.raises(RunError, match=rf"summary\.json has schema {later}"):
         read_json(copy.summary, "make it anew")
 
 
