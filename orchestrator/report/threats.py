@@ -56,6 +56,7 @@ def threats(scenarios: Sequence[Scenario], manifest: Manifest, summary: Summary)
     return [threat for rule in _RULES if (threat := rule(run)) is not None]
 
 
+_DISTURBED_SHOWN = 3
 _DISTURBANCES = {"steal_ms": "of CPU time stolen", "cpu_pressure_ms": "of waiting for a CPU"}
 
 
@@ -75,10 +76,13 @@ def warnings(summary: Summary) -> Iterator[str]:
     for block in summary.discarded:
         where = in_arm(block.arm, block.strategy)
         yield f"{where}: block {block.block} was discarded and measured again: {'; '.join(block.reasons)}"
-    for disturbed in summary.disturbed:
+    worst = sorted(summary.disturbed, key=lambda block: block.value_ms, reverse=True)
+    for disturbed in worst[:_DISTURBED_SHOWN]:
         where, low, high = in_arm(disturbed.arm, disturbed.strategy), *disturbed.others_ms
         what = _DISTURBANCES[disturbed.measure]
         yield f"{where}: block {disturbed.block}: {disturbed.value_ms:.0f} ms {what}, others {low:.0f} to {high:.0f}"
+    if len(worst) > _DISTURBED_SHOWN:
+        yield f"and {len(worst) - _DISTURBED_SHOWN} more blocks far off in this way, all in summary.json"
 
 
 def closed_arrivals(summary: Summary) -> Iterator[str]:
