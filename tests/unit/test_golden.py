@@ -196,7 +196,7 @@ def test_analysed_again_every_file_is_the_same_to_the_byte(analysed: Analysed) -
 
 
 def test_a_claim_that_no_new_run_could_make_is_read_of_one_that_is_over(tmp_path: Path) -> None:
-    (golden,) = (path for path in FOLDERS if path.name.startswith("closed-"))
+    golden = next(path for path in FOLDERS if path.name.startswith("closed-"))
     folder = RunFolder(Path(shutil.copytree(golden, tmp_path / golden.name)))
     scenario = yaml.safe_load(folder.scenario.read_text())
     del scenario["hedging"]["copy_id"]
