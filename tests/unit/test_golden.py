@@ -1,8 +1,8 @@
 """Run folders of this version and of all before it give the figures that they gave when they were made.
 
-Otherwise figures would change that somebody has published. Of what was measured nothing ever changes. Where a better
-procedure gives other intervals or verdicts, the number of summary.json grows, docs/format-history.md says what changed
-and why, and what the new version makes of an old folder stands beside it, in summaries-NUMBER/.
+Otherwise figures would change that somebody has published. Of what was measured nothing ever changes. Where a
+better procedure gives other intervals or verdicts, the number of summary.json grows, docs/format-history.md says what
+changed and why, and what the new version makes of an old folder stands beside it, in summaries-NUMBER/.
 tests/golden/make.py adds the folders of a new version; none is ever taken away.
 """
 
