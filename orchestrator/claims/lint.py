@@ -229,7 +229,7 @@ def _reciprocal(divisor: _Range) -> _Range:
 
 
 def _range_of_figure(figure: Call, arms: Mapping[str | None, Scenario]) -> _Range:
-    """Between what `figure` must lie; a latency beyond the time-out, which nobody measures, is a nanosecond more."""
+    """What `figure` must lie between; a latency beyond the time-out, never measured, is a nanosecond more."""
     scenario, measure = arms.get(figure.arm), figure.definition.measure
     if scenario is None or figure.strategy not in scenario.strategies:
         return _Range(-math.inf, math.inf)

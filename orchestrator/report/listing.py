@@ -31,7 +31,7 @@ _HEADER = ("scenario", "time", "verdict", "claims", "backend", "run")
 class Entry:
     """One run; `summary` is None where the run did not finish or its summary cannot be read.
 
-    `problem` says what is wrong with the folder, whoever made it; empty where nothing is.
+    `problem` says what is wrong with the folder; empty where nothing is.
     """
 
     folder: RunFolder

@@ -2,7 +2,7 @@
 
 Three things speak for a folder: SHA256SUMS, whose lines on measured files are written once and kept from then on; the
 hash and the claims of the scenario, which manifest and journal hold since the run began; and the rows that each block
-reported. None of them stops somebody who changes all of them. They stop changes that nobody sees.
+reported. None of them stops somebody who changes all of them. They stop changes that would go unseen.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class FaultHarness:
     def reports(self, node: str, **answer: Any) -> None:
         """Lets the node's supervisor report this of its first fault."""
         report = {"key": "0.0", "fault": "any", "at_ns": 0, "proof": {}, **answer}
-        self.topology.control(node).answers["strikes-done"] = {"strikes": [report]}
+        self.topology.control(node).answers["faults-done"] = {"faults": [report]}
 
     def give_back(self) -> None:
         assert self.session.give_back() == []

@@ -52,7 +52,7 @@ def test_any_text_is_a_condition_or_is_refused_with_a_column(text: str) -> None:
         assert str(error).startswith("column ")
 
 
-def test_the_published_stall_strikes_two_in_a_hundred() -> None:
+def test_the_published_stall_affects_two_in_a_hundred() -> None:
     stalls = parse("id % 100 < 2")
     assert [request_id for request_id in range(300) if stalls.evaluate(request_id)] == [0, 1, 100, 101, 200, 201]
     assert str(stalls) == "Expression(text='id % 100 < 2')"

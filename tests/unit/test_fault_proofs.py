@@ -60,8 +60,8 @@ def test_a_process_fault_is_handed_over_with_absolute_times_and_taken_back_once(
         "until_ns": START_NS + 300 * NS_PER_MS,
         "burners": None,
     }
-    assert injected == ("strike", {"strikes": [message]})
-    assert done == ("strikes-done", {})
+    assert injected == ("inject", {"faults": [message]})
+    assert done == ("faults-done", {})
 
 
 @pytest.mark.parametrize(
@@ -174,12 +174,12 @@ def test_a_servers_worker_carries_the_objects_and_its_supervisor_has_the_times(t
     assert (harness.session.object_graph("server-0"), harness.session.client_gc()) == (None, None)
     harness.begin()
     ((_, fields),) = harness.topology.control("server-1").asked
-    assert [fault["at_ns"] - START_NS for fault in fields["strikes"]] == [
+    assert [fault["at_ns"] - START_NS for fault in fields["faults"]] == [
         100 * NS_PER_MS,
         400 * NS_PER_MS,
         700 * NS_PER_MS,
     ]
-    assert [fault["until_ns"] for fault in fields["strikes"]] == [None, None, None]
+    assert [fault["until_ns"] for fault in fields["faults"]] == [None, None, None]
 
 
 # --- what the orchestrator does itself ------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_burners_must_have_burnt_some_of_what_they_could(
     harness = FaultHarness(tmp_path, STRESS % "server-0")
     harness.begin()
     ((_, fields),) = harness.topology.control("server-0").asked
-    assert fields["strikes"][0]["burners"] == 2
+    assert fields["faults"][0]["burners"] == 2
     harness.reports("server-0", **at_ms(200, 300), proof={"burners": 2, "cpu_ns": cpu_ms * NS_PER_MS})
     harness.give_back()
     assert harness.proof().proven == proven
@@ -310,7 +310,7 @@ def test_of_a_quota_that_holds_for_the_nodes_burners_can_have_no_more(
     harness = FaultHarness(tmp_path, STRESS % "server-0")
     harness.begin()
     ((_, fields),) = harness.topology.control("server-0").asked
-    assert fields["strikes"][0]["burners"] == burners
+    assert fields["faults"][0]["burners"] == burners
     harness.reports("server-0", **at_ms(200, 300), proof={"burners": burners, "cpu_ns": 45 * NS_PER_MS})
     harness.give_back()
     assert (harness.proof().proven, harness.proof().outcome.evidence["at_most_ns"]) == (
@@ -353,8 +353,8 @@ def test_what_is_in_force_is_given_back_before_nodes_are_asked(
 
     def call(do: str) -> dict[str, Any]:
         frozen.append("server-0" in harness.topology.frozen_nodes)
-        assert do == "strikes-done"
-        return {"strikes": []}
+        assert do == "faults-done"
+        return {"faults": []}
 
     assert harness.topology.frozen_nodes == {"server-0"}
     monkeypatch.setattr(harness.topology.control("server-0"), "call", call)

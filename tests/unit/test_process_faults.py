@@ -77,13 +77,13 @@ def inject(
     server: Server, fault: str, at_ns: int, until_ns: int | None = None, key: str = "0.0", **more: Any
 ) -> None:
     fields = {"key": key, "fault": fault, "at_ns": at_ns, "until_ns": until_ns, **more}
-    assert server.program.control.call("strike", strikes=[fields]) == {}
+    assert server.program.control.call("inject", faults=[fields]) == {}
 
 
 def faults_done(server: Server) -> list[dict[str, Any]]:
-    answer = server.program.control.call("strikes-done")
-    assert list(answer) == ["strikes"]
-    return list(answer["strikes"])
+    answer = server.program.control.call("faults-done")
+    assert list(answer) == ["faults"]
+    return list(answer["faults"])
 
 
 def worker_of(server: Server) -> int:
@@ -229,10 +229,10 @@ def test_a_worker_whose_end_is_not_yet_known_is_waited_for_and_replaced(server: 
         asking.connect(str(server.program.path))
         worker_of(server)  # by now the connection has been taken
         os.kill(supervisor, signal.SIGSTOP)
-        asking.sendall(b'{"id": 1, "do": "strikes-done"}\n')
+        asking.sendall(b'{"id": 1, "do": "faults-done"}\n')
         eventually(lambda: now_ns() > at_ns)
         os.kill(supervisor, signal.SIGCONT)
-        [report] = json.loads(asking.makefile().readline())["strikes"]
+        [report] = json.loads(asking.makefile().readline())["faults"]
     assert report["proof"] == {"old_pid": old, "new_pid": worker_of(server), "ended": "signal 9 (SIGKILL)"}
     assert report["undone_ns"] > report["applied_ns"]
 
@@ -362,7 +362,7 @@ def test_a_collection_of_garbage_is_a_gap_in_what_the_server_does(
     server.start_block(gc={"objects": 300_000}, service_time={"distribution": "constant", "median_ns": 0, "sigma": 0})
     due_ns = [now_ns() + number * 100 * MS for number in range(1, 6)]
     fields = [{"key": f"0.{number}", "fault": "gc", "at_ns": at_ns} for number, at_ns in enumerate(due_ns)]
-    server.program.control.call("strike", strikes=fields)
+    server.program.control.call("inject", faults=fields)
     asked_ns = []
     answers = 0
     while now_ns() < due_ns[-1] + 100 * MS:
@@ -424,19 +424,19 @@ def test_collections_that_are_still_to_come_are_taken_back(server: Server, tmp_p
     [
         (
             {"fault": "freeze"},
-            "field 'strikes.0.fault' is 'freeze', expected one of pause, cpu-stress",
+            "field 'faults.0.fault' is 'freeze', expected one of pause, cpu-stress",
         ),
-        ({"fault": "pause"}, "field 'strikes.0.until_ns' is missing"),
-        ({"fault": "pause", "until_ns": 5}, "field 'strikes.0.until_ns' is 5, expected at least 6"),
-        ({"fault": "cpu-stress"}, "field 'strikes.0.burners' is missing"),
-        ({"fault": "kill", "key": 3}, "field 'strikes.0.key' is 3, expected a text"),
+        ({"fault": "pause"}, "field 'faults.0.until_ns' is missing"),
+        ({"fault": "pause", "until_ns": 5}, "field 'faults.0.until_ns' is 5, expected at least 6"),
+        ({"fault": "cpu-stress"}, "field 'faults.0.burners' is missing"),
+        ({"fault": "kill", "key": 3}, "field 'faults.0.key' is 3, expected a text"),
         ({"fault": "gc"}, "the block carries no objects to collect"),
     ],
 )
 def test_an_invalid_order_is_refused(server: Server, fields: dict[str, Any], complaint: str) -> None:
     server.start_block()
     with pytest.raises(ControlError) as caught:
-        server.program.control.call("strike", strikes=[{"key": "0.0", "at_ns": 5} | fields])
+        server.program.control.call("inject", faults=[{"key": "0.0", "at_ns": 5} | fields])
     assert complaint in str(caught.value)
     assert faults_done(server) == []
 
@@ -444,7 +444,7 @@ def test_an_invalid_order_is_refused(server: Server, fields: dict[str, Any], com
 def test_keys_are_unique_and_a_list_of_faults_is_refused_as_a_whole(server: Server) -> None:
     entry = {"key": "k", "fault": "kill", "at_ns": now_ns() + HOUR_NS}
     with pytest.raises(ControlError, match="there is a fault 'k' already"):
-        server.program.control.call("strike", strikes=[entry, entry])
-    with pytest.raises(ControlError, match=r"field 'strikes\.1' is 7, expected an object"):
-        server.program.control.call("strike", strikes=[entry, 7])
+        server.program.control.call("inject", faults=[entry, entry])
+    with pytest.raises(ControlError, match=r"field 'faults.1' is 7, expected an object"):
+        server.program.control.call("inject", faults=[entry, 7])
     assert faults_done(server) == []

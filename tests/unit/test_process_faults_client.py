@@ -31,7 +31,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
 
 
 def inject(client: Client, *faults: dict[str, Any]) -> None:
-    assert client.program.control.call("strike", strikes=list(faults)) == {}
+    assert client.program.control.call("inject", faults=list(faults)) == {}
 
 
 def pause(at_ns: int, until_ns: int, key: str = "0.0") -> dict[str, Any]:
@@ -43,7 +43,7 @@ def stress(at_ns: int, burners: int) -> dict[str, Any]:
 
 
 def faults_done(client: Client) -> list[dict[str, Any]]:
-    return list(client.program.control.call("strikes-done")["strikes"])
+    return list(client.program.control.call("faults-done")["faults"])
 
 
 def finished(client: Client) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The kinds of faults: what each may say, what it means when left out, and whom it strikes."""
+"""The kinds of faults: what each may say, what it means when left out, and what it affects."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_times_are_integer_nanoseconds() -> None:
     assert only("{fault: restart, target: servers}").duration_ns is None
 
 
-def test_loss_and_partition_go_both_ways_and_the_others_strike_requests() -> None:
+def test_loss_and_partition_go_both_ways_and_the_others_affect_requests() -> None:
     directions = {text: only(text).direction for text in EVERY_KIND if hasattr(only(text), "direction")}
     assert {text.split()[1]: direction for text, direction in directions.items()} == {
         "loss,": "both",

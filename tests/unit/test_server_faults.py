@@ -148,8 +148,8 @@ def test_a_condition_that_fails_for_an_id_fails_the_block_even_when_its_worker_w
     server.start_block(faults=[drop("3.1", 0, 9, when="1 // (id - 5) == 7")])
     ask(client, 5)
     assert answered(client, 1) == [5]
-    server.program.control.call("strike", strikes=[{"key": "0.0", "fault": "restart", "at_ns": 0}])
-    server.program.control.call("strikes-done")
+    server.program.control.call("inject", faults=[{"key": "0.0", "fault": "restart", "at_ns": 0}])
+    server.program.control.call("faults-done")
     with pytest.raises(ControlError, match=r"fault 3\.1's condition .* failed: .*division by zero for id 5"):
         server.end_block(tmp_path)
 
@@ -160,8 +160,8 @@ def test_hits_survive_the_worker(server: Server, client: socket.socket, tmp_path
         ask(client, number)
         assert answered(client, 1) == [number]
         fault = {"key": f"1.{number}", "fault": "restart", "at_ns": 0}
-        server.program.control.call("strike", strikes=[fault])
-        [done] = server.program.control.call("strikes-done")["strikes"]
+        server.program.control.call("inject", faults=[fault])
+        [done] = server.program.control.call("faults-done")["faults"]
         assert done["proof"]["new_pid"] == server.program.ping()["worker_pid"]
     assert server.end_block(tmp_path)[0]["fault_hits"] == {"0.0": 3}
 

@@ -1,7 +1,7 @@
 """Faults of a node's processes, injected by the node's own supervisor at times given in advance.
 
 The orchestrator would be late by its own delays; the supervisor wakes up by itself, on CLOCK_MONOTONIC, which all
-nodes of a host share. `strike` gives it the times, `strikes-done` asks for what became of them. Whatever is on is
+nodes of a host share. `inject` gives it the times, `faults-done` asks for what became of them. Whatever is on is
 undone there, and also when the next block starts, and when the supervisor ends in any way that it can notice; where
 it cannot, the kernel ends all processes that it has forked.
 """
@@ -34,7 +34,7 @@ class _Planned:
 
 
 class ProcessFaults:
-    """The faults of a node's processes and the operations `strike` and `strikes-done`.
+    """The faults of a node's processes and the operations `inject` and `faults-done`.
 
     `worker` gives the process to inject them into, None while there is none. A node whose worker may be killed has a
     `replacement`, one whose worker takes times to collect garbage at has a `worker_gc`; without them these faults
@@ -54,11 +54,11 @@ class ProcessFaults:
         self._node = Node(supervisor, worker, self._burners, replacement, worker_gc)
         self._planned: dict[str, _Planned] = {}
         self._is_strict = False
-        supervisor.operation("strike", self._plan_all)
-        supervisor.operation("strikes-done", self._report_all)
+        supervisor.operation("inject", self._plan_all)
+        supervisor.operation("faults-done", self._report_all)
 
     def finish(self) -> None:
-        """Undo what is still on and forget what is still to come; `strikes-done` can be asked as before.
+        """Undo what is still on and forget what is still to come; `faults-done` can be asked as before.
 
         To be called before the worker is asked for anything that is waited for.
         """
@@ -100,11 +100,11 @@ class ProcessFaults:
     def _plan_all(self, request: JsonObject) -> None:
         """Plan the faults of a message `protocol.ProcessFaults`: all of them, or none."""
         orders = protocol.ProcessFaults.from_json(request).faults
-        injections = [self._injection(order, f"strikes.{number}") for number, order in enumerate(orders)]
+        injections = [self._injection(order, f"faults.{number}") for number, order in enumerate(orders)]
         known = set(self._planned)
         for injection in injections:
             if injection.key in known:
-                raise ControlError(f"field 'strikes': there is a fault {injection.key!r} already")
+                raise ControlError(f"field 'faults': there is a fault {injection.key!r} already")
             known.add(injection.key)
         before = self._planned
         self._planned = before | {injection.key: _Planned(injection) for injection in injections}

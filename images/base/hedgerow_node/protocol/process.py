@@ -1,4 +1,4 @@
-"""Faults of a node's processes, which its own supervisor injects: the operations `strike` and `strikes-done`."""
+"""Faults of a node's processes, which its own supervisor injects: the operations `inject` and `faults-done`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ProcessFault(Message):
 
 @dataclass(frozen=True)
 class ProcessFaults(Message):
-    """The request `strike`: faults to plan, in addition to those planned before."""
+    """The request `inject`: faults to plan, in addition to those planned before."""
 
-    faults: tuple[ProcessFault, ...] = field(metadata=wire_key("strikes"))
+    faults: tuple[ProcessFault, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,6 @@ class ProcessFaultReport(Message):
 
 @dataclass(frozen=True)
 class ProcessFaultReports(Message):
-    """The answer to `strikes-done`, in the order in which the faults were planned; each is reported once."""
+    """The answer to `faults-done`, in the order in which the faults were planned; each is reported once."""
 
-    reports: tuple[ProcessFaultReport, ...] = field(metadata=wire_key("strikes"))
+    reports: tuple[ProcessFaultReport, ...] = field(metadata=wire_key("faults"))

@@ -112,14 +112,14 @@ class Supervisor(Carrier):
             faults = orders((each for each in self.planned if each.node == node), start_ns, self._processors)
             # Noted before it is done: an interrupt in between must find something to undo.
             self._in_charge.add(node)
-            self.context.topology.control(node).call("strike", **ProcessFaults(faults).to_json())
+            self.context.topology.control(node).call("inject", **ProcessFaults(faults).to_json())
 
     def give_back(self, planned: PlannedFault) -> None:
         """All faults of a node are given back at once."""
         if planned.node not in self._in_charge:
             return
         self._in_charge.remove(planned.node)
-        answer = self.context.topology.control(planned.node).call("strikes-done")
+        answer = self.context.topology.control(planned.node).call("faults-done")
         reports = {report.key: report for report in ProcessFaultReports.from_json(answer).reports}
         for each in self.planned:
             report = reports.get(each.key)
