@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 CLOSED = next((ROOT / "tests" / "golden" / "0.1.0").glob("closed-*"))
 ORCHESTRATOR = str(Path(sys.executable).parent / "orchestrator")
 NOBODY = 65534
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and becomes another user")
+AS_ROOT = pytest.mark.root  # mounts, and becomes another user
 
 
 @pytest.fixture
