@@ -1,13 +1,14 @@
 # Hedgerow: `make run` is the published experiment on this host's kernel, `make test` the proof that it is sound.
 # Everything is set up first, and quickly where it is already.
 
-.PHONY: help setup setup-tests run test lint bench docs lock clean
+.PHONY: help setup setup-tests run test test-all lint bench docs lock clean
 
 help:
 	@echo 'make setup   install what is missing; leaves .venv/bin/orchestrator'
 	@echo 'make run     run scenarios/paper.yaml in network namespaces (root, or sudo)'
 	@echo 'make setup-tests   the same, with the tools that test it'
 	@echo 'make test    lint, types and every layer of tests (root, or sudo)'
+	@echo 'make test-all   the same, with every simulation in full (hours)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make bench   what the hedger itself costs (root, or sudo)'
 	@echo 'make docs    write docs/cli.md from the help of the commands'
@@ -26,6 +27,9 @@ run: setup
 
 test: lint
 	@.ci/test
+
+test-all: lint
+	@HEDGEROW_LONG=1 .ci/test
 
 lint: setup-tests
 	@.ci/as-owner .venv/bin/ruff check .
