@@ -98,7 +98,7 @@ def test_the_lock_of_a_killed_run_blocks_no_other_and_is_removed_when_cleaning_u
     live_root.mkdir()
     (live_root / "measuring").touch()
     with measuring(True, never):
-        """Nobody holds it."""
+        """No process holds it."""
     (live_root / "measuring").touch()
     clear_dead_runs()
     assert not (live_root / "measuring").exists()
