@@ -90,7 +90,8 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
         ({"copy_id": {"offset": 4, "length": 2}}, "field 'copy_id.length' is 2"),
         ({"target": "nearest"}, "field 'target' is 'nearest', expected one of same, other"),
         ({"run_id": "../../"}, "a run id is six digits or lower-case letters"),
-        ({"delay_line": "fq"}, "field 'delay_line' is 'fq', expected one of auto, netem, htb"),
+        ({"delay_line": "tbf"}, "field 'delay_line' is 'tbf', expected one of auto, netem, fq, htb"),
+        ({"engine": "queue", "delay_line": "netem"}, "field 'delay_line' is 'netem', which the engine 'queue'"),
         ({"services": [[["203.0.113.1", PORT]]]}, "203.0.113.1"),
     ],
 )

@@ -58,6 +58,7 @@ NETEM_RULE = NetemRule("0.0", NetemKind.LOSS, replica=0, percent=1.0).to_json()
     [
         ASSIGNMENT,
         replace(ASSIGNMENT, run_id=None, copy_id=None),
+        replace(ASSIGNMENT, engine="queue", delay_line="fq"),
         SetMode("hedge", "block", 3),
         FaultRules(7, (LOSS, DELAY)),
         FaultHits({"0.0": 3}, 1),
@@ -68,6 +69,7 @@ NETEM_RULE = NetemRule("0.0", NetemKind.LOSS, replica=0, percent=1.0).to_json()
         HedgerStatistics(1, {}, 0, Quantiles()),
         HedgerStatus(),
         HedgerPing("eth0", "clone", "htb", sources="0123"),
+        HedgerStatus("eth0", "queue", "fq"),
         InterfaceState("eth0", {"tx": True}, {"noqueue 0:": {"packets": 1}}, {"received_bytes": 1}, {"InErrors": 0}),
         InterfaceState("eth0"),
     ],
@@ -148,7 +150,12 @@ def test_a_rule_for_a_replica_that_the_service_has_not_is_refused(rule: FaultRul
         ({"copy_id": {"offset": 4, "length": 2}}, "field 'copy_id.length' is 2"),
         ({"target": "nearest"}, "field 'target' is 'nearest', expected one of same, other"),
         ({"run_id": "../../"}, "a run id is six digits or lower-case letters"),
-        ({"delay_line": "fq"}, "field 'delay_line' is 'fq', expected one of auto, netem, htb"),
+        ({"delay_line": "tbf"}, "field 'delay_line' is 'tbf', expected one of auto, netem, fq, htb"),
+        ({"engine": "wheel"}, "field 'engine' is 'wheel', expected one of auto, clone, queue"),
+        (
+            {"engine": "queue", "delay_line": "netem"},
+            "field 'delay_line' is 'netem', which the engine 'queue' has no use",
+        ),
         ({"budget_burst": 0}, "field 'budget_burst' is 0, expected at least 1"),
     ],
 )

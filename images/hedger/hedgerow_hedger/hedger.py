@@ -110,6 +110,10 @@ class Hedger:
         say: Callable[[str], None],
         keep_hedges: bool,
     ) -> None:
+        if assignment.engine == "queue" or assignment.delay_line == "fq":
+            raise HedgerError(
+                "engine queue and delay line fq are not available in this version; use clone, netem or htb"
+            )
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
             self.interface = interface

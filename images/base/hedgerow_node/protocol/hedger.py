@@ -21,7 +21,8 @@ _MAX_RATE_BIT_PER_S = 10**12
 _RUN_ID = re.compile(r"[0-9a-z]{6}\Z")
 
 Target = Literal["same", "other"]
-DelayLine = Literal["auto", "netem", "htb"]
+Engine = Literal["auto", "clone", "queue"]
+DelayLine = Literal["auto", "netem", "fq", "htb"]
 HedgerMode = Literal["off", "tap", "hedge"]
 Identity = Literal["flow", "block"]
 
@@ -47,6 +48,8 @@ class Assignment(Message):
     budget_ratio: Annotated[float, AtLeast(0)]  #: hedges per request
     budget_burst: Annotated[int, AtLeast(1)]  #: hedges that may exceed the budget at once
     copy_id: IdPlace | None = None  #: the byte of a response that says which copy it answers
+    #: What holds requests back; auto: the queue, but the clones where `delay_line` is netem, which only they have.
+    engine: Engine = "auto"
     run_id: str | None = None  #: stands in the delay link's name; random where None
 
     def __post_init__(self) -> None:
@@ -57,6 +60,10 @@ class Assignment(Message):
             raise ControlError(f"field 'copy_id.length' is {self.copy_id.length}, expected 1")
         if self.expiry_ns <= self.delay_ns:
             raise ControlError(f"field 'expiry_ns' is {self.expiry_ns}, expected at least {self.delay_ns + 1}")
+        if self.engine == "queue" and self.delay_line == "netem":
+            raise ControlError(
+                "field 'delay_line' is 'netem', which the engine 'queue' has no use for; ask for clone"
+            )
         if self.run_id is not None:
             checked_run_id(self.run_id)
 
@@ -231,8 +238,8 @@ class HedgerStatus(Message):
     """The answer to `configure`: where and how it hedges; nulls where it does not."""
 
     interface: str | None = None
-    engine: Literal["clone"] | None = None
-    delay_line: Literal["netem", "htb"] | None = None
+    engine: Literal["clone", "queue"] | None = None
+    delay_line: Literal["netem", "fq", "htb"] | None = None
 
 
 @dataclass(frozen=True)
