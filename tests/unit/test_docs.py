@@ -12,6 +12,7 @@ from orchestrator.scenario.faults import Fault
 from orchestrator.scenario.load import load_experiment
 from orchestrator.scenario.models import Strategy
 from orchestrator.scenario.schema import scenario_json_schema
+from support import scenario_reference
 from support.run_folder_factory import ROOT
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCENARIOS = (ROOT / "docs" / "scenarios.md").read_text()
+KEYS = scenario_reference.PAGE.read_text()
 
 
 def yaml_blocks() -> list[str]:
@@ -43,21 +45,33 @@ def test_arms_and_matrix_as_explained_can_be_added_to_it(tmp_path: Path) -> None
         assert len(load_experiment(file).arms) == (2 if key == "arms" else 4)
 
 
-def test_every_fault_function_strategy_and_scenario_is_listed() -> None:
+def test_every_fault_strategy_and_scenario_is_listed() -> None:
     kinds = {get_args(model.model_fields["fault"].annotation)[0] for model in get_args(get_args(Fault)[0])}
     assert len(kinds) > 10
-    for name in [*kinds, *FUNCTIONS, *get_args(Strategy)]:
+    for name in [*kinds, *get_args(Strategy)]:
         assert re.search(rf"[`, ]{name}[`, ]", SCENARIOS), name
     for file in (ROOT / "scenarios").glob("*.yaml"):
         assert f"(../scenarios/{file.name})" in SCENARIOS
 
 
-def test_every_key_of_a_scenario_is_named() -> None:
+def test_the_page_of_keys_is_made_of_the_schema_and_the_functions() -> None:
+    assert scenario_reference.reference() == KEYS, "write it again: make docs"
+
+
+def test_every_key_of_a_scenario_and_every_function_has_a_row() -> None:
     schema = scenario_json_schema()
     sections = [schema, *schema["$defs"].values()]
-    keys = {key for section in sections for key in section.get("properties", {})}
+    keys = {key for section in sections for key in section.get("properties", {})} - {"fault"}
     assert len(keys) > 50
-    assert sorted(key for key in keys if not re.search(rf"\b{key}\b", SCENARIOS)) == []
+    assert (
+        sorted(
+            key
+            for key in keys
+            if not re.search(rf"^\| `(\S+\.)?{key}` \||; `{key}`|\| `{key}` \(", KEYS, re.MULTILINE)
+        )
+        == []
+    )
+    assert sorted(name for name in FUNCTIONS if not re.search(rf"^\| `{name}` \| \w+ \|", KEYS, re.MULTILINE)) == []
 
 
 def test_links_lead_somewhere() -> None:
