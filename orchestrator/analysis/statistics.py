@@ -65,9 +65,12 @@ _CHANCE_SLACK = 1e-12
 _LARGEST_EXPONENT = 700.0
 
 
+@cache
 def plain(rounds: int) -> Weights:
     """The weighting of the sample itself: one "resample" that holds every round once."""
-    return np.ones((1, rounds), np.int64)
+    weights = np.ones((1, rounds), np.int64)
+    weights.setflags(write=False)  # every caller gets the same one
+    return weights
 
 
 class Rounds:
@@ -78,7 +81,7 @@ class Rounds:
         self.groups = [np.sort(values[round_index == index]) for index in range(rounds)]
         self.merged = np.sort(values)
         self._sizes = np.array([len(group) for group in self.groups], np.int64)
-        self._kept: dict[float, tuple[Weights, Floats]] = {}
+        self._kept: dict[tuple[float, int], tuple[Weights, Floats]] = {}
 
     def __len__(self) -> int:
         return len(self.merged)
@@ -89,8 +92,8 @@ class Rounds:
             return np.full(len(weights), np.nan)
         totals = weights @ self._sizes
         ranks = np.ceil(q * totals - _RANK_SLACK)
-        low = np.zeros(len(weights), np.int64)
-        high = np.full(len(weights), len(self) - 1, np.int64)
+        first, last = self._between(q)
+        low, high = (np.full(len(weights), place, np.int64) for place in (first, last))
         while (low < high).any():
             middle = (low + high) // 2
             enough = self._count_up_to(middle, weights) >= ranks
@@ -103,11 +106,10 @@ class Rounds:
 
         One claim needs a quantile ten times, and claims, comparisons and figures need the same few quantiles.
         """
-        known = self._kept.get(q)
+        key = q, len(weights)  # so that the whole sample does not replace the resamples
+        known = self._kept.get(key)
         if known is None or known[0] is not weights:
-            known = (weights, self.quantile(q, weights))
-            if len(weights) > 1:  # the whole sample is computed quickly, and must not replace the resamples
-                self._kept[q] = known
+            known = self._kept[key] = weights, self.quantile(q, weights)
         return known[1]
 
     def around(self, q: float) -> tuple[Floats, Floats]:
@@ -139,14 +141,30 @@ class Rounds:
         means: Floats = np.divide(sums, totals, out=np.full(len(weights), np.nan), where=totals > 0)
         return means
 
+    def _between(self, q: float) -> tuple[int, int]:
+        """The first and last place among all values at which the `q` quantile of some resample can be.
+
+        That of several rounds together lies between the least and the greatest of theirs.
+        """
+        groups = [group for group in self.groups if len(group)]
+        ranks = [(math.ceil(q * len(group) - _RANK_SLACK), math.ceil(q * len(group))) for group in groups]
+        least = min(group[max(0, low - 1)] for group, (low, _) in zip(groups, ranks, strict=True))
+        greatest = max(group[max(0, high - 1)] for group, (_, high) in zip(groups, ranks, strict=True))
+        low = np.searchsorted(self.merged, least, side="left")
+        high = np.searchsorted(self.merged, greatest, side="right") - 1
+        return int(low), int(high)
+
     def _count_up_to(self, places: Ints, weights: Weights) -> Ints:
         """How many values of each resample are at most the merged value at its place; many have the same place."""
-        distinct, which = np.unique(places, return_inverse=True)
-        bounds = self.merged[distinct]
-        counts = np.zeros(len(places), np.int64)
-        for index, group in enumerate(self.groups):
-            counts += weights[:, index] * np.searchsorted(group, bounds, side="right")[which]
-        return counts
+        first = int(places.min())
+        taken = np.zeros(int(places.max()) - first + 1, np.bool_)
+        taken[places - first] = True
+        distinct = np.flatnonzero(taken)
+        which = (np.cumsum(taken) - 1)[places - first]
+        bounds = self.merged[first + distinct]
+        counts = np.stack([np.searchsorted(group, bounds, side="right") for group in self.groups], axis=1)
+        found: Ints = np.einsum("ij,ij->i", weights, counts[which])
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +180,8 @@ class Resamples:
 
     def spread(self, values: Floats) -> float:
         """The standard error of a figure: its spread over resamples is too small by sqrt((n - 1) / n)."""
-        variance = self.chances @ (values - self.chances @ values) ** 2
+        # not by `@`: its threads wait for each other longer than they compute, and sum in an order of their own
+        variance = np.sum(self.chances * (values - np.sum(self.chances * values)) ** 2)
         return math.sqrt(variance * self.rounds / (self.rounds - 1))
 
     def interval(
@@ -276,11 +295,14 @@ def order_interval(ordered: Floats, quantile: float) -> Interval | None:
     count = len(ordered)
     if count < samples_needed(quantile):
         return None
-    # below[k]: the probability that at most k values lie below the quantile
-    below = bdtr(np.arange(count), count, quantile)
+    # both ends are within 7 standard deviations of the binomial, beyond which lies less than TAIL (Cantelli: 1/50)
+    reach = 7 * math.sqrt(count * quantile * (1 - quantile))
+    first, last = max(0, math.floor(count * quantile - reach)), min(count, math.ceil(count * quantile + reach) + 1)
+    # below[k]: the probability that at most `first` + k values lie below the quantile
+    below = bdtr(np.arange(first, last), count, quantile)
     # P(x_(low) > quantile) = P(at most low - 1 values below it), P(x_(high) < quantile) = P(at least high below it)
-    low = int(np.searchsorted(below, TAIL, side="right"))
-    high = int(np.searchsorted(below, 1 - TAIL, side="left")) + 1
+    low = first + int(np.searchsorted(below, TAIL, side="right"))
+    high = first + int(np.searchsorted(below, 1 - TAIL, side="left")) + 1
     return float(ordered[low - 1]), float(ordered[min(high, count) - 1])
 
 
