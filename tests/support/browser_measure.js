@@ -5,6 +5,8 @@
 //   broken_links   links within the page that lead nowhere
 //   unnamed        pictures without a name for screen readers, tables without caption, regions without label
 //   unreachable    boxes that scroll sideways and cannot be reached by keyboard
+//   unhinted       boxes that scroll sideways and do not show it: a shade needs a ground that moves with the content
+//   small_targets  links of lists and tables, and summaries, less high than a thumb needs: 40 px on a phone, else 24
 //   headings       the levels of the headings in order
 //   requests       what the page would load from elsewhere
 //   lang, title    of the document
@@ -55,9 +57,17 @@ const measure = (frame) => {
     ...[...doc.querySelectorAll("table")].filter((table) => !table.caption),
     ...[...doc.querySelectorAll("img")].filter((image) => !image.alt),
   ].map((element) => element.outerHTML.slice(0, 80));
-  const unreachable = all
+  const scrolling = all
     .filter((element) => element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0)
-    .filter((element) => ["auto", "scroll"].includes(view.getComputedStyle(element).overflowX))
+    .filter((element) => ["auto", "scroll"].includes(view.getComputedStyle(element).overflowX));
+  const unhinted = scrolling
+    .filter((element) => !view.getComputedStyle(element).backgroundAttachment.includes("local"))
+    .map((element) => element.outerHTML.slice(0, 80));
+  const least = view.innerWidth < 640 ? 40 : 24;
+  const smallTargets = [...doc.querySelectorAll("nav a, table a, summary")]
+    .filter((element) => element.getBoundingClientRect().height < least)
+    .map((element) => element.outerHTML.slice(0, 80));
+  const unreachable = scrolling
     .filter((element) => element.tabIndex < 0)
     .map((element) => element.outerHTML.slice(0, 80));
   return {
@@ -69,6 +79,8 @@ const measure = (frame) => {
       .filter((target) => !doc.getElementById(target)),
     unnamed,
     unreachable,
+    unhinted,
+    small_targets: smallTargets,
     headings: [...doc.querySelectorAll("h1, h2, h3, h4")].map((heading) => Number(heading.tagName[1])),
     requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),
     lang: doc.documentElement.lang,
