@@ -25,6 +25,7 @@ from orchestrator.report.view import (
     hedge_table,
     latency_table,
     lateness_table,
+    without_empty_columns,
 )
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.command import without_path_options
@@ -211,8 +212,11 @@ def _parts(summary: Summary, folder: RunFolder, drawn: Sequence[Drawn]) -> Itera
         yield Part(
             arm,
             anchor=f"arm{ending}",
-            tables=(latency_table(arm, full=True), hedge_table(arm, full=True), lateness_table(arm)),
-            comparisons=comparison_table(arm),
+            tables=tuple(
+                without_empty_columns(table)
+                for table in (latency_table(arm, full=True), hedge_table(arm, full=True), lateness_table(arm))
+            ),
+            comparisons=without_empty_columns(comparison_table(arm)),
             control="" if arm.control is None else control_note(arm.control),
             pictures=tuple(_picture(one, folder) for one in drawn if one.plot.per_arm and one.arm == arm.name),
         )

@@ -5,7 +5,7 @@ The tables of an arm come in two widths: a short one for terminals of 80 columns
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.claims.functions import FUNCTIONS
@@ -65,6 +65,17 @@ class Section:
     header: Sequence[str]
     rows: Sequence[Row]
     left: int = 1
+
+
+def without_empty_columns(section: Section) -> Section:
+    """`section` without its columns of figures of which no row has any, as in runs of versions that lacked them."""
+    kept = [
+        index
+        for index in range(len(section.header))
+        if index < section.left or any(row.cells[index] not in ("", NONE) for row in section.rows)
+    ]
+    rows = [replace(row, cells=[row.cells[index] for index in kept]) for row in section.rows]
+    return replace(section, header=[section.header[index] for index in kept], rows=rows)
 
 
 @dataclass(frozen=True)

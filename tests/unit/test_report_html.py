@@ -14,6 +14,7 @@ from orchestrator.host.observe.provenance import provenance
 from orchestrator.report.listing import write_index
 from orchestrator.report.page import write_report
 from orchestrator.report.plots import draw
+from orchestrator.report.view import Row, Section, without_empty_columns
 from orchestrator.runfolder.run import Run
 from support import browser
 from support.arms_scenarios import ARMS
@@ -93,6 +94,18 @@ def test_what_a_p_value_assumes_stands_beside_it(tmp_path: Path) -> None:
     write_report(Run(folder))
     page = folder.report.read_text()
     assert page.count(", if requests are independent of each other</span>") == 1
+
+
+def test_the_figures_begin_with_their_table(page: str) -> None:
+    figures = page[page.index('<h2 id="figures">') :]
+    assert figures.index("<table>") < figures.index("<figure")
+    assert 'id="extra-load-p99"' in figures
+
+
+def test_columns_without_any_figure_are_left_out() -> None:
+    rows = [Row(["a", "-", "1", ""]), Row(["b", "-", "-", "-"])]
+    found = without_empty_columns(Section("title", ["strategy", "won", "sent", "new"], rows))
+    assert (found.header, [row.cells for row in found.rows]) == (["strategy", "sent"], [["a", "1"], ["b", "-"]])
 
 
 def test_what_can_be_scrolled_to_by_keyboard_says_what_it_is(page: str) -> None:
