@@ -16,6 +16,8 @@ BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
 OPEN = "unbounded"  #: any other end that is not a number
 UNKNOWN = "unknown"
 STATED_AFTER = "stated after the run"
+#: A figure in a claim: function, strategy and arm.
+CALL = re.compile(r"([a-z]\w*)\(\s*([\w-]+)(?:@([^)]+?))?\s*\)")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 #: By the unit of a claim: factor, suffix, and number of decimals.
 _UNITS = {"ms": (1, " ms", 2), "us": (1, " µs", 0), "share": (100, " %", 2), "count": (1, "", 0), "ratio": (1, "", 4)}
@@ -110,11 +112,16 @@ def format_interval(ends: Interval | None, digits: int = 2, beyond: str = BEYOND
     return f"{low} to {high}"
 
 
-def format_observed(claim: ClaimVerdict) -> str:
-    """What a claim observed, in its unit, with its interval, or what the count of it proves of the share."""
+def format_observed(claim: ClaimVerdict, *, of_what: bool = False) -> str:
+    """What a claim observed, in its unit, with its interval, or what the count of it proves of the share.
+
+    `of_what` says of ratios what they are a multiple of ("0.186 \N{MULTIPLICATION SIGN} baseline").
+    """
     if claim.observed is None:
         return NONE
     scale, suffix, digits = _UNITS.get(claim.unit, _UNITS["ratio"])
+    if of_what and claim.unit == "ratio":
+        suffix = _multiple_of(claim.expect)
     if claim.unit == "ms" and abs(claim.observed) < 1:
         digits = 3  # a difference of some µs
     bounds = ""
@@ -124,6 +131,19 @@ def format_observed(claim: ClaimVerdict) -> str:
     elif claim.proves is not None:
         bounds = f" (proves {claim.proves.side} {format_percent(claim.proves.share)})"
     return f"{minus(f'{claim.observed * scale:.{digits}f}')}{suffix}{bounds}"
+
+
+def _multiple_of(expect: str) -> str:
+    """What the ratio is a multiple of that the claim `expect` observes: the figure that it names second.
+
+    That is the strategy, where both figures are the same one in the same arm.
+    """
+    calls = list(CALL.finditer(expect))
+    if len(calls) != 2:
+        return ""
+    (function, _, arm), (other, strategy, other_arm) = (call.groups() for call in calls)
+    name = strategy if (function, arm) == (other, other_arm) else calls[1][0]
+    return f" \N{MULTIPLICATION SIGN} {name}"
 
 
 def format_verdict(claim: ClaimVerdict) -> str:

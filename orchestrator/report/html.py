@@ -6,6 +6,7 @@ Pages are self-contained: style and pictures are inline, and there are no script
 from __future__ import annotations
 
 import re
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def render(template: str, **content: object) -> str:
     jinja.tests["weak"] = lambda cell: isinstance(cell, formatting.Weak)
     jinja.globals["WEAK_MEANS"] = formatting.WEAK_MEANS
     jinja.filters |= {
-        "observed": formatting.format_observed,
+        "observed": partial(formatting.format_observed, of_what=True),
         "claim_p": formatting.format_claim_p,
         "blocks": formatting.format_blocks,
         "heading": _heading,

@@ -5,13 +5,12 @@ Each rule looks at the scenario, the manifest and the summary of a run. Only wha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.claims.functions import FUNCTIONS, LATENCY
 from orchestrator.plan.sample_size import MIN_BLOCKS
-from orchestrator.report.formatting import format_blocks, format_figure, format_percent, in_arm, of_arm
+from orchestrator.report.formatting import CALL, format_blocks, format_figure, format_percent, in_arm, of_arm
 from orchestrator.scenario.faults import FAULT_KINDS
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 _OFTEN_LATE = 0.01
 #: Of the stalled requests; a quantile between these is called their median.
 _MEDIAN = (0.4, 0.6)
-
-
-#: A figure in a claim: function, strategy and arm.
-_CALL = re.compile(r"([a-z]\w*)\(\s*([\w-]+)(?:@([^)]+?))?\s*\)")
 
 
 class Threat(NamedTuple):
@@ -147,7 +142,7 @@ def _healing(run: _Measured) -> Threat | None:
 def _within_stalls(run: _Measured) -> Threat | None:
     """A claim about a quantile that lies among the requests that stall, of which all do or none once hedged."""
     for arm_name, claim in run.summary.claims():
-        for name, strategy, named in _CALL.findall(claim.expect):
+        for name, strategy, named in CALL.findall(claim.expect):
             function, arm = FUNCTIONS.get(name), _arm_of(run.summary, named or arm_name)
             figures = arm.strategies.get(strategy) if arm is not None else None
             if function is None or function.measure is not LATENCY or function.quantile is None or figures is None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.host.observe.provenance import provenance
+from orchestrator.report.formatting import format_observed
 from orchestrator.report.listing import write_index
 from orchestrator.report.page import write_report
 from orchestrator.report.plots import draw
 from orchestrator.report.view import Row, Section, without_empty_columns
 from orchestrator.runfolder.run import Run
-from support import browser
+from support import browser, summaries
 from support.arms_scenarios import ARMS
 from support.run_folder_factory import ScenarioOverride, data_of, experiment_from, finished_run, scenario_from
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from orchestrator.claims.functions import Unit
     from orchestrator.runfolder.folder import RunFolder
 
 pytestmark = pytest.mark.xdist_group("report-page")  # they share what was drawn or made once a session
@@ -100,6 +102,29 @@ def test_the_figures_begin_with_their_table(page: str) -> None:
     figures = page[page.index('<h2 id="figures">') :]
     assert figures.index("<table>") < figures.index("<figure")
     assert 'id="extra-load-p99"' in figures
+
+
+@pytest.mark.parametrize(
+    ("expect", "unit", "words"),
+    [
+        ("p99(kernel) <= 0.2 * p99(baseline)", "ratio", "0.1860 \N{MULTIPLICATION SIGN} baseline (0.1500 to 0.2000)"),
+        (
+            "p99(kernel) ~ p99(app-seed) within 5%",
+            "ratio",
+            "0.1860 \N{MULTIPLICATION SIGN} app-seed (0.1500 to 0.2000)",
+        ),
+        (
+            "p99(kernel@a) <= p99(kernel@b)",
+            "ratio",
+            "0.1860 \N{MULTIPLICATION SIGN} p99(kernel@b) (0.1500 to 0.2000)",
+        ),
+        ("p95(kernel) <= p99(kernel)", "ratio", "0.1860 \N{MULTIPLICATION SIGN} p99(kernel) (0.1500 to 0.2000)"),
+        ("p99(kernel) <= 1ms", "ms", "0.186 ms (0.150 to 0.200)"),
+    ],
+)
+def test_a_ratio_says_what_it_is_a_multiple_of(expect: str, unit: Unit, words: str) -> None:
+    found = replace(summaries.claim("one", "supported"), expect=expect, unit=unit, observed=0.186, ci95=(0.15, 0.2))
+    assert format_observed(found, of_what=True) == words
 
 
 def test_columns_without_any_figure_are_left_out() -> None:
