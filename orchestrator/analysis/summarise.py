@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.comparisons import comparisons
 from orchestrator.analysis.disturbed_blocks import disturbed_blocks
 from orchestrator.analysis.faults import affected
@@ -40,6 +41,7 @@ from orchestrator.claims.functions import (
 from orchestrator.runfolder.summary import (
     ArmSummary,
     ClaimVerdict,
+    ClockSetBlock,
     DiscardedBlock,
     FaultSummary,
     Interval,
@@ -87,6 +89,16 @@ def summarise(data: RunData) -> Summary:
             for block in data.run.fault_log.discarded
         ),
         disturbed=disturbed_blocks(manifest.blocks),
+        clock_set=tuple(
+            ClockSetBlock(
+                arm=block.arm,
+                strategy=block.strategy,
+                block=block.block,
+                by_ms=round(block.clock_set_ns / NS_PER_MS, 3),
+            )
+            for block in manifest.blocks
+            if block.clock_set_ns is not None
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.claims.functions import FUNCTIONS, LATENCY
 from orchestrator.plan.sample_size import MIN_BLOCKS
-from orchestrator.report.formatting import CALL, format_blocks, format_figure, format_percent, in_arm, of_arm
+from orchestrator.report.formatting import CALL, format_blocks, format_figure, format_percent, in_arm, minus, of_arm
 from orchestrator.scenario.faults import FAULT_KINDS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ _DISTURBANCES = {"steal_ms": "of CPU time stolen", "cpu_pressure_ms": "of waitin
 
 
 def warnings(summary: Summary) -> Iterator[str]:
-    """Requests without an answer, the A/A control, discarded blocks, and disturbed ones, a line each."""
+    """Requests without an answer, the A/A control, discarded blocks, disturbed ones, set clocks: a line each."""
     for arm in summary.arms:
         for name, strategy in arm.strategies.items():
             if not strategy.requests:
@@ -76,6 +76,10 @@ def warnings(summary: Summary) -> Iterator[str]:
         where, low, high = in_arm(disturbed.arm, disturbed.strategy), *disturbed.others_ms
         what = _DISTURBANCES[disturbed.measure]
         yield f"{where}: block {disturbed.block}: {disturbed.value_ms:.0f} ms {what}, others {low:.0f} to {high:.0f}"
+    for block_set in summary.clock_set:
+        where = f"{in_arm(block_set.arm, block_set.strategy)}: block {block_set.block}"
+        by = minus(f"{block_set.by_ms:.1f} ms")
+        yield f"{where}: CLOCK_REALTIME was set by {by}; its answers have no time in the socket buffer"
     if len(worst) > _DISTURBED_SHOWN:
         yield f"and {len(worst) - _DISTURBED_SHOWN} more blocks far off in this way, all in summary.json"
 
@@ -207,6 +211,19 @@ def _busy(run: _Measured) -> Threat | None:
     )
 
 
+def _clock_set(run: _Measured) -> Threat | None:
+    blocks = run.summary.clock_set
+    if not blocks:
+        return None
+    most_ms = max(abs(block.by_ms) for block in blocks)
+    return Threat(
+        "A clock was set",
+        f"CLOCK_REALTIME was set during {format_blocks(len(blocks))}, by up to {most_ms:.1f} ms. Latencies and "
+        "latenesses go by CLOCK_MONOTONIC, which cannot be set; the time in the socket buffer is left out there, and "
+        "comes from the other blocks alone.",
+    )
+
+
 def _htb(run: _Measured) -> Threat | None:
     if run.summary.delay_line != "htb":
         return None
@@ -241,6 +258,7 @@ _RULES: tuple[_Rule, ...] = (
     _one_host,
     _virtual,
     _busy,
+    _clock_set,
     _htb,
     _dirty,
     _one_run,

@@ -234,6 +234,16 @@ class DisturbedBlock:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockSetBlock:
+    """A block during which CLOCK_REALTIME was set, `by_ms` (negative: back): its samples have no `kernel_rx_ns`."""
+
+    arm: str | None
+    strategy: str
+    block: int
+    by_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """A run. It always has arms in memory: a run without arms is one whose name is None.
 
@@ -259,6 +269,7 @@ class Summary:
     discarded: tuple[DiscardedBlock, ...] = ()
     accepted_changes: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
     disturbed: tuple[DisturbedBlock, ...] = field(default=(), metadata=LEFT_OUT)
+    clock_set: tuple[ClockSetBlock, ...] = field(default=(), metadata=LEFT_OUT)
 
     @property
     def has_arms(self) -> bool:
