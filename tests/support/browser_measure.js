@@ -6,6 +6,7 @@
 //   unnamed        pictures without a name for screen readers, tables without caption, regions without label
 //   unreachable    boxes that scroll sideways and cannot be reached by keyboard
 //   unhinted       boxes that scroll sideways and do not show it: a shade needs a ground that moves with the content
+//   cut_captions   captions wider than the window, of which a table that scrolls shows the beginning alone
 //   small_targets  links of lists and tables, and summaries, less high than a thumb needs: 40 px on a phone, else 24
 //   headings       the levels of the headings in order
 //   requests       what the page would load from elsewhere
@@ -80,6 +81,9 @@ const measure = (frame) => {
     unnamed,
     unreachable,
     unhinted,
+    cut_captions: [...doc.querySelectorAll("caption")]
+      .filter((caption) => caption.getBoundingClientRect().width > view.innerWidth)
+      .map((caption) => caption.textContent),
     small_targets: smallTargets,
     headings: [...doc.querySelectorAll("h1, h2, h3, h4")].map((heading) => Number(heading.tagName[1])),
     requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),

@@ -192,7 +192,8 @@ def test_the_measurement_itself_finds_what_is_wrong() -> None:
         '<!doctype html><html><body style="background:#fff"><h2 id="a">x</h2><p id="a" style="color:#aaa">pale</p>'
         '<div style="width:3000px">wide</div><a href="#nowhere">link</a><table><tr><td>x</td></tr></table>'
         '<div style="overflow-x:auto;width:50px"><div style="width:500px">scrolls</div></div><img>'
-        "<details><summary>small</summary>x</details></body></html>"
+        "<details><summary>small</summary>x</details>"
+        "<table style='width:999px'><caption>cut</caption></table></body></html>"
     )
     found, again = browser.measure(bad, browser.PHONE, browser.PHONE)
     assert again == found
@@ -202,6 +203,7 @@ def test_the_measurement_itself_finds_what_is_wrong() -> None:
     assert found["broken_links"] == ["nowhere"]
     assert len(found["unnamed"]) == 2
     assert len(found["unreachable"]) == 1
+    assert found["cut_captions"] == ["cut"]
     assert found["unhinted"] == found["unreachable"]
     assert found["small_targets"] == ["<summary>small</summary>"]
     assert found["headings"] == [2]
