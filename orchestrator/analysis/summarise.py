@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hedgerow_node.strategies import strategy_named
 from hedgerow_node.units import NS_PER_MS
 from orchestrator.analysis.comparisons import comparisons
 from orchestrator.analysis.disturbed_blocks import disturbed_blocks
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.measures import Measures
     from orchestrator.analysis.run_data import ArmData, RunData
     from orchestrator.runfolder.summary import ControlResult, Intervals, Quantiles
-    from orchestrator.scenario.models import Scenario, Strategy
+    from orchestrator.scenario.models import Strategy
 
 _ACROSS = "*"  #: no arm can be called that
 
@@ -110,7 +111,7 @@ def _arm(arm: ArmData, data: RunData, control: ControlResult | None, claims: lis
         arrivals=arm.scenario.workload.arrivals.mode,
         verdict=overall([claim.verdict for claim in claims]),
         strategies={
-            strategy: _strategy(arm.scenario, strategy, measures, data.resamples)
+            strategy: _strategy(arm, strategy, measures, data)
             for strategy, measures in zip(arm.scenario.strategies, arm.measures.values(), strict=True)
         },
         comparisons=tuple(comparisons(arm.scenario.strategies, arm.measures, data.resamples, timeout_ns)),
@@ -152,10 +153,10 @@ def _faults(arm: ArmData) -> Iterator[FaultSummary]:
             )
 
 
-def _strategy(
-    scenario: Scenario, strategy: Strategy, measures: Measures, resamples: Resamples | None
-) -> StrategySummary:
-    published = scenario.published.get(strategy)
+def _strategy(arm: ArmData, strategy: Strategy, measures: Measures, data: RunData) -> StrategySummary:
+    published, resamples = arm.scenario.published.get(strategy), data.resamples
+    hedged = strategy_named(strategy).hedges_in == "kernel"
+    engine, delay_line = data.run.manifest.engine_of(arm.name, strategy) if hedged else (None, None)
     return StrategySummary(
         requests=int(measures.requests.sum()),
         answered=int(measures.answered.sum()),
@@ -184,6 +185,8 @@ def _strategy(
         buffered_ms=_figures(measures, BUFFERED),
         censored=tuple(each.label for each in functions_of(LATENCY) if np.isinf(_value(measures, each))),
         published_ms=None if published is None else published.model_dump(exclude_none=True),
+        engine=engine,
+        delay_line=delay_line,
     )
 
 

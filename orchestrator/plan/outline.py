@@ -9,7 +9,7 @@ from hedgerow_node.units import NS_PER_S
 from orchestrator.plan.eta import block_etas_ns, format_rough_duration, run_eta_ns
 from orchestrator.plan.faults import Occurrence, eligible_ids, timeline
 from orchestrator.plan.sample_size import Judgement, judgeable, too_few_blocks
-from orchestrator.scenario.checks import needs_netem
+from orchestrator.scenario.capacity import needs_netem
 from orchestrator.scenario.document import one_line
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from hedgerow_node.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from orchestrator.runfolder.summary import ClaimVerdict, Difference, Interval, StrategySummary
+    from orchestrator.runfolder.summary import ClaimVerdict, Difference, Interval, StrategySummary, Summary
 
 NONE = "-"
 BEYOND = "> timeout"  #: an upper end of a latency, and a latency itself
@@ -169,6 +169,19 @@ def format_value(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(format_value(item) for item in value)
     return str(value)
+
+
+def format_engines(summary: Summary, absent: str = "none") -> str:
+    """Engine and delay line of a run; where strategies differ, those of each."""
+    users: dict[str, dict[str, None]] = {}
+    for arm in summary.arms:
+        for strategy, figures in arm.strategies.items():
+            if figures.engine:
+                used = f"engine {figures.engine}, delay line {figures.delay_line or absent}"
+                users.setdefault(used, {})[strategy] = None
+    if len(users) > 1:
+        return "; ".join(f"{used} ({', '.join(strategies)})" for used, strategies in users.items())
+    return f"engine {summary.engine or absent}, delay line {summary.delay_line or absent}"
 
 
 def in_arm(arm: str | None, words: str) -> str:

@@ -43,6 +43,7 @@ def render(template: str, **content: object) -> str:
         "observed": partial(formatting.format_observed, of_what=True),
         "claim_p": formatting.format_claim_p,
         "blocks": formatting.format_blocks,
+        "engines": formatting.format_engines,
         "heading": _heading,
         "one_line": one_line,
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from orchestrator.report.formatting import STATED_AFTER, format_observed
+from orchestrator.report.formatting import STATED_AFTER, format_engines, format_observed
 from orchestrator.runfolder.folder import RUN_NAME
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def _properties(summary: Summary | None, arm: ArmSummary | None) -> dict[str, st
         "verdict": summary.verdict if arm is None else arm.verdict,
         "arm": None if arm is None else arm.name,
         "accepted_changes": "; ".join(summary.accepted_changes) or None,
+        "engines": format_engines(summary) if "+" in f"{summary.engine}{summary.delay_line}" else None,
     }
 
 

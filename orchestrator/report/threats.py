@@ -224,8 +224,19 @@ def _clock_set(run: _Measured) -> Threat | None:
     )
 
 
+def _queue(run: _Measured) -> Threat | None:
+    if "queue" not in (run.summary.engine or "").split("+"):
+        return None
+    return Threat(
+        "Another engine than published",
+        "The published design holds back a clone of every request; here requests waited in a queue. "
+        "scenarios/engines.yaml runs both side by side.",
+    )
+
+
 def _htb(run: _Measured) -> Threat | None:
-    if run.summary.delay_line != "htb":
+    engines, lines = ((names or "").split("+") for names in (run.summary.engine, run.summary.delay_line))
+    if "clone" not in engines or "htb" not in lines:
         return None
     return Threat(
         "Another delay line than published",
@@ -259,6 +270,7 @@ _RULES: tuple[_Rule, ...] = (
     _virtual,
     _busy,
     _clock_set,
+    _queue,
     _htb,
     _dirty,
     _one_run,

@@ -17,6 +17,7 @@ from orchestrator.report.formatting import (
     Weak,
     format_blocks,
     format_difference,
+    format_engines,
     format_figure,
     format_interval,
     format_latency,
@@ -129,8 +130,7 @@ def headline(summary: Summary) -> str:
 
 def notes(summary: Summary) -> list[str]:
     """The lines below the tables: warnings, and what the run was measured with."""
-    backend, engine, line = (name or "unknown" for name in (summary.backend, summary.engine, summary.delay_line))
-    measured = f"backend {backend}, engine {engine}, delay line {line}"
+    measured = f"backend {summary.backend or 'unknown'}, {format_engines(summary, 'unknown')}"
     return [
         *(f"changed after it was measured: {change}" for change in summary.accepted_changes),
         *warnings(summary),

@@ -28,7 +28,8 @@ from orchestrator.runfolder.journal import (
     FaultTooLate,
 )
 from orchestrator.runfolder.manifest import BlockEntry, DelayLineStatistics, DiscardedEntry
-from orchestrator.scenario.checks import check_delay_line_capacity
+from orchestrator.scenario.capacity import check_capacity
+from orchestrator.scenario.engines import engine_for, engines_of
 from orchestrator.topology.programs import hedger_assignment
 
 if TYPE_CHECKING:
@@ -64,40 +65,48 @@ class Series:
         self._manifest, self._journal, self._watcher = manifest, journal, watcher
         self._serials = itertools.count()
         self._assignment: Assignment | None = None
-        self._engine, self._delay_line = "", ""
-        self._known_arms: set[str | None] = set()
+        self._status = HedgerStatus()
+        self._known: set[tuple[str | None, HedgerStatus]] = set()
         self._statistics: list[DelayLineStatistics] = []
 
     def run(self, plan: Plan, run_id: str) -> None:
         """Runs them all. Raises RunError where a program fails or a fault cannot be proven."""
         for block in plan:
             arm = self._experiment.arm(block.arm)
-            self._set_hedger(arm, run_id)
+            self._set_hedger(arm, block.strategy, run_id)
             self._run_until_proven(block, arm)
         self._delay_line_used()
         self._manifest.write(replace(self._manifest.content, delay_line_statistics=tuple(self._statistics)))
 
-    def _set_hedger(self, arm: Arm, run_id: str) -> None:
-        """Only where an arm's settings differ from those in force."""
-        servers = self._topology.servers()[: arm.scenario.topology.replicas]
-        assignment = hedger_assignment(arm.scenario, servers, run_id)
+    def _set_hedger(self, arm: Arm, strategy: str, run_id: str) -> None:
+        """Only where the settings for the block differ from those in force."""
+        assignment = self._assignment_for(arm, strategy, run_id)
         if assignment != self._assignment:
             if self._assignment is not None:
                 self._delay_line_used()
-            self._configure(assignment)
+            self._status = HedgerStatus.from_json(self._ask_hedger("configure", **assignment.to_json()))
             self._assignment = assignment
-            self._statistics.append(DelayLineStatistics(arm.name, before=self._read_delay_line()))
-        if arm.name not in self._known_arms:
-            self._known_arms.add(arm.name)
-            check_delay_line_capacity(arm.scenario, self._delay_line)
-            self._manifest.write(self._manifest.content.with_arm(arm.name, self._engine, self._delay_line))
+            before = self._read_delay_line()
+            self._statistics.append(DelayLineStatistics(arm.name, self._status.engine, before=before))
+        if (arm.name, self._status) not in self._known:
+            self._note_engine(arm)
 
-    def _configure(self, assignment: Assignment) -> None:
-        status = HedgerStatus.from_json(self._ask_hedger("configure", **assignment.to_json()))
-        found = (status.engine or "", status.delay_line or "")
-        if found != (self._engine, self._delay_line):
-            self._engine, self._delay_line = found
-            self._watcher.say(f"engine {self._engine}, delay line {self._delay_line}")
+    def _assignment_for(self, arm: Arm, strategy: str, run_id: str) -> Assignment:
+        """Where the kernel only watches, whichever of the arm's engines stands will do."""
+        scenario, standing = arm.scenario, self._assignment
+        servers, engines = self._topology.servers()[: scenario.topology.replicas], engines_of(scenario)
+        engine = engine_for(scenario, strategy)
+        if engine is None:
+            engine = standing.engine if standing is not None and standing.engine in engines else engines[0]
+        return hedger_assignment(scenario, engine, servers, run_id)
+
+    def _note_engine(self, arm: Arm) -> None:
+        engine, delay_line = self._status.engine or "", self._status.delay_line or ""
+        check_capacity(arm.scenario, engine, delay_line)
+        if self._status not in {status for _, status in self._known}:
+            self._watcher.say(f"engine {engine}, delay line {delay_line}")
+        self._known.add((arm.name, self._status))
+        self._manifest.write(self._manifest.content.with_engine(arm.name, engine, delay_line))
 
     def _delay_line_used(self) -> None:
         self._statistics[-1] = replace(self._statistics[-1], after=self._read_delay_line())
@@ -172,6 +181,8 @@ class Series:
             servers=tuple(report.servers),
             hedges=hedges.stat().st_size // LAYOUTS[Hedge].size if hedges.exists() else None,
             clock_set_ns=report.clock_set_ns,
+            engine=self._status.engine,
+            delay_line=self._status.delay_line,
             **({} if report.host is None else vars(report.host)),
         )
 

@@ -37,7 +37,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class ArmEngine:
-    """How the kernel hedged in one arm."""
+    """How the kernel hedged in one arm; names are joined by "+" where strategies differ."""
 
     name: str
     engine: str
@@ -60,7 +60,8 @@ class BlockEntry:
 
     `start_ns` is its first measured send, CLOCK_MONOTONIC; `hedges` how many rows it left in hedges.parquet.
     `steal_ms` and `cpu_pressure_us` are what other work took from all CPUs meanwhile. `clock_set_ns` is by how much
-    CLOCK_REALTIME was set meanwhile, where it was: then no sample has a `kernel_rx_ns`.
+    CLOCK_REALTIME was set meanwhile, where it was: then no sample has a `kernel_rx_ns`. `engine` and `delay_line` are
+    what the hedger was set to, also where it only watched.
     """
 
     order: int
@@ -76,6 +77,8 @@ class BlockEntry:
     steal_ms: int | None = field(default=None, metadata=LEFT_OUT)
     cpu_pressure_us: int | None = field(default=None, metadata=LEFT_OUT)
     clock_set_ns: int | None = field(default=None, metadata=LEFT_OUT)
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
+    delay_line: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +96,10 @@ class DiscardedEntry:
 
 @dataclass(frozen=True)
 class DelayLineStatistics:
-    """`tc -s` of the delay line as it was made for `arm`, before and after it was used."""
+    """`tc -s` of the delay line as it was made for `arm` and `engine`, before and after it was used."""
 
     arm: str | None
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
     before: str | None = field(default=None, metadata=LEFT_OUT)
     after: str | None = field(default=None, metadata=LEFT_OUT)
 
@@ -106,7 +110,7 @@ class Manifest:
 
     Facts about host, versions, engine and images stay as they were found: another version may find others.
     `counters` are the kernel's, by strategy (`strategy@arm` with arms), added up over blocks. `engine` and
-    `delay_line` are joined by "+" where arms differ. `scenario_sha256` (of scenario.yaml) and `claims` are what was
+    `delay_line` are joined by "+" where blocks differ. `scenario_sha256` (of scenario.yaml) and `claims` are what was
     fixed before the run; None for earlier versions, which did not record it.
     """
 
@@ -137,11 +141,22 @@ class Manifest:
     delay_line_statistics: tuple[DelayLineStatistics, ...] | None = field(default=None, metadata=LEFT_OUT)
     topology_down_s: float | None = field(default=None, metadata=LEFT_OUT)
 
-    def with_arm(self, name: str | None, engine: str, delay_line: str) -> Manifest:
+    def with_engine(self, arm: str | None, engine: str, delay_line: str) -> Manifest:
         """With how requests of an arm are hedged; `engine` and `delay_line` name each that there was."""
-        arms = self.arms if name is None else (*self.arms, ArmEngine(name, engine, delay_line))
+        arms = {known.name: known for known in self.arms}
+        if arm is not None:
+            known = arms.get(arm, ArmEngine(arm, engine, delay_line))
+            arms[arm] = ArmEngine(arm, _joined(known.engine, engine), _joined(known.delay_line, delay_line))
         joined = _joined(self.engine, engine), _joined(self.delay_line, delay_line)
-        return replace(self, arms=arms, engine=joined[0], delay_line=joined[1])
+        return replace(self, arms=tuple(arms.values()), engine=joined[0], delay_line=joined[1])
+
+    def engine_of(self, arm: str | None, strategy: str) -> tuple[str | None, str | None]:
+        """Engine and delay line in the blocks of a strategy in an arm; None where it was not recorded."""
+        engine, delay_line = None, None
+        for block in self.blocks:
+            if (block.arm, block.strategy) == (arm, strategy) and block.engine and block.delay_line:
+                engine, delay_line = _joined(engine, block.engine), _joined(delay_line, block.delay_line)
+        return engine, delay_line
 
     def with_block(self, entry: BlockEntry, counters: Mapping[str, int]) -> Manifest:
         """With a block that was run; its counters are added to those of its strategy."""
@@ -188,5 +203,6 @@ class ManifestFile:
 
 
 def _joined(known: str | None, name: str) -> str:
+    """The names of both, each once, in alphabetical order: that of the blocks is random."""
     names = known.split("+") if known else []
-    return "+".join(names if name in names else [*names, name])
+    return "+".join(sorted({*names, name}))

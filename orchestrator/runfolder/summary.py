@@ -46,7 +46,8 @@ class StrategySummary:
 
     `censored` names the latencies that fall among time-outs, which are None for it. `stalled` and `stalled_hedged`
     are None where no server row tells, `send_lateness_us` in closed arrivals. `copies_sent`, `extra_copies_sent` and
-    `lateness_from_intended_us` are not in the summaries of 0.1.0.
+    `lateness_from_intended_us` are not in the summaries of 0.1.0. `engine` and `delay_line` are None where the kernel
+    only watched, and in runs of 0.2.0 and before.
     """
 
     requests: int
@@ -76,6 +77,8 @@ class StrategySummary:
     buffered_ms: Quantiles = field(default_factory=dict)
     censored: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
     published_ms: dict[str, float] | None = field(default=None, metadata=LEFT_OUT)
+    engine: str | None = field(default=None, metadata=LEFT_OUT)
+    delay_line: str | None = field(default=None, metadata=LEFT_OUT)
 
     @property
     def unanswered(self) -> int:

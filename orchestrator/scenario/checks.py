@@ -8,16 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hedgerow_node.expression import Expression, ExpressionError
-from hedgerow_node.lanes import LANES, capacity_per_s
 from hedgerow_node.records import FIRST_WARMUP_ID
 from hedgerow_node.strategies import strategy_named
-from hedgerow_node.units import NS_PER_S, format_duration
+from hedgerow_node.units import format_duration
 from orchestrator.claims.check import check_values, check_values_across
-from orchestrator.errors import Finding, KeyPath, ScenarioError
+from orchestrator.errors import Finding, KeyPath
+from orchestrator.scenario.capacity import capacity_findings
 from orchestrator.scenario.fault_checks import fault_findings
-from orchestrator.scenario.faults import targets_of
-from orchestrator.scenario.models import COPY_MARK_BYTES, OpenArrivals, Scenario
-from orchestrator.scenario.network_faults import Delay
+from orchestrator.scenario.models import COPY_MARK_BYTES, Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +31,7 @@ def check_scenario(scenario: Scenario) -> list[Finding]:
         *_conditions(scenario),
         *check_values(scenario),
         *fault_findings(scenario),
-        *(_lanes(scenario) if scenario.hedging.delay_line == "htb" else ()),
+        *capacity_findings(scenario),
     ]
 
 
@@ -45,74 +43,6 @@ def check_arms(base: Scenario, scenarios: Sequence[Scenario], arms: Mapping[str,
             ("workload", "warmup"), f"{warmups} warm-up requests exceed their {FIRST_WARMUP_ID} ids", "use fewer"
         )
     yield from check_values_across(base, arms)
-
-
-def check_delay_line_capacity(scenario: Scenario, delay_line: str) -> None:
-    """Refuse a run whose highest request rate is too much for the chosen `delay_line` ("netem", "htb").
-
-    The fault `delay` has a delay line of its own, of the same kind, which is checked too.
-
-    `validate` does this where the scenario names htb; a run does it once it has probed what `auto` means, which
-    `plan` warns of (`needs_netem`). Raises ScenarioError (exit code 2) with the numbers and the remedy.
-    """
-    if delay_line == "htb":
-        findings = list(_lanes(scenario))
-        if findings:
-            raise ScenarioError(findings)
-
-
-def needs_netem(scenario: Scenario) -> list[Finding]:
-    """What a run will be refused for where `delay_line: auto` comes to mean htb, which only the host can tell."""
-    return list(_lanes(scenario)) if scenario.hedging.delay_line == "auto" else []
-
-
-def highest_rate_per_s(scenario: Scenario) -> float:
-    """The highest request rate that the workload can reach: in open arrivals, their mean rate.
-
-    Closed ones reach users / (think + median service time); where workers are limited, at most workers / median
-    service time.
-    """
-    arrivals, service = scenario.workload.arrivals, scenario.service
-    if isinstance(arrivals, OpenArrivals):
-        return arrivals.rate_per_s
-    median_ns = service.service_time.median_ns
-    rate = arrivals.users * NS_PER_S / (arrivals.think_ns + median_ns)
-    return rate if service.concurrency is None else min(rate, service.concurrency * NS_PER_S / median_ns)
-
-
-def _capacity(scenario: Scenario) -> Iterator[Finding]:
-    rate, capacity = highest_rate_per_s(scenario), capacity_per_s(scenario.hedging.delay_ns)
-    if scenario.hedges_in_kernel and rate > capacity:
-        slower = "a lower rate" if scenario.is_open else "fewer users, a longer think time"
-        yield Finding(
-            ("hedging", "delay_line"),
-            f"{LANES} HTB lanes hold {capacity:.0f} requests per second for "
-            f"{format_duration(scenario.hedging.delay_ns)}, the workload can reach {rate:.0f} per second",
-            f"use {slower}, a shorter hedge delay, or a host with netem",
-        )
-
-
-def _delayed_capacity(scenario: Scenario) -> Iterator[Finding]:
-    """Whether primaries alone exceed what the fault can hold back; hedges may too, which a run counts."""
-    for index, fault in enumerate(scenario.faults):
-        if not isinstance(fault, Delay) or fault.model != "ebpf":
-            continue
-        targets, replicas = targets_of(fault, scenario.topology.replicas), scenario.topology.replicas
-        share = len(targets) / replicas if scenario.workload.spread == "round-robin" else "server-0" in targets
-        rate = highest_rate_per_s(scenario) * share * fault.percent / 100 * (2 if fault.direction == "both" else 1)
-        capacity = capacity_per_s(fault.delay_ns)
-        if rate > capacity:
-            yield Finding(
-                ("faults", index, "delay"),
-                f"{LANES} HTB lanes hold {capacity:.0f} copies per second back for "
-                f"{format_duration(fault.delay_ns)}, the workload can reach {rate:.0f} per second",
-                "use a lower rate, a shorter delay, or a host with netem",
-            )
-
-
-def _lanes(scenario: Scenario) -> Iterator[Finding]:
-    yield from _capacity(scenario)
-    yield from _delayed_capacity(scenario)
 
 
 def _strategies(scenario: Scenario) -> Iterator[Finding]:

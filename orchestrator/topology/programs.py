@@ -11,6 +11,7 @@ from hedgerow_node.wire import IdPlace, RequestIdPlaces
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hedgerow_node.protocol.hedger import Engine
     from orchestrator.scenario.models import Scenario
 
 #: What Python is to run; by -P nothing in the working directory can take a module's place.
@@ -23,7 +24,9 @@ HEDGER = ("-P", "-m", "hedgerow_hedger")
 _EXPIRY_NS = 3_600 * NS_PER_S
 
 
-def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], run_id: str) -> Assignment:
+def hedger_assignment(
+    scenario: Scenario, engine: Engine, servers: Sequence[tuple[str, int]], run_id: str
+) -> Assignment:
     """What the hedger is configured with; it then is switched off, and each block switches it."""
     hedging = scenario.hedging
     request, response = (
@@ -36,6 +39,7 @@ def hedger_assignment(scenario: Scenario, servers: Sequence[tuple[str, int]], ru
         copy_id=None if hedging.copy_id is None else IdPlace(hedging.copy_id.offset, 1),
         delay_ns=hedging.delay_ns,
         expiry_ns=_EXPIRY_NS,
+        engine=engine,
         delay_line=hedging.delay_line,
         budget_ratio=hedging.budget.percent / 100,
         budget_burst=hedging.budget.burst,

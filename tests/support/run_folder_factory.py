@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 START_NS = 1_000_000_000_000
 #: Median lateness of each hedging strategy, ns.
-LATENESS_NS = {"app-seed": 900 * NS_PER_US, "app-deadline": 250 * NS_PER_US, "kernel": 60 * NS_PER_US}
+KERNEL_LATENESS_NS = 60 * NS_PER_US
+LATENESS_NS = {"app-seed": 900 * NS_PER_US, "app-deadline": 250 * NS_PER_US}
 WAY_NS = 600 * NS_PER_US  #: there and back
 
 
@@ -178,7 +179,9 @@ def _request(
     action = Action.STALLED if stalled else Action.SERVED
     records.copies.append(ServedCopy(request_id, 1, 40_000, 0, arrived_ns, arrived_ns, arrived_ns, action))
     if hedged:
-        usual_ns = LATENESS_NS[block.strategy] if override.lateness_ns is None else override.lateness_ns
+        usual_ns = (
+            LATENESS_NS.get(block.strategy, 60 * NS_PER_US) if override.lateness_ns is None else override.lateness_ns
+        )
         late_ns = round(records.draws.lognormvariate(0, 0.3) * usual_ns)
         deadline_ns = sent_ns + scenario.hedging.delay_ns
         left_ns = deadline_ns + late_ns

@@ -82,7 +82,15 @@ def test_a_claimed_quantile_among_the_stalls_is_said(
 
 
 def test_another_delay_line_than_the_published_one_is_said() -> None:
-    assert headings(summary=replace(SUMMARY, delay_line="htb")) - headings() == {"Another delay line than published"}
+    heading = {"Another delay line than published"}
+    assert headings(summary=replace(SUMMARY, delay_line="htb")) - headings() == heading
+    assert headings(summary=replace(SUMMARY, delay_line="htb+netem")) - headings() == heading
+
+
+def test_another_engine_than_the_published_one_is_said() -> None:
+    heading = {"Another engine than published"}
+    assert headings(summary=replace(SUMMARY, engine="queue", delay_line="htb")) - headings() == heading
+    assert headings(summary=replace(SUMMARY, engine="clone+queue")) - headings() == heading
 
 
 def test_a_quiet_host_is_not_called_noisy() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hedgerow_node.control import ControlError
-from orchestrator.errors import ExitCode, RunError
+from orchestrator.errors import ExitCode, RunError, ScenarioError
 from orchestrator.plan.blocks import Plan, make_plan
 from orchestrator.plan.faults import plan_faults
 from orchestrator.run import series as series_module
@@ -260,7 +260,83 @@ def test_the_hedger_is_set_anew_only_where_an_arm_hedges_otherwise(
     ]
     assert (outcome.manifest["engine"], outcome.manifest["delay_line"]) == ("clone", "htb")
     assert set(outcome.manifest["counters"]) == {f"baseline@{arm.name}" for arm in experiment.arms}
-    assert all({"arm", "before", "after"} == set(entry) for entry in outcome.manifest["delay_line_statistics"])
+    statistics = outcome.manifest["delay_line_statistics"]
+    assert all({"arm", "engine", "before", "after"} == set(entry) for entry in statistics)
+
+
+def let_engines_change(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hedger answers as one does that has the queue for auto, and another delay line for each engine."""
+    hedger = outcome.topology.control("hedger")
+    answer = hedger.call
+
+    def call(do: str, **fields: Any) -> dict[str, Any]:
+        if do == "configure":
+            engine = "clone" if fields["engine"] == "clone" else "queue"
+            line = "netem" if engine == "clone" else "htb"
+            hedger.answers["configure"] = {"engine": engine, "delay_line": line}
+        return answer(do, **fields)
+
+    monkeypatch.setattr(hedger, "call", call)
+
+
+OPEN_ARRIVALS = OPEN.replace("strategies: [baseline, app-deadline, kernel]\n", "")
+ENGINES = """
+design: {blocks: 2, order: fixed}
+strategies: [kernel, baseline, kernel-clone]
+"""
+
+
+def test_the_hedger_changes_its_engine_between_blocks_and_each_block_says_which_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN_ARRIVALS + ENGINES)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    let_engines_change(outcome, monkeypatch)
+    outcome.run(make_plan(experiment))
+    assert [set_["engine"] for set_ in outcome.configured()] == ["auto", "clone", "auto", "clone"]
+    blocks = [(block["strategy"], block["engine"], block["delay_line"]) for block in outcome.manifest["blocks"]]
+    once = [("kernel", "queue", "htb"), ("baseline", "queue", "htb"), ("kernel-clone", "clone", "netem")]
+    assert blocks == once * 2, "a block that only watches takes the engine that stands"
+    assert (outcome.manifest["engine"], outcome.manifest["delay_line"]) == ("clone+queue", "htb+netem")
+    assert [entry["engine"] for entry in outcome.manifest["delay_line_statistics"]] == ["queue", "clone"] * 2
+    told = [said for said in outcome.watcher.said if said.startswith("engine")]
+    assert told == ["engine queue, delay line htb", "engine clone, delay line netem"]
+
+
+ENGINES_OF_ARMS = """
+design: {blocks: 1, order: fixed}
+strategies: [baseline, kernel-clone]
+arms:
+  clone: {}
+  other: {strategies: [baseline, kernel]}
+  netem: {strategies: [baseline, kernel], hedging: {delay_line: netem}}
+"""
+
+
+def test_a_block_that_only_watches_has_an_engine_of_its_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = experiment_of(OPEN_ARRIVALS + ENGINES_OF_ARMS)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    let_engines_change(outcome, monkeypatch)
+    outcome.run(make_plan(experiment))
+    assert [set_["engine"] for set_ in outcome.configured()] == ["clone", "auto", "clone"]
+    assert outcome.manifest["arms"] == [
+        {"name": "clone", "engine": "clone", "delay_line": "netem"},
+        {"name": "other", "engine": "queue", "delay_line": "htb"},
+        {"name": "netem", "engine": "clone", "delay_line": "netem"},
+    ]
+
+
+def test_more_than_the_lanes_carry_is_refused_when_the_clones_are_to_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_of(OPEN_ARRIVALS.replace("100/s", "20000/s") + ENGINES)
+    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
+    hedger: Any = outcome.topology.control("hedger")
+    hedger.answers["configure"] = {"engine": "queue", "delay_line": "htb"}
+    outcome.run(Plan(make_plan(experiment).blocks[:2]))
+    hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
+    with pytest.raises(ScenarioError, match="256 HTB lanes hold 12800 requests per second"):
+        outcome.run(Plan(make_plan(experiment).blocks[2:3]))
 
 
 @pytest.mark.parametrize("silent", ["configure", "delay-line"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,11 +64,24 @@ def test_the_first_probes_had_no_mean(tmp_path: Path) -> None:
 
 
 def test_engines_and_delay_lines_name_each_that_there_was() -> None:
-    manifest = Manifest().with_arm("a", "clone", "htb").with_arm("b", "clone", "netem").with_arm("c", "clone", "htb")
-    assert (manifest.engine, manifest.delay_line) == ("clone", "htb+netem")
-    assert [arm.delay_line for arm in manifest.arms] == ["htb", "netem", "htb"]
-    alone = Manifest().with_arm(None, "clone", "htb")
+    manifest = Manifest().with_engine("a", "queue", "htb").with_engine("b", "clone", "netem")
+    manifest = manifest.with_engine("a", "clone", "htb").with_engine("a", "queue", "htb")
+    assert (manifest.engine, manifest.delay_line) == ("clone+queue", "htb+netem")
+    assert [(arm.name, arm.engine, arm.delay_line) for arm in manifest.arms] == [
+        ("a", "clone+queue", "htb"),
+        ("b", "clone", "netem"),
+    ]
+    alone = Manifest().with_engine(None, "clone", "htb")
     assert (alone.engine, alone.delay_line, alone.arms) == ("clone", "htb", ())
+
+
+def test_the_engine_of_a_strategy_is_that_of_its_blocks() -> None:
+    manifest = Manifest()
+    for strategy, arm, engine in (("kernel", None, "queue"), ("kernel", "a", "clone"), ("kernel", "a", "queue")):
+        manifest = manifest.with_block(replace(entry(strategy, arm), engine=engine, delay_line="htb"), {})
+    assert manifest.engine_of(None, "kernel") == ("queue", "htb")
+    assert manifest.engine_of("a", "kernel") == ("clone+queue", "htb")
+    assert Manifest().with_block(entry("kernel"), {}).engine_of(None, "kernel") == (None, None)
 
 
 def test_counters_are_added_up_by_strategy_and_arm() -> None:

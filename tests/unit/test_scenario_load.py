@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from orchestrator.errors import ScenarioError
-from orchestrator.scenario.checks import check_delay_line_capacity, highest_rate_per_s
+from orchestrator.scenario.capacity import check_capacity, highest_rate_per_s
 from orchestrator.scenario.experiment import Experiment
 from orchestrator.scenario.load import load_experiment, load_recorded
 
@@ -143,7 +143,7 @@ def test_the_highest_rate_is_that_of_users_that_never_wait_for_anything_but_answ
 
 def test_a_rate_beyond_the_htb_lanes_is_refused_once_the_line_is_known(smallest: Path) -> None:
     with pytest.raises(ScenarioError, match="256 HTB lanes hold 12800 requests per second for 10ms"):
-        check_delay_line_capacity(crowded(smallest), "htb")
+        check_capacity(crowded(smallest), "clone", "htb")
 
 
 DELAYED = "faults=[{fault: delay, target: server-0, delay: 50ms}]"  # 256 / (2 · 50 ms) = 2560 copies a second
@@ -154,22 +154,22 @@ def test_more_than_the_lanes_of_the_fault_delay_hold_is_refused_likewise(smalles
     rate = 1300 if "both" in delay else 2600
     hasty = loaded(smallest, [f"workload.arrivals={{mode: open, rate: {rate}/s}}", delay])
     with pytest.raises(ScenarioError, match=r"hold 2560 copies per second back for 50ms, .* 2600 per"):
-        check_delay_line_capacity(hasty, "htb")
-    check_delay_line_capacity(hasty, "netem")
+        check_capacity(hasty, "clone", "htb")
+    check_capacity(hasty, "clone", "netem")
 
 
 @pytest.mark.parametrize("faults", [DELAYED.replace("50ms}", "50ms, percent: 90}"), DELAYED.replace("50ms", "49ms")])
 def test_what_the_lanes_of_the_fault_delay_hold_is_not(smallest: Path, faults: str) -> None:
-    check_delay_line_capacity(loaded(smallest, ["workload.arrivals={mode: open, rate: 2600/s}", faults]), "htb")
+    check_capacity(loaded(smallest, ["workload.arrivals={mode: open, rate: 2600/s}", faults]), "clone", "htb")
     several = ["topology.replicas=3", "workload.spread=round-robin", "workload.arrivals={mode: open, rate: 7500/s}"]
-    check_delay_line_capacity(loaded(smallest, [*several, DELAYED]), "htb")
+    check_capacity(loaded(smallest, [*several, DELAYED]), "clone", "htb")
     first = ["topology.replicas=3", "workload.arrivals={mode: open, rate: 7500/s}"]
-    check_delay_line_capacity(loaded(smallest, [*first, DELAYED.replace("server-0", "server-1")]), "htb")
+    check_capacity(loaded(smallest, [*first, DELAYED.replace("server-0", "server-1")]), "clone", "htb")
 
 
 def test_other_lines_and_other_strategies_carry_any_rate(smallest: Path) -> None:
-    check_delay_line_capacity(crowded(smallest), "netem")
-    check_delay_line_capacity(crowded(smallest, "strategies=[baseline, app-deadline]"), "htb")
+    check_capacity(crowded(smallest), "clone", "netem")
+    check_capacity(crowded(smallest, "strategies=[baseline, app-deadline]"), "clone", "htb")
 
 
 WON = "claims=[{id: won, expect: win_rate(kernel) >= 90%}]"

@@ -25,6 +25,7 @@ class Strategy:
     worker_program: str | None = None
     proxy_program: str | None = None
     closed_only: bool = False  #: the client waits for each answer, so it cannot follow open arrivals
+    engine: Literal["clone", "queue"] | None = None  #: of the kernel; None: what `hedging.engine` says
     runs_as: str | None = None  #: the strategy that the client runs, where it is another one
 
     @property
@@ -57,7 +58,7 @@ STRATEGIES = (
     Strategy("app-native", "client", worker_program="app-native"),
     Strategy("proxy", "client", proxy_program="proxy"),
     Strategy("kernel", "kernel"),
-    Strategy("kernel-clone", "kernel", runs_as="kernel"),
+    Strategy("kernel-clone", "kernel", engine="clone", runs_as="kernel"),
 )
 STRATEGY_NAMES = tuple(strategy.name for strategy in STRATEGIES)
 #: A block with nothing attached to the client's interface; for `bench`, not for scenarios.

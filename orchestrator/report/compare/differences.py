@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hedgerow_node.strategies import strategy_named
 from orchestrator.runfolder.codec import encode_object
 from orchestrator.runfolder.observed import changes
 
@@ -42,7 +43,7 @@ def environment_differences(first: Manifest, second: Manifest) -> list[Differenc
     """Backend, engine, delay line, host, commit, versions, settings and noise, as far as the runs differ in them."""
     one, two = _settled(first), _settled(second)
     settled = [found for section in one for found in _found({section: one[section]}, {section: two[section]})]
-    return [*settled, *_noise(first.noise, second.noise)]
+    return [*settled, *_engines(first, second), *_noise(first.noise, second.noise)]
 
 
 def scenario_differences(first: JsonObject, second: JsonObject) -> list[Difference]:
@@ -61,6 +62,17 @@ def _settled(manifest: Manifest) -> JsonObject:
         "offloads": None if before is None else before.interface.offloads,
     }
     return {**{section: _keyed(content.get(section)) for section in _SECTIONS}, "settings": settings}
+
+
+def _engines(first: Manifest, second: Manifest) -> Iterator[Difference]:
+    """By strategy, where a run has more than one engine or delay line, as far as both recorded it."""
+    if not any("+" in f"{manifest.engine}{manifest.delay_line}" for manifest in (first, second)):
+        return
+    for arm, strategy in dict.fromkeys((block.arm, block.strategy) for block in first.blocks):
+        used = first.engine_of(arm, strategy), second.engine_of(arm, strategy)
+        if strategy_named(strategy).hedges_in == "kernel" and (None, None) not in used and used[0] != used[1]:
+            where = strategy if arm is None else f"{strategy}@{arm}"
+            yield Difference(f"engines.{where}", (list(used[0]), list(used[1])))
 
 
 def _noise(first: NoiseProbe | None, second: NoiseProbe | None) -> Iterator[Difference]:

@@ -8,6 +8,7 @@ from orchestrator.report.compare.model import CAUTION, LETTERS, ClaimPair, Compa
 from orchestrator.report.formatting import (
     BEYOND,
     NONE,
+    format_engines,
     format_interval,
     format_micros,
     format_number,
@@ -60,9 +61,9 @@ def format_run(run: Run) -> str:
     """When and on what a run was measured."""
     summary = run.summary
     when = run.manifest.started_at or "at an unknown time"
-    on = f"backend {summary.backend}, engine {summary.engine or 'none'}"
+    on = f"backend {summary.backend}, {format_engines(summary)}"
     changed = ", changed after it was measured" if summary.accepted_changes else ""
-    return f"{when}, {on}, delay line {summary.delay_line or 'none'}, {summary.verdict or 'no claims'}{changed}"
+    return f"{when}, {on}, {summary.verdict or 'no claims'}{changed}"
 
 
 def format_setting(value: object) -> str:
