@@ -48,7 +48,7 @@ class Measures:
         answered = samples["outcome"] == Outcome.ANSWERED
         latency = latencies_ns(samples)
         self.latency = Rounds(latency, index, self.rounds)
-        self._longest_answered_ns = float(latency[answered].max(initial=0))
+        self.longest_answered_ns = float(latency[answered].max(initial=0))
         self.requests = self._by_round(index)
         self.answered = self._by_round(index[answered])
         self.timeouts = self._by_round(index[samples["outcome"] == Outcome.TIMEOUT])
@@ -146,10 +146,19 @@ class Measures:
         merged = VALUES[row.measure.key](self).merged
         return (float(merged[0]), float(merged[-1])) if len(merged) else (-np.inf, np.inf)
 
-    def around(self, function: str) -> tuple[Floats, Floats] | None:
-        """One standard error to either side of the quantile `function`, by round (ns); None for other figures."""
+    def around(self, function: str, unanswered_ns: float) -> tuple[Floats, Floats] | None:
+        """One standard error to either side of the quantile or mean `function`, by round; None for other figures.
+
+        In ns; requests without an answer count as in `evaluate`.
+        """
         row = FUNCTIONS[function]
-        return None if row.quantile is None else VALUES[row.measure.key](self).around(row.quantile)
+        unanswered_ns = max(unanswered_ns, self.longest_answered_ns)
+        if row.statistic is Statistic.MEAN:
+            return VALUES[row.measure.key](self).around_mean(unanswered_ns)
+        if row.quantile is None:
+            return None
+        low, high = VALUES[row.measure.key](self).around(row.quantile)
+        return np.minimum(low, unanswered_ns), np.minimum(high, unanswered_ns)
 
     def counted(self, function: str) -> tuple[int, int] | None:
         """Of the share `function`, how many requests (or hedges) have it, and of how many; None for other figures.
@@ -175,7 +184,7 @@ class Measures:
             return SHARES[key](self).evaluate(weights)
         if row.statistic is Statistic.COUNT:
             return np.where(weights @ self.requests > 0, weights @ COUNTS[key](self), np.nan)
-        values, unanswered_ns = VALUES[key](self), max(unanswered_ns, self._longest_answered_ns)
+        values, unanswered_ns = VALUES[key](self), max(unanswered_ns, self.longest_answered_ns)
         if row.statistic is Statistic.MEAN:
             return values.mean(weights, unanswered_ns)
         found = values.maximum(weights) if row.quantile is None else values.kept_quantile(row.quantile, weights)

@@ -90,6 +90,9 @@ class Rounds:
         """The `q` quantile of each resample, NaN for resamples without values."""
         if not len(self):
             return np.full(len(weights), np.nan)
+        if len(weights) == 1 and (weights == 1).all():  # the sample itself, which is asked for most often
+            rank = math.ceil(q * len(self) - _RANK_SLACK)
+            return self.merged[[max(rank, 1) - 1]]
         totals = weights @ self._sizes
         ranks = np.ceil(q * totals - _RANK_SLACK)
         first, last = self._between(q)
@@ -124,6 +127,13 @@ class Rounds:
         groups = [group for group in self.groups if len(group)]
         low, high = (np.array([group[rank - 1] for group, rank in zip(groups, each, strict=True)]) for each in ranks)
         return low, high
+
+    def around_mean(self, unanswered: float) -> tuple[Floats, Floats]:
+        """The mean of each round with two values or more, less and plus its standard error, were they independent."""
+        groups = [np.minimum(group, unanswered) for group in self.groups if len(group) > 1]
+        means = np.array([group.mean() for group in groups])
+        errors = np.array([group.std(ddof=1) / math.sqrt(len(group)) for group in groups])
+        return means - errors, means + errors
 
     def maximum(self, weights: Weights) -> Floats:
         """The largest value of each resample, NaN for resamples without values."""
@@ -367,6 +377,8 @@ def estimate(measures: Measures, function: str, resamples: Resamples | None) -> 
     ends = resamples.interval(values, value, logs=logs, within=observed)
     if ends is None or np.isinf(ends[0]):
         return Estimate(value)
+    if logs and np.isinf(observed[1]) and ends[1] > measures.longest_answered_ns:
+        ends = ends[0], np.inf  # no quantile lies between the longest answered request and those without an answer
     counted = measures.counted(function)
     if counted is not None:
         exact = share_interval(*counted)

@@ -60,20 +60,22 @@ def one_slow_in_ten(draws: np.random.Generator, blocks: int) -> Values:
 def measures(latency_ns: Values, events: NDArray[np.int64] | None = None, *, stalled: int = 0) -> Measures:
     """A strategy with these latencies, shape (blocks, requests), that hedged the first `events` requests of each.
 
-    The server stalled the first `stalled` of each block.
+    The server stalled the first `stalled` of each block. Infinite latencies are those of requests without an answer.
     """
     blocks, requests = latency_ns.shape
     number = blocks * requests
-    received = np.maximum(1, np.rint(latency_ns)).astype(np.int64).ravel()
+    answered = np.isfinite(latency_ns).ravel()
+    received = np.full(number, NO_TIME)
+    received[answered] = np.maximum(1, np.rint(latency_ns.ravel()[answered]))
     samples: Columns = {
         "block": np.repeat(np.arange(blocks), requests),
         "request_id": np.arange(number),
-        "outcome": np.full(number, Outcome.ANSWERED),
+        "outcome": np.where(answered, Outcome.ANSWERED, Outcome.TIMEOUT),
         "intended_ns": np.zeros(number, np.int64),
         "sent_ns": np.full(number, NO_TIME),
         "received_ns": received,
         "kernel_rx_ns": np.full(number, NO_TIME),
-        "copies_received": np.ones(number, np.int64),
+        "copies_received": answered.astype(np.int64),
     }
     hedges: Columns | None = None
     if events is not None:
@@ -119,7 +121,7 @@ def true_quantile(effects: Effects, quantile: float) -> float:
     return float(np.quantile(lognormals(effects), quantile))
 
 
-def simulated(strategies: Mapping[str, Measures]) -> Evidence:
+def simulated(strategies: Mapping[str, Measures], timeout_ns: int = TIMEOUT_NS) -> Evidence:
     """What a run of these strategies gives to judge on."""
     rounds = next(iter(strategies.values())).rounds
-    return Evidence(strategies, quick_resamples(rounds), TIMEOUT_NS)
+    return Evidence(strategies, quick_resamples(rounds), timeout_ns)

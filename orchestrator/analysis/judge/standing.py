@@ -9,22 +9,27 @@ Student's t takes blocks for independent draws of one distribution that is near 
 much like the one before, and where one in ten is slow. Such runs have one thing in common that five blocks can show:
 their blocks differ by more than a few percent. So where they differ by more than `STEADY_UP_TO`, the bound must lie
 outside of what one further block would have in 97 % of cases (the prediction interval of Student's t), and not only
-outside of the interval of their mean. Blocks also differ by chance where shares have few events, and ratios few
-requests. What this explains of their variance is taken off, less the less that is, and never more than a third: so
-few blocks estimate it badly. For a single quantile, low where slow blocks are rare, even that would be too much.
+outside of the interval of their mean.
+
+What a further block would have is how fast it truly is, not what chance makes of its few events. So the part of the
+variance between blocks that chance within them explains is taken off (binomial for shares, order statistics for
+quantiles, the standard error for means). How large it is must be estimated from few blocks, and to take off all of it
+would support too many false claims; taken off is (blocks - 3) / (blocks - 1) of it, half with 5 blocks and seven
+ninths with 10 (Morris, "Parametric Empirical Bayes Inference: Theory and Applications", 1983), and half as much for
+a single time.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orchestrator.analysis.statistics import Floats, Resamples, Weights, critical, plain
 from orchestrator.claims.algebra import Form, Normal
-from orchestrator.claims.functions import Dimension
+from orchestrator.claims.functions import Dimension, Statistic
 from orchestrator.claims.grammar import Call
 
 if TYPE_CHECKING:
@@ -35,8 +40,12 @@ if TYPE_CHECKING:
 
 #: The standard deviation between blocks, relative to the figure, up to which Student's t is taken at its word.
 STEADY_UP_TO = 0.1
+#: The same of single shares, which are tested as they are: more often than by their logarithms a low one is too low.
+_STEADY_SHARE_UP_TO = 0.05
 #: How rarely one further block would lie outside of its prediction interval.
 _BEYOND = 0.03
+#: What is taken off of single times, relative to all others: their tails are too low where slow blocks are rare.
+_OF_SINGLE_TIMES = 0.5
 _ROUNDING = 1e-12
 
 
@@ -45,7 +54,7 @@ class Standing:
     """A figure from its bound: `distance` in standard errors, and `apart` relative to the figure itself.
 
     `between_blocks` is the standard deviation between the `blocks`, in the unit of `apart`, and `beyond_chance` what
-    their numbers of requests do not explain of it.
+    chance within them does not explain of it. Up to `steady_up_to` blocks differ little.
     """
 
     distance: float
@@ -53,16 +62,17 @@ class Standing:
     between_blocks: float
     beyond_chance: float
     blocks: int
+    steady_up_to: float = STEADY_UP_TO
 
     @property
     def steady(self) -> bool:
         """Whether Student's t holds: blocks differ little, or so little that the next one is not past the bound."""
-        if self.between_blocks <= STEADY_UP_TO:
+        if self.between_blocks <= self.steady_up_to:
             return True
         if self.blocks < 2:
             return False
-        reach = critical(_BEYOND, self.blocks) * math.sqrt(1 + 1 / self.blocks)
-        return self.apart > reach * self.beyond_chance
+        of_next = math.sqrt(self.beyond_chance**2 + self.between_blocks**2 / self.blocks)
+        return self.apart > critical(_BEYOND, self.blocks) * of_next
 
 
 def standing(shape: Normal, evidence: Evidence, resamples: Resamples) -> Standing:
@@ -92,14 +102,18 @@ def _of_figure(shape: Normal, evidence: Evidence, resamples: Resamples) -> Stand
             lambda weights: _logarithm(evidence.evaluate(figure, weights, "timeout")),
             resamples,
             1.0,
+            _chance(figure, evidence, logs=True),
+            taken_off=_OF_SINGLE_TIMES,
         )
-    return _standing(
+    found = _standing(
         once - shape.bound,
         lambda weights: evidence.evaluate(figure, weights, "timeout"),
         resamples,
         _scale(figure, evidence),
         _chance(figure, evidence),
     )
+    is_share = isinstance(figure, Call) and figure.definition.statistic is Statistic.SHARE
+    return replace(found, steady_up_to=_STEADY_SHARE_UP_TO) if is_share else found
 
 
 def _of_ratio(shape: Normal, evidence: Evidence, resamples: Resamples) -> Standing:
@@ -149,14 +163,14 @@ def _scale(figure: Expression, evidence: Evidence) -> float:
 
 
 def _chance(figure: Expression, evidence: Evidence, *, logs: bool = False) -> float:
-    """The variance between blocks of a share or a quantile, were requests independent of each other.
+    """The variance between blocks of a share, quantile or mean, were requests independent and blocks alike.
 
     That of the logarithm, where `logs`; 0 for figures of which it is not known.
     """
     if not isinstance(figure, Call):
         return 0.0
     measures = evidence.measured(figure)
-    around = measures.around(figure.function)
+    around = measures.around(figure.function, float(evidence.of(figure).timeout_ns))
     if around is not None:
         low, high = map(_logarithm, around) if logs else around
         known = np.isfinite(high) & np.isfinite(low)
@@ -175,11 +189,17 @@ def _logarithm(values: Floats) -> Floats:
 
 
 def _standing(
-    apart: float, of: Callable[[Weights], Floats], resamples: Resamples, scale: float, chance: float = 0.0
+    apart: float,
+    of: Callable[[Weights], Floats],
+    resamples: Resamples,
+    scale: float,
+    chance: float = 0.0,
+    taken_off: float = 1.0,
 ) -> Standing:
     """From `apart`, the figure minus its bound, and what the figure is `of` any weighting of the rounds.
 
-    All is taken relative to `scale`; `chance` is the variance between blocks that their numbers of requests explain.
+    All is taken relative to `scale`. `chance` is the variance between blocks that are alike, and `taken_off` how much
+    is taken off of what can be known of it.
     """
     values = of(resamples.counts)
     error = resamples.spread(values)
@@ -193,5 +213,6 @@ def _standing(
     variance = float(by_block.var(ddof=1)) if len(by_block) > 1 else math.inf
     between = math.sqrt(variance) / relative
     explained = min(1.0, chance / variance) if 0 < variance < math.inf else 0.0
-    beyond_chance = between * math.sqrt(1 - explained**2 / 3)
+    known = max(0.0, (len(by_block) - 3) / (len(by_block) - 1)) if len(by_block) > 1 else 0.0
+    beyond_chance = between * math.sqrt(1 - taken_off * known * explained)
     return Standing(distance, abs(apart) / relative, between, beyond_chance, len(by_block))
