@@ -13,15 +13,14 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pyroute2 import IPRoute
-
 from hedgerow_node.protocol.limits import CLIENT, HEDGER, server_name
 from orchestrator.host import cgroups
 from orchestrator.host.audit import PROCESS_VARIABLE, namespace_name
-from orchestrator.host.namespaces import DIRECTORY, create, inside
+from orchestrator.host.namespaces import DIRECTORY, create
 from orchestrator.host.undo import carry_out
 from orchestrator.runfolder.journal import DeleteNamespace, EndProcesses, ReleaseCpuController, RemoveCgroups
 from orchestrator.topology import programs
+from orchestrator.topology.bridged import CLIENT_ADDRESS, connect, server_address
 from orchestrator.topology.nodes import Nodes
 
 if TYPE_CHECKING:
@@ -34,18 +33,9 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.journal import Journal
     from orchestrator.topology.base import Layout
 
-INTERFACE = "eth0"
-BRIDGE = "bridge0"
-CLIENT_ADDRESS = "10.77.0.1"
-PREFIX_LENGTH = 24
 _END_TIMEOUT_S = 3.0
 #: Puts the shell into the control groups named before `--`, then becomes the command after it.
 _ENTER = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"'
-
-
-def server_address(replica: int) -> str:
-    """The address of a server replica."""
-    return f"10.77.0.{10 + replica}"
 
 
 class NetnsTopology:
@@ -165,22 +155,8 @@ class NetnsTopology:
             group.make()
 
     def _connect_nodes(self) -> None:
-        roles = {"client": CLIENT_ADDRESS, **{f"server{n}": server_address(n) for n in self._replicas}}
-        middle = self._make_namespace("bridge")
-        with _netlink(middle) as bridge_side:
-            bridge_side.link("add", ifname=BRIDGE, kind="bridge")
-            bridge = bridge_side.link_lookup(ifname=BRIDGE)[0]
-            bridge_side.link("set", index=bridge, state="up")
-            for role, address in roles.items():
-                with _netlink(self._make_namespace(role)) as node_side:
-                    peer = {"ifname": role, "net_ns_fd": middle}
-                    node_side.link("add", ifname=INTERFACE, kind="veth", peer=peer)
-                    interface = node_side.link_lookup(ifname=INTERFACE)[0]
-                    node_side.addr("add", index=interface, address=address, prefixlen=PREFIX_LENGTH)
-                    node_side.link("set", index=node_side.link_lookup(ifname="lo")[0], state="up")
-                    node_side.link("set", index=interface, state="up")
-                port = bridge_side.link_lookup(ifname=role)[0]
-                bridge_side.link("set", index=port, master=bridge, state="up")
+        addresses = {"client": CLIENT_ADDRESS, **{f"server{n}": server_address(n) for n in self._replicas}}
+        connect(self._make_namespace, addresses)
 
     def _make_namespace(self, role: str) -> str:
         name = self._namespace(role)
@@ -233,8 +209,3 @@ class NetnsTopology:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _netlink(namespace: str) -> IPRoute:
-    with inside(namespace):
-        return IPRoute()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kernels.archive import Archive
+from orchestrator.host.archive import Archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The machine's own Debian archive, seen through a private apt.
 
-The kernels and the emulator come from the archive this machine already uses and trusts: its address, proxies and
-keys are asked of the machine's apt and written nowhere in this project. Lists and state are kept apart, other suites
+What is unpacked comes from the archive this machine already uses and trusts: its address, proxies and keys are
+asked of the machine's apt and written nowhere in this project. Lists and state are kept apart, other suites
 can be read beside the machine's own, nothing is installed, and apt checks every file against the archive's signature.
 """
 

@@ -1,0 +1,1 @@
+"""What a hedger costs a real service: nsd asked by dnsperf, in network namespaces that are made for it."""
