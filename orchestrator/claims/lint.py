@@ -51,7 +51,7 @@ def lint_claim(index: int, claim: Comparison, arms: Mapping[str | None, Scenario
 
 def _written_as_share(number: Number) -> str:
     meant = _percent(number.value)
-    return f"write {meant}" if number.value < 1 else f"write {number.text}%, or {meant} if that is meant"
+    return f"write {meant}" if number.value < 1 else f"write {number.value:g}%, or {meant} if that is meant"
 
 
 def _bare_shares(claim: Comparison) -> Iterator[tuple[Number, Expression]]:
@@ -60,11 +60,20 @@ def _bare_shares(claim: Comparison) -> Iterator[tuple[Number, Expression]]:
     for side in (claim.left, claim.right):
         pairs += _joined(side)
     for left, right in pairs:
-        for number, other in ((left, right), (right, left)):
-            if isinstance(number, Number) and number.dimension is Dimension.NUMBER and number.value:
-                share = _share_in(other)
-                if share is not None:
-                    yield number, share
+        for side, other in ((left, right), (right, left)):
+            number, share = _bare_number(side), _share_in(other)
+            if number is not None and number.value and share is not None:
+                yield number, share
+
+
+def _bare_number(expression: Expression) -> Number | None:
+    """`expression` where it is a number without a unit, also one that must be worked out, like 2 * 4."""
+    if expression.dimension is not Dimension.NUMBER or any(calls(expression)):
+        return None
+    low, high = _range(expression, {})
+    if low != high or not math.isfinite(low):
+        return None
+    return Number(low, Dimension.NUMBER, expression.text, expression.column)
 
 
 def _joined(expression: Expression) -> Iterator[tuple[Expression, Expression]]:

@@ -250,3 +250,35 @@ def power(row: str, blocks: int, runs: int, times: float = 2) -> float:
 
     (counts,) = verdicts(draw, runs)
     return counts["supported"] / runs
+
+
+@pytest.mark.parametrize(("blocks", "requests", "stalls"), [(5, 1, 0.02), (5, 100, 0.001), (10, 500, 0.0002)])
+def test_stalls_too_rare_to_be_seen_do_not_make_a_mean_short(blocks: int, requests: int, stalls: float) -> None:
+    """Most of these runs see no stall, so that all their blocks are alike, and below the true mean."""
+    truth_ms = 2 + 400 * stalls
+
+    def draw(draws: np.random.Generator) -> tuple[Evidence, list[str]]:
+        shape = (blocks, requests)
+        stalled = draws.random(shape) < stalls
+        kernel, baseline = (draws.normal(2, 0.02, shape) * MS for _ in range(2))
+        strategies = {"kernel": measures(kernel + 400 * MS * stalled), "baseline": measures(baseline)}
+        return simulated(strategies, round(600 * MS)), [
+            f"mean(kernel) <= {0.999 * truth_ms:.6f}ms",
+            f"mean(kernel) <= {0.999 * truth_ms / 2:.6f} * mean(baseline)",
+            f"mean(kernel) - mean(baseline) <= {0.999 * truth_ms - 2:.6f}ms",
+        ]
+
+    for counts in verdicts(draw, _SEVERAL):
+        assert counts["supported"] / _SEVERAL <= limit(_SEVERAL)
+
+
+def test_a_mean_of_many_requests_can_be_shown() -> None:
+    def draw(draws: np.random.Generator) -> tuple[Evidence, list[str]]:
+        kernel = draws.normal(2, 0.02, (5, 1000)) * MS
+        return simulated({"kernel": measures(kernel)}, round(600 * MS)), [
+            "mean(kernel) <= 3ms",
+            "mean(kernel) >= 1.9ms",
+        ]
+
+    for counts in verdicts(draw, 20):
+        assert counts["supported"] == 20

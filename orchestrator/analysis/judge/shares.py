@@ -1,7 +1,8 @@
-"""What the number of requests alone says of shares, were requests independent of each other.
+"""What the number of requests alone says of shares and means, were requests independent of each other.
 
 Blocks in which a share happens to be the same show nothing of how it varies: 2 of 100 hedged in each of ten blocks
-may be luck. The binomial distribution knows how far such luck goes.
+may be luck. The binomial distribution knows how far such luck goes. Nor do blocks without a single slow request show
+how much longer one in a thousand would make their mean.
 """
 
 from __future__ import annotations
@@ -54,6 +55,24 @@ def p_by_number(claim: Comparison, evidence: Evidence) -> tuple[float, bool]:
         return 2 * float(tails[0]), all_alike
     scores = np.maximum(0, -ndtri(tails))
     return 2 * float(ndtr(-math.sqrt(float(scores @ scores)))), all_alike
+
+
+def p_of_unseen(shape: Normal, evidence: Evidence) -> float:
+    """The p-value of the means in a claim from their numbers of requests; 0 where a longer mean is no matter.
+
+    A mean is as long as its rarest requests make it. The claim is at its bound if a certain share of requests takes
+    as long as the time-out, the most that they can. That none of n independent requests does has the probability
+    (1 - share)^n, doubled since p is two-sided.
+    """
+    apart = sum(factor * evidence.once(figure, "timeout") for factor, figure in shape.terms) - shape.bound
+    largest = 0.0
+    for factor, figure in shape.terms:
+        if not isinstance(figure, Call) or figure.definition.statistic is not Statistic.MEAN or factor * apart >= 0:
+            continue
+        left_ns = evidence.of(figure).timeout_ns - evidence.once(figure, "timeout")
+        share = min(1.0, -apart / factor / left_ns) if left_ns > 0 else 1.0
+        largest = max(largest, 2 * (1 - share) ** evidence.measured(figure).sample_size(figure.function))
+    return largest
 
 
 def _slope(claim: Comparison, evidence: Evidence, call: Call) -> float:

@@ -4,7 +4,8 @@ A claim is tested in its normal form, so that it is judged alike however it is w
 zero decides nothing.
 
 A share is also a number of independent requests at best. Blocks that are all alike show nothing of how it varies, so
-p is at least that of the exact binomial tail at the bound (`judge.shares`). Claims that only count what happened in
+p is at least that of the exact binomial tail at the bound, and that of a mean at least what requests that were too
+rare to be seen leave (`judge.shares`). Claims that only count what happened in
 this run (duplicates delivered) are judged by the count. A maximum is only counted: no sample
 says how large it can become, so nothing follows from it about figures that are estimated.
 
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.judge.shares import impossible_at_bound, p_by_number
+from orchestrator.analysis.judge.shares import impossible_at_bound, p_by_number, p_of_unseen
 from orchestrator.analysis.judge.standing import standing
 from orchestrator.analysis.statistics import Bools, Floats, Resamples, Weights, plain
 from orchestrator.claims.algebra import Form, Normal, normal, one_sided
@@ -55,7 +56,7 @@ class Counted:
 class Tested:
     """Which way a claim leans, and how surprising that would be if it were not so.
 
-    `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares from the number of requests,
+    `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares and means from their numbers,
     which must be independent of each other for it; it may exceed 1. `all_alike` says that no request, or every one,
     has what the share counts. `unsteady` is by how much blocks differ, relative to the figure, where that is too much
     to conclude anything (`judge.standing`), else None.
@@ -129,6 +130,7 @@ def _test(claim: Comparison, evidence: Evidence, resamples: Resamples) -> Tested
     if leaning == "refuted" and impossible_at_bound(shape, evidence):
         return Tested(leaning, 0.0)
     by_number, all_alike = p_by_number(claim, evidence)
+    by_number = max(by_number, p_of_unseen(shape, evidence))
     return Tested(leaning, by_rounds, by_number, all_alike, None if stands.steady else stands.between_blocks)
 
 
