@@ -162,7 +162,12 @@ def _changed_sums(folder: RunFolder, scenario_is_fixed: bool) -> Iterator[str]:
         if scenario_is_fixed and folder.summary.exists():
             yield "SHA256SUMS is missing"
         return
-    for name, digest in _recorded(folder):
+    recorded = list(_recorded(folder))
+    if scenario_is_fixed and folder.summary.exists():  # every measured file was named before there was a summary
+        measured = (folder.samples, folder.hedges, folder.server, folder.manifest, folder.journal)
+        named = {name for name, _ in recorded}
+        yield from (f"SHA256SUMS does not name {path.name}" for path in measured if path.name not in named)
+    for name, digest in recorded:
         path = folder.path / name
         skipped = name.startswith(_DERIVED) or (name == folder.scenario.name and scenario_is_fixed)
         if skipped or (name.startswith("raw/") and not folder.raw.exists()):

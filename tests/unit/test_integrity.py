@@ -118,12 +118,27 @@ def make_it_faster(folder: RunFolder) -> None:
     _rewrite(folder.samples, earlier)
 
 
+def make_it_faster_and_take_its_sum_away(folder: RunFolder) -> None:
+    make_it_faster(folder)
+    lines = folder.checksums.read_text().splitlines(keepends=True)
+    folder.checksums.write_text("".join(line for line in lines if not line.endswith("samples.parquet\n")))
+
+
+def make_it_faster_and_add_its_sum(folder: RunFolder) -> None:
+    make_it_faster(folder)
+    digest = hashlib.sha256(folder.samples.read_bytes()).hexdigest()
+    with folder.checksums.open("a") as sums:
+        sums.write(f"{digest}  samples.parquet\n")
+
+
 TAMPERINGS = {
     move_the_bound: "scenario.yaml is not the one that was fixed before the run",
     take_a_claim_away: "claim cheap was taken away after the run",
     take_the_worst_block_out: "samples.parquet has 0 rows of kernel, block 3, which reported",
     double_the_rows: "samples.parquet is not what SHA256SUMS says",
     make_it_faster: "samples.parquet is not what SHA256SUMS says",
+    make_it_faster_and_add_its_sum: "samples.parquet is not what SHA256SUMS says",
+    make_it_faster_and_take_its_sum_away: "SHA256SUMS does not name samples.parquet",
     (lambda folder: folder.server.unlink()): "server.parquet is not what SHA256SUMS says: it is missing",
     (lambda folder: folder.checksums.unlink()): "SHA256SUMS is missing",
     (lambda folder: folder.journal.write_text("")): "journal.jsonl is not what SHA256SUMS says",
