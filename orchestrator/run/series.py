@@ -71,12 +71,29 @@ class Series:
 
     def run(self, plan: Plan, run_id: str) -> None:
         """Runs them all. Raises RunError where a program fails or a fault cannot be proven."""
+        self._try_engines(plan, run_id)
         for block in plan:
             arm = self._experiment.arm(block.arm)
             self._set_hedger(arm, block.strategy, run_id)
+            if (arm.name, self._status) not in self._known:
+                self._note_engine(arm)
             self._run_until_proven(block, arm)
         self._delay_line_used()
         self._manifest.write(replace(self._manifest.content, delay_line_statistics=tuple(self._statistics)))
+
+    def _try_engines(self, plan: Plan, run_id: str) -> None:
+        """Sets the hedger once to each engine and delay line of the plan, so that none is missed halfway."""
+        firsts: dict[tuple[str, str], Block] = {}
+        for block in plan:
+            scenario = self._experiment.arm(block.arm).scenario
+            engine = engine_for(scenario, block.strategy)
+            if engine is not None:
+                firsts.setdefault((engine, scenario.hedging.delay_line), block)
+        if len(firsts) > 1:
+            for block in reversed(firsts.values()):
+                arm = self._experiment.arm(block.arm)
+                self._set_hedger(arm, block.strategy, run_id)
+                self._check_capacity(arm)
 
     def _set_hedger(self, arm: Arm, strategy: str, run_id: str) -> None:
         """Only where the settings for the block differ from those in force."""
@@ -88,8 +105,6 @@ class Series:
             self._assignment = assignment
             before = self._read_delay_line()
             self._statistics.append(DelayLineStatistics(arm.name, self._status.engine, before=before))
-        if (arm.name, self._status) not in self._known:
-            self._note_engine(arm)
 
     def _assignment_for(self, arm: Arm, strategy: str, run_id: str) -> Assignment:
         """Where the kernel only watches, whichever of the arm's engines stands will do."""
@@ -102,11 +117,14 @@ class Series:
 
     def _note_engine(self, arm: Arm) -> None:
         engine, delay_line = self._status.engine or "", self._status.delay_line or ""
-        check_capacity(arm.scenario, engine, delay_line)
+        self._check_capacity(arm)
         if self._status not in {status for _, status in self._known}:
             self._watcher.say(f"engine {engine}, delay line {delay_line}")
         self._known.add((arm.name, self._status))
         self._manifest.write(self._manifest.content.with_engine(arm.name, engine, delay_line))
+
+    def _check_capacity(self, arm: Arm) -> None:
+        check_capacity(arm.scenario, self._status.engine or "", self._status.delay_line or "")
 
     def _delay_line_used(self) -> None:
         self._statistics[-1] = replace(self._statistics[-1], after=self._read_delay_line())

@@ -2,115 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hedgerow_node.control import ControlError
-from orchestrator.errors import ExitCode, RunError, ScenarioError
-from orchestrator.plan.blocks import Plan, make_plan
+from orchestrator.errors import ExitCode, RunError
+from orchestrator.plan.blocks import make_plan
 from orchestrator.plan.faults import plan_faults
-from orchestrator.run import series as series_module
-from orchestrator.run.block import Attempt, BlockReport
-from orchestrator.run.faults.outcome import FaultOutcome, FaultResult, Proof
 from orchestrator.run.runner import layout_of
-from orchestrator.run.series import Series
-from orchestrator.runfolder.folder import RunFolder
-from orchestrator.runfolder.journal import Journal
-from orchestrator.runfolder.manifest import Manifest, ManifestFile
 from orchestrator.runfolder.observed import HostPressed
 from orchestrator.topology.base import Layout
 from support.experiments import OPEN, experiment_of, faulty
-from support.fake_topology import FakeTopology
+from support.series_outcome import START_NS, Outcome, one_strategy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from orchestrator.scenario.experiment import Experiment
-
-START_NS = 10**12
 PAUSE = "{fault: pause, target: server-0, at: 200ms, duration: 100ms}"
-RUN_ID = "0123ab"
-
-
-class Told:
-    """A watcher that remembers."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.ended = 0
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def begin(self, _: object) -> None:
-        """Nothing to remember."""
-
-    def end(self, _: str) -> None:
-        self.ended += 1
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class Outcome:
-    """What a series left: `blocks` are run by nobody, each attempt gives what `proven` says of its serial."""
-
-    def __init__(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        experiment: Experiment,
-        unproven: set[int],
-        **reported: Any,
-    ) -> None:
-        folder = RunFolder.create(tmp_path, "example")
-        self.folder, self.attempts, self.watcher = folder, list[Attempt](), Told()
-
-        monkeypatch.setattr(series_module, "BlockRun", self._begin)
-        self._unproven, self._reported = unproven, reported
-        self.topology = FakeTopology()
-        hedger = self.topology.control("hedger")
-        hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
-        hedger.answers["delay-line"] = {"statistics": "qdisc"}
-        manifest, journal = ManifestFile(folder.manifest, Manifest()), Journal(folder.journal)
-        topology: Any = self.topology
-        topology.servers = lambda: [("10.0.0.1", 9000), ("10.0.0.2", 9000), ("10.0.0.3", 9000)]
-        self.series = Series(experiment, topology, folder, manifest, journal, self.watcher)
-
-    def _begin(self, attempt: Attempt, *_: Any) -> Any:
-        self.attempts.append(attempt)
-        return SimpleNamespace(run=self._report)
-
-    def _report(self) -> BlockReport:
-        attempt = self.attempts[-1]
-        self.folder.raw_samples(attempt.block).write_text(f"of {attempt.serial}")
-        proof = Proof(attempt.serial not in self._unproven, "as it is told", FaultOutcome(evidence={"state": "T"}))
-        faults = [FaultResult(each, proof) for each in plan_faults(attempt.scenario, attempt.block).planned]
-        reported = {name: value(attempt.serial) for name, value in self._reported.items()}
-        return BlockReport({"rows": attempt.block.count}, [], START_NS, {"requests": 100}, faults, **reported)
-
-    def run(self, plan: Plan) -> None:
-        self.series.run(plan, RUN_ID)
-
-    @property
-    def journal(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.folder.journal.read_text().splitlines()]
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.folder.manifest.read_text())
-        return content
-
-    def configured(self) -> list[dict[str, Any]]:
-        return [fields for do, fields in self.topology.control("hedger").asked if do == "configure"]
-
-
-def one_strategy(experiment: Experiment) -> Plan:
-    """Two blocks."""
-    return Plan(make_plan(experiment, ("baseline",)).blocks[:2])
 
 
 def test_every_fault_that_is_proven_is_in_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,81 +171,6 @@ def test_the_hedger_is_set_anew_only_where_an_arm_hedges_otherwise(
     assert set(outcome.manifest["counters"]) == {f"baseline@{arm.name}" for arm in experiment.arms}
     statistics = outcome.manifest["delay_line_statistics"]
     assert all({"arm", "engine", "before", "after"} == set(entry) for entry in statistics)
-
-
-def let_engines_change(outcome: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hedger answers as one does that has the queue for auto, and another delay line for each engine."""
-    hedger = outcome.topology.control("hedger")
-    answer = hedger.call
-
-    def call(do: str, **fields: Any) -> dict[str, Any]:
-        if do == "configure":
-            engine = "clone" if fields["engine"] == "clone" else "queue"
-            line = "netem" if engine == "clone" else "htb"
-            hedger.answers["configure"] = {"engine": engine, "delay_line": line}
-        return answer(do, **fields)
-
-    monkeypatch.setattr(hedger, "call", call)
-
-
-OPEN_ARRIVALS = OPEN.replace("strategies: [baseline, app-deadline, kernel]\n", "")
-ENGINES = """
-design: {blocks: 2, order: fixed}
-strategies: [kernel, baseline, kernel-clone]
-"""
-
-
-def test_the_hedger_changes_its_engine_between_blocks_and_each_block_says_which_it_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    experiment = experiment_of(OPEN_ARRIVALS + ENGINES)
-    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
-    let_engines_change(outcome, monkeypatch)
-    outcome.run(make_plan(experiment))
-    assert [set_["engine"] for set_ in outcome.configured()] == ["auto", "clone", "auto", "clone"]
-    blocks = [(block["strategy"], block["engine"], block["delay_line"]) for block in outcome.manifest["blocks"]]
-    once = [("kernel", "queue", "htb"), ("baseline", "queue", "htb"), ("kernel-clone", "clone", "netem")]
-    assert blocks == once * 2, "a block that only watches takes the engine that stands"
-    assert (outcome.manifest["engine"], outcome.manifest["delay_line"]) == ("clone+queue", "htb+netem")
-    assert [entry["engine"] for entry in outcome.manifest["delay_line_statistics"]] == ["queue", "clone"] * 2
-    told = [said for said in outcome.watcher.said if said.startswith("engine")]
-    assert told == ["engine queue, delay line htb", "engine clone, delay line netem"]
-
-
-ENGINES_OF_ARMS = """
-design: {blocks: 1, order: fixed}
-strategies: [baseline, kernel-clone]
-arms:
-  clone: {}
-  other: {strategies: [baseline, kernel]}
-  netem: {strategies: [baseline, kernel], hedging: {delay_line: netem}}
-"""
-
-
-def test_a_block_that_only_watches_has_an_engine_of_its_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = experiment_of(OPEN_ARRIVALS + ENGINES_OF_ARMS)
-    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
-    let_engines_change(outcome, monkeypatch)
-    outcome.run(make_plan(experiment))
-    assert [set_["engine"] for set_ in outcome.configured()] == ["clone", "auto", "clone"]
-    assert outcome.manifest["arms"] == [
-        {"name": "clone", "engine": "clone", "delay_line": "netem"},
-        {"name": "other", "engine": "queue", "delay_line": "htb"},
-        {"name": "netem", "engine": "clone", "delay_line": "netem"},
-    ]
-
-
-def test_more_than_the_lanes_carry_is_refused_when_the_clones_are_to_serve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    experiment = experiment_of(OPEN_ARRIVALS.replace("100/s", "20000/s") + ENGINES)
-    outcome = Outcome(tmp_path, monkeypatch, experiment, set())
-    hedger: Any = outcome.topology.control("hedger")
-    hedger.answers["configure"] = {"engine": "queue", "delay_line": "htb"}
-    outcome.run(Plan(make_plan(experiment).blocks[:2]))
-    hedger.answers["configure"] = {"engine": "clone", "delay_line": "htb"}
-    with pytest.raises(ScenarioError, match="256 HTB lanes hold 12800 requests per second"):
-        outcome.run(Plan(make_plan(experiment).blocks[2:3]))
 
 
 @pytest.mark.parametrize("silent", ["configure", "delay-line"])
