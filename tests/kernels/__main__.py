@@ -23,13 +23,14 @@ def main() -> int:
     parser.add_argument("kernel", choices=KERNELS)
     parser.add_argument("command", help="a line for sh, run in this folder")
     parser.add_argument("--out", type=Path, help="where $1 of the command is kept")
+    parser.add_argument("--cpus", type=int, default=1, help="more than one: not under instruction counting")
     parser.add_argument("--timeout", type=float, default=600, help="seconds of this host's time")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:
         out = given.out or Path(spare)
         out.mkdir(parents=True, exist_ok=True)
         job = f"cd '{Path.cwd()}' || exit\n{given.command}\n"
-        with Machine(fetch(), given.kernel, job, out.resolve()) as machine:
+        with Machine(fetch(), given.kernel, job, out.resolve(), cpus=given.cpus) as machine:
             outcome = machine.wait(given.timeout)
     sys.stdout.write(outcome.output)
     if outcome.ending is not Ending.FINISHED:

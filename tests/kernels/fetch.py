@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "kernels"
 
-KERNELS = {"6.1": "bookworm", "6.12": "trixie"}
+KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 """Kernel series → the Debian suite that ships it."""
 
 

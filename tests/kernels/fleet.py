@@ -1,19 +1,21 @@
 """All machines side by side, in a process of their own that the other layers of tests need not wait for.
 
-A guest's clock counts its own instructions, so it may be as slow as it likes: the fleet takes only processor time
-that nothing else wants (SCHED_IDLE), starts when the tests start, and is asked for its results last.
+A guest's clock counts its own instructions (but for the machine with two processors, none of whose tests looks at a
+clock), so it may be as slow as it likes: the fleet takes only processor time that nothing else wants (SCHED_IDLE),
+starts when the tests start, and is asked for its results last.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kernels.fetch import KERNELS, fetch
@@ -21,9 +23,35 @@ from kernels.guest import OUTCOME, Guest
 from kernels.machine import Machine
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+TWO_CPUS = "two-cpus"  #: the name of the machine that has them
+SMOKE_LINES = {"5.10": "htb", "6.1": "netem", "6.12": "htb"}
+"""Kernel series → the delay line of the whole run made there; what lines do is tested with all of them everywhere."""
+_ALL_ON = "6.12"  #: also does what differs by nothing that a kernel has a hand in
 ALLOWED_S = 3_000
 """Seconds of the host's time that the machines may take, counted from their start."""
 _FETCHING_S = 180
+
+
+@dataclass(frozen=True)
+class Member:
+    """A machine of the fleet: its kernel, its processors, and the script that it runs."""
+
+    series: str
+    script: str
+    cpus: int = 1
+
+    @property
+    def job(self) -> str:
+        """The whole text for the guest's shell."""
+        line = SMOKE_LINES[self.series]
+        lines = [f"cd '{CHECKOUT}' || exit", f"SERIES={self.series} ALL_ON={_ALL_ON} SMOKE_LINE={line}"]
+        lines += [f"export HEDGEROW_LONG={shlex.quote(os.environ.get('HEDGEROW_LONG', ''))}"]
+        return "\n".join([*lines, Path(__file__).with_name(self.script).read_text()])
+
+
+MEMBERS = {series: Member(series, "guest-tests.sh") for series in KERNELS}
+MEMBERS[TWO_CPUS] = Member("5.10", "guest-two-cpus.sh", cpus=2)
+"""By name; those of the kernels are called as they."""
 
 
 class FleetError(Exception):
@@ -50,7 +78,7 @@ class Fleet:
             )
 
     def guests(self) -> dict[str, Guest]:
-        """Waits for the end and tells what every machine left, by kernel series.
+        """Waits for the end and tells what every machine left, by the names of MEMBERS.
 
         Raises:
             FleetError: nothing could be fetched or started.
@@ -61,7 +89,7 @@ class Fleet:
             raise FleetError(f"still not done: {self._log.read_text()}") from None
         if code:
             raise FleetError(f"exit code {code}: {self._log.read_text()}")
-        return {series: Guest(Path(self._folder.name, series)) for series in KERNELS}
+        return {name: Guest(Path(self._folder.name, name)) for name in MEMBERS}
 
     def stop(self) -> None:
         """Ends the process, its machines with it, and removes what they left."""
@@ -71,19 +99,19 @@ class Fleet:
 
 
 def run(folder: Path) -> None:
-    """Fetches, boots every kernel of KERNELS at once, and leaves a folder for each in `folder`."""
+    """Fetches, boots every machine of MEMBERS at once, and leaves a folder for each in `folder`."""
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     toolbox = fetch()
-    job = f"cd '{CHECKOUT}' || exit\n" + Path(__file__).with_name("guest-tests.sh").read_text()
     with ExitStack() as stack:
         machines: dict[str, Machine] = {}
-        for series in KERNELS:
-            (folder / series).mkdir()
-            machines[series] = stack.enter_context(Machine(toolbox, series, job, folder / series))
+        for name, member in MEMBERS.items():
+            (folder / name).mkdir()
+            machine = Machine(toolbox, member.series, member.job, folder / name, cpus=member.cpus)
+            machines[name] = stack.enter_context(machine)
         deadline_s = time.monotonic() + ALLOWED_S
-        for series, machine in machines.items():
+        for name, machine in machines.items():
             outcome = machine.wait(max(0, deadline_s - time.monotonic()))
-            (folder / series / OUTCOME).write_text(json.dumps(asdict(outcome)))
+            (folder / name / OUTCOME).write_text(json.dumps(asdict(outcome)))
 
 
 if __name__ == "__main__":

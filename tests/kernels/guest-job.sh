@@ -1,6 +1,6 @@
 # Second half of a guest's life, inside the host's tree: runs the job, says how it ended, switches off.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
-export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+export PYTHONUNBUFFERED=1
 bb=/run/guest/busybox
 $bb ip link set lo up
 $bb hostname guest

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.records import FIRST_WARMUP_ID
 from kernels.machine import Ending, Outcome
+from kernels.written_down import left
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kernels.written_down import Figures
 
 OUTCOME = "outcome.json"
 """Beside the steps: how the machine ended, written on the host."""
@@ -48,10 +51,14 @@ class Guest:
             log=log.read_text(errors="replace") if log.exists() else "",
         )
 
+    def figures(self, kind: str) -> Figures:
+        """What its tests left of a kind of figures; see `written_down`."""
+        return left(self._folder, kind)
+
     @cache  # noqa: B019 -- a guest lives as long as the tests
-    def run(self, delay_line: str) -> SmokeRun:
-        """The one run folder that smoke left with `delay_line`, analysed on this host."""
-        (folder,) = (self._folder / f"results-{delay_line}").iterdir()
+    def run(self) -> SmokeRun:
+        """The one run folder that smoke left, analysed on this host."""
+        (folder,) = (self._folder / "results").iterdir()
         command = [sys.executable, "-m", "orchestrator", "analyze", str(folder), "--no-report"]
         analysed = subprocess.run(command, capture_output=True, text=True, check=False)
         # 1 and 3 are verdicts on claims; which claims have to hold is asked by a test of its own.

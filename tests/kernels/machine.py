@@ -1,9 +1,11 @@
-"""One virtual machine: a stock kernel under instruction counting, on this host's own files.
+"""One virtual machine: a stock kernel on this host's own files, with one processor under instruction counting.
 
 The guest sees the host's whole tree, read-only below a layer in memory, so the checkout, its environment and bcc are
 there without an image. QEMU counts instructions (one is a nanosecond) and skips idle time: what a guest's clock shows
 depends on the guest alone and not on how busy the host is, so timing can be asserted there, and nowhere else. Such
 times are simulated; they are no measurement of anything's latency.
+
+A machine with more processors counts nothing and runs each on a thread of its own, so that they meet in every order.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ class Outcome:
 class Machine:
     """A machine that runs one shell script as root and ends; a context manager, which leaves no process behind."""
 
-    def __init__(self, toolbox: Toolbox, series: str, job: str, out: Path, *, memory_mib: int = 2048) -> None:
+    def __init__(
+        self, toolbox: Toolbox, series: str, job: str, out: Path, *, cpus: int = 1, memory_mib: int = 2048
+    ) -> None:
         """Starts nothing yet.
 
         Args:
@@ -79,12 +83,14 @@ class Machine:
             series: a kernel of the toolbox, as "6.12".
             job: text of the script. Its first argument is the guest's name of `out`; its exit code is the outcome's.
             out: a folder of the host that the guest writes to.
+            cpus: its processors; only a single one is emulated under instruction counting.
             memory_mib: the guest's memory in MiB, which also holds everything it writes elsewhere.
         """
         self._toolbox = toolbox
         self._series = series
         self._job = job
         self._out = out
+        self._cpus = cpus
         self._memory_mib = memory_mib
         self._stack = ExitStack()
 
@@ -171,8 +177,11 @@ class Machine:
             command += ["-L", str(share / data)]
         command += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         # No wide vectors and no fast `rep movsb`: both are slow where every instruction is emulated.
-        command += ["-cpu", "Nehalem", "-smp", "1", "-m", memory, "-rtc", "clock=vm"]
-        command += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        command += ["-cpu", "Nehalem", "-smp", str(self._cpus), "-m", memory, "-rtc", "clock=vm"]
+        if self._cpus == 1:
+            command += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+        else:
+            command += ["-accel", "tcg,thread=multi"]
         command += ["-kernel", str(image), "-initrd", str(state / "initramfs"), "-append", _KERNEL_ARGUMENTS]
         # Two serial lines, the kernel's log and the exit code, and a faster console for the job's output.
         command += ["-serial", f"file:{state / 'kernel'}", "-serial", f"file:{state / 'exit-code'}"]

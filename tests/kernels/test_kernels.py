@@ -1,4 +1,4 @@
-"""The published delay line, and ours, on stock kernels: BPF tests and smoke on Linux 6.1 and 6.12 in simulated time.
+"""The hedger on stock kernels, Linux 5.10, 6.1 and 6.12, in simulated time: its programs, its delay lines, a run.
 
 This host's kernel may have no netem, and no host keeps time well enough to assert microseconds. The virtual machines
 have both: every kernel of a stock distribution, and a clock that counts instructions.
@@ -6,19 +6,24 @@ have both: every kernel of a stock distribution, and a clock that counts instruc
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kernels.fetch import KERNELS
-from kernels.fleet import ALLOWED_S
+from kernels.fleet import ALLOWED_S, CHECKOUT, SMOKE_LINES, TWO_CPUS
 from kernels.machine import Ending
+from kernels.written_down import LATENESS, PER_RUN, VERIFIED, table
+from support.engines import ENGINES_AND_LINES, VARIANTS
 
 if TYPE_CHECKING:
     from kernels.guest import Guest, SmokeRun
 
 STALLED = {request_id for request_id in range(500) if request_id % 100 < 2}  #: as scenarios/smoke.yaml has it
 MAX_LATENESS_NS = 100_000
+FIGURES = CHECKOUT / ".cache" / "tests" / "verifier.json"
+LINES = ["-".join(each) for each in ENGINES_AND_LINES]
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(ALLOWED_S + 240)]
 
@@ -34,17 +39,11 @@ def guest(guests: dict[str, Guest], series: str) -> Guest:
     return guests[series]
 
 
-@pytest.fixture(params=["netem", "htb"])
-def delay_line(request: pytest.FixtureRequest) -> str:
-    chosen: str = request.param
-    return chosen
-
-
 @pytest.fixture
-def smoke(guest: Guest, delay_line: str) -> SmokeRun:
-    step = guest.step(f"smoke-{delay_line}")
+def smoke(guest: Guest) -> SmokeRun:
+    step = guest.step("smoke")
     assert step.exit_code == 0, f"smoke did not run:\n{step}\n{guest.outcome}"
-    return guest.run(delay_line)
+    return guest.run()
 
 
 def test_the_machine_ran_the_kernel_it_is_named_after(guest: Guest, series: str) -> None:
@@ -57,19 +56,33 @@ def test_the_kernel_has_nothing_to_complain_of(guest: Guest) -> None:
     assert complaints == [], str(guest.outcome)
 
 
-def test_the_bpf_tests_pass(guest: Guest) -> None:
-    step = guest.step("bpf")
+def test_what_runs_inside_passes(guest: Guest) -> None:
+    """Programs, lateness with every engine and clock, VLANs, faults by netem and by eBPF, control groups."""
+    step = guest.step("tests")
     assert step.exit_code == 0, f"{step}\n{guest.outcome}"
 
 
-@pytest.mark.parametrize("name", ["in-guest", "faults", "cgroups"])
-def test_vlans_faults_by_netem_and_by_ebpf_and_control_groups(guest: Guest, name: str) -> None:
-    step = guest.step(name)
-    assert step.exit_code == 0, f"{step}\n{guest.outcome}"
+def test_of_answers_on_two_processors_at_once_one_wins(guests: dict[str, Guest]) -> None:
+    outcome = guests[TWO_CPUS].outcome
+    assert (outcome.ending, outcome.exit_code) == (Ending.FINISHED, 0), str(outcome)
 
 
-def test_the_delay_line_asked_for_is_the_one_used(smoke: SmokeRun, delay_line: str) -> None:
-    assert (smoke.manifest["delay_line"], smoke.summary["delay_line"]) == (delay_line, delay_line)
+def test_figures_are_shown_and_kept(guests: dict[str, Guest], capsys: pytest.CaptureFixture[str]) -> None:
+    """Instructions, the verifier's and those of each run, and lateness, for every kernel and variant."""
+    kept = {
+        kind: {series: guests[series].figures(kind) for series in KERNELS} for kind in (VERIFIED, PER_RUN, LATENESS)
+    }
+    FIGURES.parent.mkdir(parents=True, exist_ok=True)
+    FIGURES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    for kind, subjects in ((VERIFIED, [*VARIANTS]), (PER_RUN, [*VARIANTS]), (LATENESS, LINES)):
+        for series, figures in kept[kind].items():
+            assert sorted(figures) == sorted(subjects), (kind, series)
+    with capsys.disabled():
+        print("", *table(kept), f"all of it: {FIGURES.relative_to(CHECKOUT)}", sep="\n")
+
+
+def test_the_delay_line_asked_for_is_the_one_used(smoke: SmokeRun, series: str) -> None:
+    assert (smoke.manifest["delay_line"], smoke.summary["delay_line"]) == (SMOKE_LINES[series],) * 2
 
 
 def test_every_stalled_request_is_hedged(smoke: SmokeRun) -> None:

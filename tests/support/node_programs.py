@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from hedgerow_node.control import ControlClient, ControlError
 from hedgerow_node.records import FIRST_WARMUP_ID, Sample, ServedCopy, read_rows
+from support.patience import patience_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES = Path(__file__).resolve().parents[2] / "images"
-PATIENCE_S = 60.0  #: how long a test waits for what must happen; never a figure it judges
+PATIENCE_S = patience_s(60)  #: how long a test waits for what must happen; never a figure it judges
 MS = 1_000_000
 PLACES = {"request": {"offset": 0, "length": 4}, "response": {"offset": 0, "length": 4}}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.host.namespaces import DIRECTORY, create, delete, inside
 from orchestrator.topology.programs import HEDGER, SERVER
+from support.patience import patience_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 CLIENT_HOST, SERVER_HOSTS = 1, (2, 3, 4)  #: the server side has three addresses: a service's replicas
 VLAN = 100
 PORT = 9000
-PATIENCE_S = 30.0
+PATIENCE_S = patience_s(30)
 
 
 def ipv4(host: int, tagged: bool = False) -> str:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from support.patience import patience_s
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ORCHESTRATOR = Path(sys.executable).parent / "orchestrator"
-PATIENCE_S = 120.0
+PATIENCE_S = patience_s(120)
 #: A request's time-out for tests in which every one has to be answered: a busy host may stop a program for longer
 #: than usual ones, which cost less, as each block waits for so long at its end.
 NEVER_TOO_LATE = "2s"
