@@ -160,6 +160,11 @@ class Measures:
         low, high = VALUES[row.measure.key](self).around(row.quantile)
         return np.minimum(low, unanswered_ns), np.minimum(high, unanswered_ns)
 
+    def longer_than(self, function: str, value: float) -> tuple[int, int]:
+        """How many values of the quantile `function` are longer than `value`, and of how many."""
+        merged = VALUES[FUNCTIONS[function].measure.key](self).merged
+        return len(merged) - int(np.searchsorted(merged, value, side="right")), len(merged)
+
     def counted(self, function: str) -> tuple[int, int] | None:
         """Of the share `function`, how many requests (or hedges) have it, and of how many; None for other figures.
 

@@ -282,3 +282,27 @@ def test_a_mean_of_many_requests_can_be_shown() -> None:
 
     for counts in verdicts(draw, 20):
         assert counts["supported"] == 20
+
+
+@pytest.mark.parametrize(
+    ("quantile", "slow", "blocks", "requests"),
+    [(95, 0.0505, 5, 20), (95, 0.0505, 5, 40), (99, 0.0101, 5, 100), (99, 0.0101, 10, 100), (99, 0.0101, 5, 400)],
+)
+def test_slow_requests_just_more_than_a_quantile_leaves_out_are_not_lost_between_blocks(
+    quantile: int, slow: float, blocks: int, requests: int
+) -> None:
+    """In many of these runs no block has enough of them to move its own quantile, so that all blocks are alike."""
+
+    def draw(draws: np.random.Generator) -> tuple[Evidence, list[str]]:
+        shape = (blocks, requests)
+        kernel, baseline = (draws.normal(2, 0.02, shape) * MS for _ in range(2))
+        stalled = draws.random(shape) < slow
+        strategies = {"kernel": measures(kernel + 400 * MS * stalled), "baseline": measures(baseline)}
+        return simulated(strategies, round(600 * MS)), [
+            f"p{quantile}(kernel) <= 100ms",
+            f"p{quantile}(kernel) <= 10 * p{quantile}(baseline)",
+            f"p{quantile}(kernel) - p{quantile}(baseline) < 90ms",
+        ]
+
+    for counts in verdicts(draw, _SEVERAL):
+        assert counts["supported"] / _SEVERAL <= limit(_SEVERAL)

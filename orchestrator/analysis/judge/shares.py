@@ -23,6 +23,7 @@ from orchestrator.runfolder.summary import Proven
 if TYPE_CHECKING:
     from orchestrator.analysis.judge.evidence import Evidence
 
+_ROUNDING = 1e-12
 _STEP = 1e-6  #: by which a share is moved to see what that does to the claim
 
 
@@ -55,6 +56,24 @@ def p_by_number(claim: Comparison, evidence: Evidence) -> tuple[float, bool]:
         return 2 * float(tails[0]), all_alike
     scores = np.maximum(0, -ndtri(tails))
     return 2 * float(ndtr(-math.sqrt(float(scores @ scores)))), all_alike
+
+
+def p_of_rare(shape: Normal, evidence: Evidence) -> float:
+    """How probable what was seen is, were a quantile in the claim at its bound; 0 where longer ones are no matter.
+
+    The claim is at its bound if one of its quantiles is as long as makes its sides equal, and then a share 1 - q of
+    requests or more is longer than that. It is the probability of no more of n independent requests than were seen;
+    one-sided, since blocks agree by luck only where few requests are slow.
+    """
+    apart = sum(factor * evidence.once(figure, "timeout") for factor, figure in shape.terms) - shape.bound
+    largest = 0.0
+    for factor, figure in shape.terms:
+        if not isinstance(figure, Call) or figure.definition.quantile is None or factor * apart >= 0:
+            continue
+        at_bound = evidence.once(figure, "timeout") - apart / factor
+        longer, number = evidence.measured(figure).longer_than(figure.function, at_bound * (1 + _ROUNDING))
+        largest = max(largest, float(bdtr(longer, number, 1 - figure.definition.quantile)))
+    return largest
 
 
 def p_of_unseen(shape: Normal, evidence: Evidence) -> float:

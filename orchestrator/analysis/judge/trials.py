@@ -15,13 +15,13 @@ with both ends of what it may be, the time-out and infinity; where the two disag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from hedgerow_node.units import format_duration
-from orchestrator.analysis.judge.shares import impossible_at_bound, p_by_number, p_of_unseen
+from orchestrator.analysis.judge.shares import impossible_at_bound, p_by_number, p_of_rare, p_of_unseen
 from orchestrator.analysis.judge.standing import standing
 from orchestrator.analysis.statistics import Bools, Floats, Resamples, Weights, plain
 from orchestrator.claims.algebra import Form, Normal, normal, one_sided
@@ -59,7 +59,8 @@ class Tested:
     `by_rounds` is the p-value from how the rounds differ. `by_number` is that of shares and means from their numbers,
     which must be independent of each other for it; it may exceed 1. `all_alike` says that no request, or every one,
     has what the share counts. `unsteady` is by how much blocks differ, relative to the figure, where that is too much
-    to conclude anything (`judge.standing`), else None.
+    to conclude anything (`judge.standing`), else None. `by_rank` is how probable it would be, were a quantile at
+    its bound, that no more requests are longer than that.
     """
 
     leaning: Leaning
@@ -67,6 +68,7 @@ class Tested:
     by_number: float = 0.0
     all_alike: bool = False
     unsteady: float | None = None
+    by_rank: float = 0.0
 
     @property
     def p_value(self) -> float:
@@ -131,7 +133,8 @@ def _test(claim: Comparison, evidence: Evidence, resamples: Resamples) -> Tested
         return Tested(leaning, 0.0)
     by_number, all_alike = p_by_number(claim, evidence)
     by_number = max(by_number, p_of_unseen(shape, evidence))
-    return Tested(leaning, by_rounds, by_number, all_alike, None if stands.steady else stands.between_blocks)
+    by_rank = p_of_rare(shape, evidence)
+    return Tested(leaning, by_rounds, by_number, all_alike, None if stands.steady else stands.between_blocks, by_rank)
 
 
 def _equivalence(claim: Comparison, evidence: Evidence) -> Trial:
@@ -146,7 +149,15 @@ def _equivalence(claim: Comparison, evidence: Evidence) -> Trial:
     def surprise(trial: Counted | Tested) -> float:
         return trial.p_value if isinstance(trial, Tested) else 0.0
 
-    return min(refuted, key=surprise) if refuted else max(decided, key=surprise)
+    if refuted:
+        return min(refuted, key=surprise)
+    least = max(decided, key=surprise)
+    tested = [trial for trial in decided if isinstance(trial, Tested)]
+    if not isinstance(least, Tested):
+        return least
+    unsteady = [trial.unsteady for trial in tested if trial.unsteady is not None]
+    by_rank = max(trial.by_rank for trial in tested)
+    return replace(least, by_rank=by_rank, unsteady=max(unsteady, default=None))
 
 
 def _no_inference(claim: Comparison) -> str:

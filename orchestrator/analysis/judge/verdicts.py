@@ -34,6 +34,10 @@ _STRADDLES = "the 95 % interval straddles the bound"
 _STRADDLES_MARGIN = "the 95 % interval does not lie inside the margin, nor outside it"
 _TOO_FEW_EVENTS = "the blocks are nearly alike, but so few requests would be so by chance"
 _BINOMIAL = "the exact binomial tail at the bound"
+_TOO_FEW_BEYOND = (
+    "were the quantile at the bound, no more requests would be longer than it in {:.0%} of runs, however alike the "
+    "blocks are"
+)
 _ALL_ALIKE = "they were all alike, but too few to tell that from the bound"
 INDEPENDENCE = "requests are independent of each other"
 #: No practical run has more requests than this.
@@ -153,6 +157,8 @@ def _decided(
     if trial.unsteady is not None:
         differ = "" if math.isinf(trial.unsteady) else f" by {trial.unsteady:.0%} (standard deviation)"
         return replace(seen, reason=f"blocks differ{differ}, so that one more could lie beyond the bound")
+    if trial.by_rank > LEVEL:
+        return replace(seen, reason=_TOO_FEW_BEYOND.format(trial.by_rank))
     floor = floor_of(claim, evidence)
     if floor is not None:
         needed = _requests(claim, evidence, _square(floor.height, floor.margin)) if floor.shrinks else None
