@@ -94,8 +94,9 @@ def test_counts_and_maxima_have_no_such_chance() -> None:
     assert kernel.around("max", TIMEOUT_NS) is None
 
 
-def test_blocks_that_differ_by_a_few_percent_are_taken_as_alike_but_single_shares_less_readily() -> None:
+def test_blocks_that_differ_by_a_few_percent_are_taken_as_alike_but_shares_and_means_less_readily() -> None:
     assert Standing(3.0, 0.01, 0.09, 0.09, 5).steady
     assert not Standing(3.0, 0.01, 0.11, 0.11, 5).steady
     assert stands("rate(kernel) <= 8%", hedged(30, 31, 30, 31, 30)).steady_up_to == 0.05
+    assert stands("mean(kernel) <= 8ms", simulated({"kernel": measures(lognormal(5, 0))})).steady_up_to == 0.05
     assert stands("p50(kernel) <= 8ms", simulated({"kernel": measures(lognormal(5, 0))})).steady_up_to == 0.1

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 #: The standard deviation between blocks, relative to the figure, up to which Student's t is taken at its word.
 STEADY_UP_TO = 0.1
-#: The same of single shares, which are tested as they are: more often than by their logarithms a low one is too low.
-_STEADY_SHARE_UP_TO = 0.05
+#: The same of single shares and means, which a few slow blocks lengthen: without those they are too low.
+_STEADY_SUM_UP_TO = 0.05
 #: How rarely one further block would lie outside of its prediction interval.
 _BEYOND = 0.03
 #: What is taken off of single times, relative to all others: their tails are too low where slow blocks are rare.
@@ -97,7 +97,7 @@ def _of_figure(shape: Normal, evidence: Evidence, resamples: Resamples) -> Stand
     values, once = evidence.evaluate(figure, resamples.counts, "timeout"), evidence.once(figure, "timeout")
     if figure.dimension is Dimension.DURATION and once > 0 and (values > 0).all():
         apart = math.log(once) - math.log(shape.bound) if shape.bound > 0 else math.inf
-        return _standing(
+        found = _standing(
             apart,
             lambda weights: _logarithm(evidence.evaluate(figure, weights, "timeout")),
             resamples,
@@ -105,6 +105,8 @@ def _of_figure(shape: Normal, evidence: Evidence, resamples: Resamples) -> Stand
             _chance(figure, evidence, logs=True),
             taken_off=_OF_SINGLE_TIMES,
         )
+        is_mean = isinstance(figure, Call) and figure.definition.statistic is Statistic.MEAN
+        return replace(found, steady_up_to=_STEADY_SUM_UP_TO) if is_mean else found
     found = _standing(
         once - shape.bound,
         lambda weights: evidence.evaluate(figure, weights, "timeout"),
@@ -113,7 +115,7 @@ def _of_figure(shape: Normal, evidence: Evidence, resamples: Resamples) -> Stand
         _chance(figure, evidence),
     )
     is_share = isinstance(figure, Call) and figure.definition.statistic is Statistic.SHARE
-    return replace(found, steady_up_to=_STEADY_SHARE_UP_TO) if is_share else found
+    return replace(found, steady_up_to=_STEADY_SUM_UP_TO) if is_share else found
 
 
 def _of_ratio(shape: Normal, evidence: Evidence, resamples: Resamples) -> Standing:
