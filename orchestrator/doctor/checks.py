@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypedDict
@@ -45,7 +45,7 @@ class Check:
 
 
 class _Offer(TypedDict):
-    """What the hedger's `--probe` prints: for each, why it cannot be had, null where it can."""
+    """What the hedger's `--probe` prints of an engine: for each part why it cannot be had, null where it can."""
 
     programs: str | None
     delay_lines: dict[str, str | None]
@@ -87,7 +87,7 @@ def look_at_bcc() -> Iterator[Check]:
 
 
 def look_at_hedger() -> Iterator[Check]:
-    """Whether the programs load, and which delay lines there are: the hedger tries, in a namespace of its own."""
+    """What there is of what each engine needs: the hedger tries, in a namespace of its own."""
     if os.geteuid() != 0:
         yield Check("eBPF programs", State.MISSING, "not tried without root", "run as root (sudo)")
         return
@@ -98,16 +98,21 @@ def look_at_hedger() -> Iterator[Check]:
         words = (done.stderr.strip().splitlines() or ["no output"])[-1]
         yield Check("eBPF programs", State.MISSING, words, "make setup; see the hedger's requirements in README.md")
         return
-    offer: _Offer = json.loads(done.stdout)
-    if offer["programs"] is None:
-        yield Check("eBPF programs", State.OK, "compile and load")
-    else:
-        yield Check("eBPF programs", State.MISSING, offer["programs"], "apt install linux-libc-dev python3-bpfcc")
-    here = [name for name, refusal in offer["delay_lines"].items() if refusal is None]
-    absent = [name for name in offer["delay_lines"] if name not in here]
-    state = State.OK if here else State.MISSING
-    found = f"{', '.join(here) or 'none'}" + (f" (not here: {', '.join(absent)})" if absent else "")
-    yield Check("delay line", state, found, "" if here else "install the kernel's extra modules package")
+    offers: dict[str, _Offer] = json.loads(done.stdout)["engines"]
+    engines = [_engine(name, offer) for name, offer in offers.items()]
+    is_any = any(engine.state is State.OK for engine in engines)
+    yield from (replace(engine, state=State.WARNING) if is_any and engine.remedy else engine for engine in engines)
+
+
+def _engine(name: str, offer: _Offer) -> Check:
+    """What the engine needs, one of its delay lines included, and what of it is here."""
+    lines = offer["delay_lines"]
+    here = [line for line, refusal in lines.items() if refusal is None]
+    if offer["programs"] is not None:
+        return Check(f"engine {name}", State.MISSING, offer["programs"], "apt install linux-libc-dev python3-bpfcc")
+    found = f"programs load, delay line {', '.join(here) or 'none'} (one of {', '.join(lines)} is needed)"
+    remedy = "" if here else "install the kernel's extra modules package (linux-modules-extra)"
+    return Check(f"engine {name}", State.OK if here else State.MISSING, found, remedy)
 
 
 def look_at_control_groups() -> Iterator[Check]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
+import subprocess
+from typing import Any
 
 import pytest
 
 from orchestrator.doctor import examine
-from orchestrator.doctor.checks import Check, State
+from orchestrator.doctor.checks import Check, State, look_at_hedger
 
 
 def checks() -> dict[str, Check]:
@@ -49,3 +52,39 @@ def test_a_busy_host_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (64.0, 64.0, 64.0))
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert checks()["load"].state is State.WARNING
+
+
+def engines_found(monkeypatch: pytest.MonkeyPatch, **offers: Any) -> dict[str, Check]:
+    """What is said of the engines on a kernel that has `offers` of each."""
+    done = subprocess.CompletedProcess([], 0, json.dumps({"engines": offers}), "")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    return {check.name: check for check in look_at_hedger()}
+
+
+ABSENT = "Specified qdisc kind is unknown"
+
+
+def test_each_engine_says_what_it_needs_and_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = engines_found(
+        monkeypatch,
+        clone={"programs": None, "delay_lines": {"netem": ABSENT, "fq": ABSENT, "htb": None}},
+        queue={"programs": None, "delay_lines": {"fq": None, "htb": None}},
+    )
+    clone, queue = found["engine clone"], found["engine queue"]
+    assert (clone.state, queue.state) == (State.OK, State.OK)
+    assert clone.found == "programs load, delay line htb (one of netem, fq, htb is needed)"
+    assert queue.found == "programs load, delay line fq, htb (one of fq, htb is needed)"
+
+
+def test_one_engine_that_works_is_enough_and_the_other_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {"fq": ABSENT, "htb": ABSENT}
+    queue = {"programs": None, "delay_lines": lines}
+    found = engines_found(monkeypatch, clone={"programs": None, "delay_lines": {"netem": None, **lines}}, queue=queue)
+    assert (found["engine clone"].state, found["engine queue"].state) == (State.OK, State.WARNING)
+    assert "none" in found["engine queue"].found
+    assert "extra modules" in found["engine queue"].remedy
+    refused = {"programs": "the verifier: too many states", "delay_lines": {"htb": None}}
+    found = engines_found(monkeypatch, clone=refused, queue=queue)
+    assert {check.state for check in found.values()} == {State.MISSING}
+    assert found["engine clone"].found == "the verifier: too many states"

@@ -53,14 +53,14 @@ def detach(interface: str) -> None:
 
 
 def probe() -> dict[str, object]:
-    """What this kernel offers: the delay lines (null, or why not) and whether it takes the programs (likewise)."""
+    """What this kernel offers each engine: its delay lines and whether it takes the programs; null, or why not."""
     try:
         KernelPrograms().close()
     except Exception as error:  # bcc raises plain exceptions; any of them is the answer
         programs: str | None = f"{type(error).__name__}: {error}"
     else:
         programs = None
-    return {"delay_lines": delay_link.probe(), "programs": programs}
+    return {"engines": {"clone": {"delay_lines": delay_link.probe(), "programs": programs}}}
 
 
 def work(control: Path | None, standalone: Standalone | None) -> None:
