@@ -20,7 +20,7 @@ from orchestrator.scenario.experiment import Arm, Experiment
 from orchestrator.scenario.parse import parse_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from orchestrator.scenario.models import Scenario
@@ -133,8 +133,18 @@ def _check(parsed: _Parsed, further_check: Callable[[Scenario], Iterable[Finding
     findings = _of_arms(of_arms, parsed)
     if parsed.base is not None and parsed.is_complete:
         together = check_arms(parsed.base, [arm.scenario for arm in parsed.arms], parsed.by_name)
-        findings += [_located(parsed.document, finding) for finding in together]
+        findings += [_located(parsed.document, finding) for finding in [*together, *_equal_points(parsed)]]
     return findings
+
+
+def _equal_points(parsed: _Parsed) -> Iterator[Finding]:
+    """Points of a sweep that are one scenario under two names, as 5ms and 5000us are, so that nothing was swept."""
+    if "matrix" not in parsed.keys:
+        return
+    for index, arm in enumerate(parsed.arms):
+        for earlier in parsed.arms[:index]:
+            if arm.scenario == earlier.scenario:
+                yield Finding(("matrix",), f"{earlier.name} and {arm.name} are the same", "write every value once")
 
 
 def _experiment(parsed: _Parsed, findings: list[Finding]) -> Experiment:
