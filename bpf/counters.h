@@ -3,10 +3,12 @@
  * (docs/architecture.md has the equations, tests/bpf and tests/netns check them):
  *
  *   out_seen = sum(out_<parse reason>) + out_not_service + out_no_id + out_struck
- *              + requests + resent + hedges_sent + hedges_untracked
+ *              + requests + resent + hedges_sent + hedges_untracked + late_dropped
  *   requests = armed + reused_early + lane_busy + clone_failed + clone_congested   (mode hedge)
- *   armed    = rescued + cancelled + budget_denied + lost + outdated + disarmed + rescue_failed + still waiting
- *   rescued  = hedges_sent + hedges_untracked + those that found no way out (no neighbour, link down)
+ *   armed    = rescued + cancelled + early + late + budget_denied + lost + outdated + disarmed + rescue_failed
+ *              + still waiting
+ *   rescued  = hedges_sent + hedges_untracked + late_dropped
+ *              + those that found no way out (no neighbour, link down)
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
  *              + in_bad_checksum + answered + duplicates_dropped + duplicates_passed + in_rewrite_failed
  *
@@ -34,7 +36,9 @@
 	X(requests, "new requests recorded in the scoreboard")                                 \
 	X(resent, "further copies sent by the client, to whichever replica, of a request that waits") \
 	X(hedges_sent, "second copies that left: the kernel's in mode hedge, the client's in mode tap") \
-	X(hedges_untracked, "kernel hedges whose scoreboard entry was gone as they left")      \
+	X(hedges_untracked, "kernel hedges, dropped on their way out: their request was forgotten meanwhile") \
+	X(late_dropped, "kernel hedges, dropped on their way out: answered meanwhile, or later than allowed") \
+	X(evicted_live, "requests forgotten for lack of room, unanswered or with a response to be dropped") \
 	X(armed, "requests whose clone entered the delay line")                                \
 	X(reused_early, "requests not armed: an earlier one with the same id still awaits a response") \
 	X(lane_busy, "requests not armed: every HTB lane tried was busy")                      \
@@ -43,8 +47,10 @@
 	X(primers, "HTB primers that crossed the delay line and were dropped")                 \
 	X(stray, "other packets on the delay link or a fault link, dropped")                   \
 	X(cancelled, "clones dropped at their deadline: the request was answered")             \
+	X(early, "clones dropped: they came before their deadline, so the delay line does not delay") \
+	X(late, "clones dropped: they came later than allowed")                                \
 	X(budget_denied, "clones dropped at their deadline: no token left")                    \
-	X(lost, "clones dropped: the scoreboard entry had expired or been evicted")            \
+	X(lost, "clones dropped: their request was forgotten for lack of room")            \
 	X(outdated, "clones of an earlier request with the same id, dropped")                  \
 	X(disarmed, "clones dropped: hedging was switched off before")                         \
 	X(rescue_failed, "clones dropped: not parsed or not rewritten")                        \

@@ -24,7 +24,7 @@ enum held { HELD_FAILED = -1, HELD = 0, HELD_CONGESTED = 1, HELD_LANES_BUSY = 2 
  * while and must not delay the others. NO_LANE if all that were tried are busy. */
 static inline u32 lane_claim(struct line *line, u64 now_ns)
 {
-	struct lanes *lanes = lanes_get(line->lanes);
+	struct lanes *lanes = lane_at(line->lanes);
 	u64 claim_ns = LANE_CLAIM_DELAYS * line->delay_ns;
 	u32 claimed = NO_LANE;
 
@@ -48,11 +48,9 @@ static inline u32 lane_claim(struct line *line, u64 now_ns)
 	return claimed;
 }
 
-/* Called when the lane's clone has crossed: the class lets nothing pass for one more delay. */
-static inline void lane_release(struct line *line, u32 lane, u64 now_ns)
+static inline void lane_free(struct line *line, u32 lane, u64 free_ns)
 {
-	struct lanes *lanes = lanes_get(line->lanes);
-	u64 free_ns = now_ns + line->delay_ns + LANE_MARGIN_NS;
+	struct lanes *lanes = lane_at(line->lanes);
 
 	if (!lanes)
 		return;
@@ -60,6 +58,12 @@ static inline void lane_release(struct line *line, u32 lane, u64 now_ns)
 	bpf_spin_lock(&lanes->lock);
 	lanes->free_ns[lane] = free_ns;
 	bpf_spin_unlock(&lanes->lock);
+}
+
+/* Called when the lane's clone has crossed: the class lets nothing pass for one more delay. */
+static inline void lane_release(struct line *line, u32 lane, u64 now_ns)
+{
+	lane_free(line, lane, now_ns + line->delay_ns + LANE_MARGIN_NS);
 }
 
 static inline long send_clone(struct __sk_buff *skb, struct line *line, u32 mark)
@@ -74,7 +78,11 @@ static inline u32 line_number(struct line *line, u32 kind, u64 now_ns)
 {
 	if (line->kind == LINE_HTB)
 		return lane_claim(line, now_ns);
-	return kind == MARK_CLONE ? running_number(NUMBER_CLONES, MARK_VALUE + 1) : saved_mark_number();
+#ifdef TESTBED
+	if (kind != MARK_CLONE)
+		return saved_mark_number();
+#endif
+	return running_number(NUMBER_CLONES, MARK_VALUE + 1);
 }
 
 /* Puts a clone of the packet on the line, marked as `kind` with its number there. The packet itself is left as it
@@ -90,8 +98,10 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 		skb->priority = line->lane_handle + number;
 		error = send_clone(skb, line, MARK_PRIMER | number);
 	}
+#ifdef TESTBED
 	if (kind != MARK_CLONE) /* the scoreboard knows a request's own mark */
 		saved_mark_put(number, mark, priority);
+#endif
 	if (!error) /* a clone without its primer would cross at once */
 		error = send_clone(skb, line, kind | number);
 	skb->mark = mark;
@@ -101,21 +111,6 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 	if (error < 0)
 		return HELD_FAILED;
 	return error ? HELD_CONGESTED : HELD;
-}
-
-/* Arms the hedge of the request in the packet; returns the counter of the outcome. */
-static inline u32 delay_line_arm(struct __sk_buff *skb, struct config *config, u32 number, u64 now_ns)
-{
-	switch (line_hold(skb, &config->line, MARK_CLONE, number, now_ns)) {
-	case HELD:
-		return COUNT_armed;
-	case HELD_LANES_BUSY:
-		return COUNT_lane_busy;
-	case HELD_CONGESTED:
-		return COUNT_clone_congested;
-	default:
-		return COUNT_clone_failed;
-	}
 }
 
 #endif

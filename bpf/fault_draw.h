@@ -5,31 +5,19 @@
 #ifndef HEDGEROW_FAULT_DRAW_H
 #define HEDGEROW_FAULT_DRAW_H
 
-#define DRAW_ODD 0xd6e8feb86659fd93ULL
-
-/* A bijection in which every bit of the argument reaches every bit of the result. */
-static inline u64 draw_mix(u64 value)
-{
-	value ^= value >> 32;
-	value *= DRAW_ODD;
-	value ^= value >> 32;
-	value *= DRAW_ODD;
-	return value ^ (value >> 32);
-}
-
 /* What is the same for every rule; `copy` counts from 1. */
 static inline u64 draw_of_copy(u64 seed, u64 id, u32 copy, u32 replica)
 {
-	u64 value = draw_mix(seed + DRAW_ODD);
+	u64 value = mix(seed + MIX_ODD);
 
-	value = draw_mix(value ^ id);
-	return draw_mix(value ^ ((u64)copy << 32 | replica));
+	value = mix(value ^ id);
+	return mix(value ^ ((u64)copy << 32 | replica));
 }
 
 /* Uniform over 64 bits. */
 static inline u64 draw_of_rule(u64 of_copy, u64 salt)
 {
-	return draw_mix(of_copy ^ salt);
+	return mix(of_copy ^ salt);
 }
 
 /* `threshold` is a probability in units of 2^-32; 2^32 selects every copy. */

@@ -21,6 +21,40 @@ static inline u32 fault_arrival(struct request *request, u32 replica)
 	return before + 1;
 }
 
+/* Which copy of its request the packet is, from 1; 0 where there is no such request. */
+static inline u32 fault_copy(struct subject *subject, u32 direction)
+{
+	struct bucket *bucket = bucket_get(subject->print);
+	u32 copy = 0;
+	u64 way;
+
+	if (!bucket)
+		return 0;
+	bpf_spin_lock(&bucket->lock);
+	way = bucket_find(bucket, subject->print);
+	if (way < BUCKET_WAYS) {
+		struct request *request = &bucket->request[way];
+
+		copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, subject->replica);
+	}
+	bpf_spin_unlock(&bucket->lock);
+	return copy;
+}
+
+static inline void fault_disorders(struct subject *subject)
+{
+	struct bucket *bucket = bucket_get(subject->print);
+	u64 way;
+
+	if (!bucket)
+		return;
+	bpf_spin_lock(&bucket->lock);
+	way = bucket_find(bucket, subject->print);
+	if (way < BUCKET_WAYS)
+		bucket->request[way].flags |= REQUEST_DISORDERED;
+	bpf_spin_unlock(&bucket->lock);
+}
+
 /* Sends a clone of the packet, marked as faulted; 0 on success. */
 static inline long fault_send(struct __sk_buff *skb, u32 ifindex, u64 flags, u32 kind)
 {
@@ -35,10 +69,11 @@ static inline long fault_send(struct __sk_buff *skb, u32 ifindex, u64 flags, u32
 }
 
 /* Applies the fault to the packet. Where a clone is needed and cannot be had, the packet passes and is counted. */
-static inline int fault_apply(struct __sk_buff *skb, struct config *config, struct faults *faults, u32 fault,
-			      struct request *request, u32 direction, u32 rule)
+static inline int fault_apply(struct __sk_buff *skb, struct context *context, struct faults *faults, u32 fault,
+			      struct subject *subject, u32 direction, u32 rule)
 {
 	u32 kind = direction == DIRECTION_REQUESTS ? MARK_FAULTED_REQUEST : MARK_FAULTED_RESPONSE;
+	struct config *config = context->config;
 	int action = TC_ACT_STOLEN;
 	long error = 0;
 
@@ -53,20 +88,20 @@ static inline int fault_apply(struct __sk_buff *skb, struct config *config, stru
 		error = line_hold(skb, &faults->line, kind, line_number(&faults->line, kind, now_ns), now_ns);
 	}
 	if (error) {
-		count(COUNT_fault_failed);
+		COUNT(context, fault_failed);
 		return TC_ACT_UNSPEC;
 	}
 	if (direction == DIRECTION_REQUESTS && (fault == FAULT_DELAY || fault == FAULT_DUPLICATE))
-		request->disordered = true;
+		fault_disorders(subject);
 	fault_hit(rule);
 	return action;
 }
 
 /* The first rule that selects the copy decides. */
-static inline int fault_inject(struct __sk_buff *skb, struct config *config, struct faults *faults,
-			       struct request *request, u32 direction, struct subject *subject, u32 copy)
+static inline int fault_inject(struct __sk_buff *skb, struct context *context, struct faults *faults, u32 direction,
+			       struct subject *subject, u32 copy)
 {
-	u64 id = subject->key.id, of_copy = draw_of_copy(faults->seed, id, copy, subject->replica);
+	u64 id = subject->id, of_copy = draw_of_copy(faults->seed, id, copy, subject->replica);
 
 	for (u32 i = 0; i < MAX_FAULT_RULES; i++) {
 		struct fault_rule *rule = &faults->rules[i];
@@ -76,7 +111,7 @@ static inline int fault_inject(struct __sk_buff *skb, struct config *config, str
 		if (rule->direction != direction || rule->replica != subject->replica || id < rule->first_id ||
 		    id > rule->last_id || !draw_selects(draw_of_rule(of_copy, rule->salt), rule->threshold))
 			continue;
-		return fault_apply(skb, config, faults, rule->fault, request, direction, i);
+		return fault_apply(skb, context, faults, rule->fault, subject, direction, i);
 	}
 	return TC_ACT_UNSPEC;
 }
@@ -84,46 +119,40 @@ static inline int fault_inject(struct __sk_buff *skb, struct config *config, str
 /* One direction's traffic at the client's interface. */
 static inline int fault_filter(struct __sk_buff *skb, u32 direction)
 {
-	u32 faulted = direction == DIRECTION_REQUESTS ? MARK_FAULTED_REQUEST : MARK_FAULTED_RESPONSE;
-	struct config *config = config_get();
-	struct faults *faults = faults_get();
+	u32 faulted = direction == DIRECTION_REQUESTS ? MARK_FAULTED_REQUEST : MARK_FAULTED_RESPONSE, copy;
+	struct faults *faults = fault_at(0);
 	struct packet packet = {};
 	struct subject subject = {};
-	struct request *request;
-	u32 copy;
+	struct context context;
 
 	if (mark_kind(skb->mark) == faulted) {
 		saved_mark_restore(skb);
 		return TC_ACT_UNSPEC;
 	}
-	if (!config || config->mode == MODE_OFF || !faults || !faults->count)
+	if (!context_fill(&context) || context.config->mode == MODE_OFF || !faults || !faults->count)
 		return TC_ACT_UNSPEC;
-	if (parse(skb, &packet) || identify(skb, &packet, config, direction, &subject))
+	if (parse(skb, &packet) || identify(skb, &packet, context.config, direction, &subject))
 		return TC_ACT_UNSPEC;
-	request = scoreboard_live(&subject.key, config, bpf_ktime_get_ns());
-	if (!request)
-		return TC_ACT_UNSPEC;
-	copy = direction == DIRECTION_REQUESTS ? request->copies : fault_arrival(request, subject.replica);
-	return fault_inject(skb, config, faults, request, direction, &subject, copy);
+	copy = fault_copy(&subject, direction);
+	return copy ? fault_inject(skb, &context, faults, direction, &subject, copy) : TC_ACT_UNSPEC;
 }
 
 /* From the far end of a fault link back to where the packet was going. */
-static inline int fault_return_packet(struct __sk_buff *skb)
+static inline int fault_return_packet(struct __sk_buff *skb, struct context *context)
 {
-	struct config *config = config_get();
-	u32 kind = mark_kind(skb->mark);
+	u32 kind = mark_kind(skb->mark), out_ifindex = context->config->out_ifindex;
 
-	if (config && kind == MARK_FAULTED_REQUEST)
-		return bpf_redirect(config->out_ifindex, 0);
-	if (config && kind == MARK_FAULTED_RESPONSE)
-		return bpf_redirect(config->out_ifindex, BPF_F_INGRESS);
-	count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
+	if (kind == MARK_FAULTED_REQUEST)
+		return bpf_redirect(out_ifindex, 0);
+	if (kind == MARK_FAULTED_RESPONSE)
+		return bpf_redirect(out_ifindex, BPF_F_INGRESS);
+	count(context, kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
 	return TC_ACT_SHOT;
 }
 
 /* Flips a bit of the payload, of its last byte unless that is the id's and there is another. The link that the packet
  * has crossed does no sums, so by now it has a complete one; what a driver said of it before is forgotten. */
-static inline bool fault_flip(struct __sk_buff *skb)
+static inline bool fault_flip(struct __sk_buff *skb, struct config *config)
 {
 	struct packet packet = {};
 	struct endpoint *endpoint;
@@ -135,7 +164,7 @@ static inline bool fault_flip(struct __sk_buff *skb)
 
 	if (parse(skb, &packet) || !packet.payload_length)
 		return false;
-	endpoint = endpoint_of(&packet, request ? DIRECTION_REQUESTS : DIRECTION_RESPONSES);
+	endpoint = endpoint_of(config, &packet, request ? DIRECTION_REQUESTS : DIRECTION_RESPONSES);
 	service = endpoint ? service_get(endpoint->service) : NULL;
 	if (!service)
 		return false;

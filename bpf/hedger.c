@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /* The hedger's programs. In any doubt a packet passes untouched and a counter says why (counters.h).
  *
- *   splitter   TC egress of the client's interface: records each request, clones it into the delay line, and is the
+ *   splitter   TC egress of the client's interface: records each request, has the engine hold a copy of it, and is the
  *              tap that sees every copy leave
- *   rescuer    far end of the delay link: at the deadline drops the clone or sends it on as the hedge
+ *   rescuer    where the engine brings the copy at the deadline: drops it or sends it on as the hedge
  *   responder  TC ingress of the client's interface: the first response wins, the loser's is dropped
  *
- * and, only where a scenario declares network faults (faults.h):
+ * and, for the testbed only (-DTESTBED), where a scenario declares network faults (faults.h):
  *
  *   fault_egress   behind the splitter: faults of copies of requests
  *   fault_ingress  before the responder: faults of copies of responses
@@ -15,7 +15,7 @@
  *   netem_class    at the interface's own qdisc: which of netem's classes a copy of a request belongs to
  *
  * They return TC_ACT_UNSPEC where they let a packet pass, so that filters of others behind them run too.
- * LANES, SCOREBOARD_ENTRIES and EVENT_PAGES are given with -D; all else comes by config_map. */
+ * LANES, BUCKETS and EVENT_PAGES are given with -D; all else comes by config_map. */
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/if_ether.h>
 #include <uapi/linux/in.h>
@@ -29,301 +29,327 @@
 #include "types.h"
 #include "maps.h"
 #include "marks.h"
+#include "context.h"
+#include "hash.h"
 #include "parse.h"
+#include "parse_direct.h"
 #include "checksum.h"
 #include "identify.h"
 #include "scoreboard.h"
+#include "policy.h"
 #include "budget.h"
+#include "numbers.h"
+#ifdef TESTBED
 #include "saved_marks.h"
+#endif
 #include "delay_line.h"
+#include "engine.h"
 #include "rewrite.h"
 #include "tap.h"
+#ifdef TESTBED
 #include "fault_draw.h"
 #include "faults.h"
+#endif
 
-/* A hedge on its way out: seen by the tap like any copy, then given back the client's own mark and priority. */
-static inline int hedge_leaves(struct __sk_buff *skb, struct request_key *key, struct request *request, u32 replica,
-			       u64 now_ns)
+/* A hedge on its way out: seen by the tap like any copy, and given back the client's own mark and priority. */
+static inline int hedge_leaves(struct __sk_buff *skb, struct context *context, struct packet *packet,
+			       struct subject *subject)
 {
-	if (request) {
-		skb->mark = request->mark;
-		skb->priority = request->priority;
-		if (request->copies < 255)
-			request->copies++;
-		request->hedges++;
-		tap_hedge(key, request, replica, now_ns);
-	} else {
-		skb->mark &= MARK_VALUE;
-		count(COUNT_hedges_untracked);
+	struct request seen = {};
+	u32 verdict = policy_leave(context, subject, skb->mark, &seen);
+
+	count(context, verdict);
+	if (verdict != COUNT_hedges_sent) {
+		budget_return(subject->service_number);
+		return TC_ACT_STOLEN;
 	}
+	skb->mark = seen.mark;
+	skb->priority = seen.priority;
+	tap_hedge(context, packet, subject, &seen);
 	return TC_ACT_UNSPEC;
 }
 
-/* Records a new request and, in mode hedge, arms its hedge. `known` is an answered one with the same id, if any. */
-static inline void request_leaves(struct __sk_buff *skb, struct config *config, struct subject *subject,
-				  struct request *known, u64 now_ns)
+/* Records a new request and, in mode hedge, has its hedge armed. */
+static inline void request_leaves(struct __sk_buff *skb, struct context *context, struct packet *packet,
+				  struct subject *subject)
 {
-	struct request request = {};
-	u32 number = NO_LANE;
+	bool hedging = context->config->mode == MODE_HEDGE, evicts;
+	struct request request = {}, seen = {};
+	struct reservation reserved = {};
+	int noted;
 
-	request.request_ns = now_ns;
-	request.deadline_ns = now_ns + config->line.delay_ns;
+	request.request_ns = context->now_ns;
+	request.deadline_ns = context->now_ns + subject->service->delay_ns;
 	request.mark = skb->mark;
 	request.priority = skb->priority;
 	request.copies = 1;
 	request.primary_replica = subject->replica;
-	request.replica = subject->replica;
-	request.disordered = netem_class_of(subject->replica) != 0;
-	if (known)
-		scoreboard_inherit(&request, known, config, now_ns);
-	if (config->mode == MODE_HEDGE && !request.outstanding) {
-		number = line_number(&config->line, MARK_CLONE, now_ns);
-		if (number != NO_LANE)
-			request.clone = MARK_CLONE | number;
+#ifdef TESTBED
+	if (netem_class_of(subject->replica))
+		request.flags = REQUEST_DISORDERED;
+#endif
+	if (hedging) {
+		engine_reserve(skb, context, subject, &reserved);
+		request.ticket = reserved.ticket;
+		if (!reserved.refused)
+			request.flags |= REQUEST_ARMED;
 	}
-	scoreboard_put(&subject->key, &request);
-	count(COUNT_requests);
-	if (config->mode == MODE_HEDGE) {
-		budget_earn(subject->key.service);
-		count(request.outstanding ? COUNT_reused_early : delay_line_arm(skb, config, number, now_ns));
+	noted = policy_note(context, subject, &request, &seen, &evicts);
+	if (evicts)
+		COUNT(context, evicted_live);
+	if (hedging && noted != NOTED_NEW)
+		engine_give_back(context, subject, &reserved);
+	if (noted == NOTED_AGAIN) {
+		if (!hedging && seen.copies == 2) {
+			COUNT(context, hedges_sent);
+			tap_hedge(context, packet, subject, &seen);
+		} else {
+			COUNT(context, resent);
+		}
+		return;
 	}
+	COUNT(context, requests);
+	if (!hedging)
+		return;
+	budget_earn(subject->service_number);
+	if (noted == NOTED_REUSED_EARLY)
+		COUNT(context, reused_early);
+	else
+		count(context, reserved.refused ? reserved.refused : engine_arm(skb, context, subject, &reserved));
 }
 
+SECTION_TC
 int splitter(struct __sk_buff *skb)
 {
-	struct config *config = config_get();
 	struct packet packet = {};
 	struct subject subject = {};
-	struct request *known;
-	bool hedge = mark_kind(skb->mark) == MARK_HEDGE;
-	u64 now_ns;
+	struct context context;
 	int reason;
 
-	if (!config || config->mode == MODE_OFF)
+	if (!context_fill(&context) || context.config->mode == MODE_OFF)
 		return TC_ACT_UNSPEC;
-	now_ns = bpf_ktime_get_ns();
-	count(COUNT_out_seen);
+	COUNT(&context, out_seen);
+#ifdef TESTBED
 	if (mark_kind(skb->mark) == MARK_FAULTED_REQUEST) {
-		count(COUNT_out_struck);
+		COUNT(&context, out_struck);
 		return TC_ACT_UNSPEC;
 	}
+#endif
 	reason = parse(skb, &packet);
 	if (reason) {
-		count(COUNT_REASON(COUNT_out_truncated, reason));
+		count(&context, COUNT_REASON(COUNT_out_truncated, reason));
 		return TC_ACT_UNSPEC;
 	}
-	reason = identify(skb, &packet, config, DIRECTION_REQUESTS, &subject);
+	reason = identify(skb, &packet, context.config, DIRECTION_REQUESTS, &subject);
 	if (reason) {
-		count(reason == NOT_SERVICE ? COUNT_out_not_service : COUNT_out_no_id);
+		count(&context, reason == NOT_SERVICE ? COUNT_out_not_service : COUNT_out_no_id);
 		return TC_ACT_UNSPEC;
 	}
-	known = scoreboard_live(&subject.key, config, now_ns);
-	if (hedge)
-		return hedge_leaves(skb, &subject.key, known, subject.replica, now_ns);
-	/* A flow may use an answered id again; within a block of the testbed ids are used once. */
-	if (!known || (known->first_response_ns && config->identity != IDENTITY_BLOCK)) {
-		request_leaves(skb, config, &subject, known, now_ns);
-		return TC_ACT_UNSPEC;
-	}
-	if (known->copies < 255)
-		known->copies++;
-	if (config->mode == MODE_TAP && known->copies == 2)
-		tap_hedge(&subject.key, known, subject.replica, now_ns);
-	else
-		count(COUNT_resent);
+	context.now_ns = bpf_ktime_get_ns();
+	if (skb->ingress_ifindex == context.config->hedge_ifindex && mark_kind(skb->mark) == MARK_HEDGE)
+		return hedge_leaves(skb, &context, &packet, &subject);
+	request_leaves(skb, &context, &packet, &subject);
 	return TC_ACT_UNSPEC;
 }
 
-/* The counter that says why the clone with this `mark` goes no further, or COUNT_rescued; then `*is_other` says whether
+/* The counter that says why the packet with this `mark` goes no further, or COUNT_rescued; then `*is_other` says whether
  * it goes to another replica than the primary's. */
-static inline u32 rescue(struct __sk_buff *skb, struct config *config, struct packet *packet, u32 mark, u64 now_ns,
-			 bool *is_other)
+static inline u32 rescue(struct __sk_buff *skb, struct context *context, u32 mark, bool *is_other)
 {
+	struct packet packet = {};
 	struct subject subject = {};
+	struct request seen = {};
 	struct endpoint_key *to = NULL;
-	struct request *request;
-	u32 replica;
+	u32 replica, verdict;
 
-	if (parse(skb, packet) || identify(skb, packet, config, DIRECTION_REQUESTS, &subject))
+	if (parse(skb, &packet) || identify(skb, &packet, context->config, DIRECTION_REQUESTS, &subject))
 		return COUNT_rescue_failed;
-	if (config->mode != MODE_HEDGE)
+	if (context->config->mode != MODE_HEDGE)
 		return COUNT_disarmed;
-	request = scoreboard_live(&subject.key, config, now_ns);
-	if (!request)
-		return COUNT_lost;
-	if (request->clone != mark)
-		return COUNT_outdated;
-	if (request->first_response_ns)
-		return COUNT_cancelled;
-	replica = scoreboard_hedge_replica(subject.service, subject.replica, subject.key.id);
+	verdict = policy_may_hedge(context, &subject, mark, &seen);
+	if (verdict != COUNT_rescued)
+		return verdict;
+	replica = policy_hedge_replica(&subject);
 	*is_other = replica != subject.replica;
 	if (*is_other) {
-		to = replica_get(subject.key.service, replica);
+		to = replica_get(subject.service_number, replica);
 		/* The tag and link address belong to the path to the primary's replica. */
-		if (!to || packet->tagged)
+		if (!to || packet.tagged)
 			return COUNT_rescue_failed;
 	}
-	if (!budget_spend(subject.key.service))
+	if (!budget_spend(subject.service_number))
 		return COUNT_budget_denied;
-	skb->mark = MARK_HEDGE | (request->mark & MARK_VALUE);
-	if (to && !rewrite(skb, packet, REWRITE_DESTINATION, to))
+	skb->mark = MARK_HEDGE | (mark & MARK_VALUE);
+	if (to && !rewrite(skb, &packet, REWRITE_DESTINATION, to)) {
+		budget_return(subject.service_number);
 		return COUNT_rescue_failed;
+	}
 	return COUNT_rescued;
 }
 
+SECTION_TC
 int rescuer(struct __sk_buff *skb)
 {
-	struct config *config = config_get();
-	struct packet packet = {};
 	u32 mark = skb->mark, kind = mark_kind(mark), verdict;
+	struct context context;
 	bool is_other = false;
-	u64 now_ns = bpf_ktime_get_ns();
 
-	if (!config)
+	if (!context_fill(&context))
 		return TC_ACT_SHOT;
 	if (kind != MARK_CLONE) {
-		count(kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
+		count(&context, kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
 		return TC_ACT_SHOT;
 	}
-	if (config->line.kind == LINE_HTB)
-		lane_release(&config->line, mark & MARK_VALUE, now_ns);
-	verdict = rescue(skb, config, &packet, mark, now_ns, &is_other);
-	count(verdict);
+	context.now_ns = bpf_ktime_get_ns();
+	if (context.config->line.kind == LINE_HTB)
+		lane_release(&context.config->line, mark & MARK_VALUE, context.now_ns);
+	verdict = rescue(skb, &context, mark, &is_other);
+	count(&context, verdict);
 	if (verdict != COUNT_rescued)
 		return TC_ACT_SHOT;
-	/* The clone still has the link address of its own replica; another one's must be looked up. */
+	/* The copy still has the link address of its own replica; another one's must be looked up. */
 	if (is_other)
-		return redirect_neigh(config->out_ifindex, NULL, 0, 0);
-	return bpf_redirect(config->out_ifindex, 0);
+		return redirect_neigh(context.config->out_ifindex, NULL, 0, 0);
+	return bpf_redirect(context.config->out_ifindex, 0);
 }
 
 /* A response too large for one packet: its first fragment has the id, and keeps the request from being hedged.
  * Nothing is dropped or rewritten, since the other fragments could not be. */
-static inline void fragment_answers(struct __sk_buff *skb, struct config *config, struct packet *packet, u64 now_ns)
+static inline void fragment_answers(struct __sk_buff *skb, struct context *context, struct packet *packet)
 {
 	struct subject subject = {};
-	struct request *request;
+	struct request seen = {};
 
-	if (identify(skb, packet, config, DIRECTION_RESPONSES, &subject))
+	if (identify(skb, packet, context->config, DIRECTION_RESPONSES, &subject))
 		return;
-	request = scoreboard_live(&subject.key, config, now_ns);
-	if (!request || !scoreboard_expects(request, config, subject.replica))
+	if (!policy_answer_fragment(context, &subject, &seen))
 		return;
-	request->responses++;
-	/* The fragments that follow could not be given the primary's address: such an answer cannot be delivered. */
-	if (config->mode == MODE_HEDGE && subject.replica != request->primary_replica)
-		return;
-	if (scoreboard_first_response(&subject.key, request, now_ns))
-		count(COUNT_answered_by_fragment);
+	COUNT(context, answered_by_fragment);
+	engine_cancel(&subject, &seen);
 }
 
-/* Drops the response where the hedger sent a hedge for it; further ones are the service's own. */
-static inline int response_too_many(struct request *request, u32 hedges)
+/* Gives the response the address of the request's own replica. */
+static inline bool restore_source(struct __sk_buff *skb, struct packet *packet, struct subject *subject,
+				  struct request *seen)
 {
-	if (request->dropped >= hedges) {
-		count(COUNT_duplicates_passed);
-		return TC_ACT_UNSPEC;
-	}
-	request->dropped++;
-	count(COUNT_duplicates_dropped);
-	return TC_ACT_SHOT;
+	struct endpoint_key *primary = replica_get(subject->service_number, seen->primary_replica);
+
+	return primary && rewrite(skb, packet, REWRITE_SOURCE, primary);
 }
 
+SECTION_TC
 int responder(struct __sk_buff *skb)
 {
-	struct config *config = config_get();
 	struct packet packet = {};
 	struct subject subject = {};
-	struct request *request;
-	struct endpoint_key *primary;
-	u64 ordinal = 0, now_ns;
-	int reason;
+	struct request seen = {};
+	struct context context;
+	u64 ordinal = 0;
+	int reason, answer;
 
-	if (!config || config->mode == MODE_OFF)
+	if (!context_fill(&context) || context.config->mode == MODE_OFF)
 		return TC_ACT_UNSPEC;
-	now_ns = bpf_ktime_get_ns();
-	count(COUNT_in_seen);
+	COUNT(&context, in_seen);
+	if (IS_TESTBED)
+		context.now_ns = bpf_ktime_get_ns();
 	reason = parse(skb, &packet);
 	if (reason) {
-		count(COUNT_REASON(COUNT_in_truncated, reason));
+		count(&context, COUNT_REASON(COUNT_in_truncated, reason));
 		if (packet.first_fragment)
-			fragment_answers(skb, config, &packet, now_ns);
+			fragment_answers(skb, &context, &packet);
 		return TC_ACT_UNSPEC;
 	}
-	reason = identify(skb, &packet, config, DIRECTION_RESPONSES, &subject);
+	reason = identify(skb, &packet, context.config, DIRECTION_RESPONSES, &subject);
 	if (reason) {
-		count(reason == NOT_SERVICE ? COUNT_in_not_service : COUNT_in_no_id);
-		return TC_ACT_UNSPEC;
-	}
-	request = scoreboard_live(&subject.key, config, now_ns);
-	if (!request || !scoreboard_expects(request, config, subject.replica)) {
-		count(COUNT_in_unmatched);
+		count(&context, reason == NOT_SERVICE ? COUNT_in_not_service : COUNT_in_no_id);
 		return TC_ACT_UNSPEC;
 	}
 	if (!checksum_right(skb, &packet)) {
-		count(COUNT_in_bad_checksum);
+		COUNT(&context, in_bad_checksum);
 		return TC_ACT_UNSPEC;
-	}
-	if (scoreboard_outdated(request, config, subject.replica)) {
-		request->responses++;
-		return response_too_many(request, request->outstanding);
 	}
 	if (subject.service->copy_ordinal.length)
 		read_field(skb, &packet, &subject.service->copy_ordinal, &ordinal);
-	/* Before anything is claimed: a response that cannot be delivered must not keep another from being. */
-	if (config->mode == MODE_HEDGE && subject.replica != request->primary_replica) {
-		primary = replica_get(subject.key.service, request->primary_replica);
-		if (!primary || !rewrite(skb, &packet, REWRITE_SOURCE, primary)) {
-			count(COUNT_in_rewrite_failed);
+	answer = policy_answer(&context, &subject, ordinal, false, &seen);
+	if (answer == ANSWER_FOREIGN) {
+		/* Before anything is claimed: one that cannot be delivered must not keep another from being. */
+		if (!restore_source(skb, &packet, &subject, &seen)) {
+			COUNT(&context, in_rewrite_failed);
 			return TC_ACT_SHOT;
 		}
+		answer = policy_answer(&context, &subject, ordinal, true, &seen);
 	}
-	request->responses++;
-	if (scoreboard_first_response(&subject.key, request, now_ns)) {
-		tap_answer(&subject.key, request, subject.replica, ordinal, now_ns);
+	if (answer == ANSWER_UNMATCHED) {
+		COUNT(&context, in_unmatched);
 		return TC_ACT_UNSPEC;
 	}
-	tap_later_answer(&subject.key, request, ordinal);
-	return response_too_many(request, request->hedges);
+	if (answer == ANSWER_FIRST) {
+		engine_cancel(&subject, &seen);
+		tap_answer(&context, &packet, &subject, &seen, ordinal);
+		return TC_ACT_UNSPEC;
+	}
+	if ((answer & ~ANSWER_DROP) == ANSWER_LATER)
+		tap_later_answer(&context, &packet, &subject, &seen, ordinal);
+	if (answer & ANSWER_DROP) {
+		COUNT(&context, duplicates_dropped);
+		return TC_ACT_SHOT;
+	}
+	COUNT(&context, duplicates_passed);
+	return TC_ACT_UNSPEC;
 }
 
+#ifdef TESTBED
+SECTION_TC
 int fault_egress(struct __sk_buff *skb)
 {
 	return fault_filter(skb, DIRECTION_REQUESTS);
 }
 
+SECTION_TC
 int fault_ingress(struct __sk_buff *skb)
 {
 	return fault_filter(skb, DIRECTION_RESPONSES);
 }
 
+SECTION_TC
 int fault_return(struct __sk_buff *skb)
 {
-	struct faults *faults = faults_get();
+	struct faults *faults = fault_at(0);
 	u32 kind = mark_kind(skb->mark);
+	struct context context;
 
-	if (faults && faults->line.kind == LINE_HTB && (kind == MARK_FAULTED_REQUEST || kind == MARK_FAULTED_RESPONSE))
+	if (!faults || !context_fill(&context))
+		return TC_ACT_SHOT;
+	if (faults->line.kind == LINE_HTB && (kind == MARK_FAULTED_REQUEST || kind == MARK_FAULTED_RESPONSE))
 		lane_release(&faults->line, skb->mark & MARK_VALUE, bpf_ktime_get_ns());
-	return fault_return_packet(skb);
+	return fault_return_packet(skb, &context);
 }
 
+SECTION_TC
 int fault_corrupt(struct __sk_buff *skb)
 {
-	if (!fault_flip(skb)) {
-		count(COUNT_stray);
+	struct context context;
+
+	if (!context_fill(&context))
+		return TC_ACT_SHOT;
+	if (!fault_flip(skb, context.config)) {
+		COUNT(&context, stray);
 		return TC_ACT_SHOT;
 	}
-	return fault_return_packet(skb);
+	return fault_return_packet(skb, &context);
 }
 
 /* No direct action: the class is what it returns; 0 means none. */
+SECTION_TC
 int netem_class(struct __sk_buff *skb)
 {
 	struct packet packet = {};
+	struct context context;
 	struct endpoint *endpoint;
 
-	if (parse(skb, &packet))
+	if (!context_fill(&context) || parse(skb, &packet))
 		return 0;
-	endpoint = endpoint_of(&packet, DIRECTION_REQUESTS);
+	endpoint = endpoint_of(context.config, &packet, DIRECTION_REQUESTS);
 	return endpoint ? netem_class_of(endpoint->replica) : 0;
 }
+#endif

@@ -1,168 +1,79 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* The maps, and the only place with bcc's dialect: all else calls these functions. */
+/* The maps. Each is an array, whose lookup the kernel compiles into a few instructions; NAME_at(index) is one's element.
+ * maps_bcc.h and maps_btf.h say the same in the dialects of bcc and of plain clang. */
 #ifndef HEDGEROW_MAPS_H
 #define HEDGEROW_MAPS_H
 
-struct counters {
-	u64 n[COUNTER_END];
+struct counts {
+	u64 counter[COUNTER_END];
+	/* Of first responses in ns, log-linear: 8 buckets a power of two. */
+	u64 latency[HISTOGRAM_BUCKETS];
 };
 
 struct scratch {
 	u8 bytes[SCRATCH + 8];
 };
 
-struct histogram {
-	u64 n[HISTOGRAM_BUCKETS];
-};
+/* Puts an array's elements on a page boundary, so that those whose size is a multiple of it keep to cache lines. */
+#define ON_PAGES 1024 /* BPF_F_MMAPABLE */
 
-BPF_ARRAY(config_map, struct config, 1);
-/* (address, port) of every replica of every service. */
-BPF_HASH(endpoint_map, struct endpoint_key, struct endpoint, MAX_SERVICES * MAX_REPLICAS);
-BPF_ARRAY(service_map, struct service, MAX_SERVICES);
-/* Address of replica r of service s, at s * MAX_REPLICAS + r. */
-BPF_ARRAY(replica_map, struct endpoint_key, MAX_SERVICES * MAX_REPLICAS);
-/* Requests in flight. Least recently used ones make room, so it never fills; what is evicted is counted as lost. */
-BPF_TABLE("lru_hash", struct request_key, struct request, scoreboard_map, SCOREBOARD_ENTRIES);
-/* First responses. An entry stays after its request is done: were it deleted, the loser would look like a winner. */
-BPF_TABLE("lru_hash", struct answer_key, u32, answer_map, SCOREBOARD_ENTRIES);
-BPF_ARRAY(budget_map, struct budget, MAX_SERVICES);
-/* The lanes of the delay line, and of the network fault `delay`. */
-BPF_ARRAY(lane_map, struct lanes, 2);
-BPF_ARRAY(fault_map, struct faults, 1);
-/* How many copies each rule has affected. */
-BPF_ARRAY(fault_hit_map, u64, MAX_FAULT_RULES);
-/* The class that netem's faults have for each replica's requests at the client's interface; 0: none. */
-BPF_ARRAY(netem_map, u32, MAX_REPLICAS);
-BPF_ARRAY(saved_mark_map, struct saved_mark, SAVED_MARKS);
-/* The next number of each enum numbering. */
-BPF_ARRAY(number_map, struct numbers, 2);
-BPF_PERCPU_ARRAY(scratch_map, struct scratch, 1);
-BPF_PERCPU_ARRAY(counter_map, struct counters, 1);
-/* Latency of first responses in ns, log-linear: 8 buckets a power of two. */
-BPF_PERCPU_ARRAY(histogram_map, struct histogram, 1);
-BPF_RINGBUF_OUTPUT(event_map, EVENT_PAGES);
+#ifdef BCC_SEC
+#include "maps_bcc.h"
+#else
+#include "maps_btf.h"
+#endif
 
 static inline struct config *config_get(void)
 {
-	int zero = 0;
-	return config_map.lookup(&zero);
+	return config_at(0);
 }
 
-static inline void count(u32 which)
+static inline struct counts *counts_get(void)
 {
-	int zero = 0;
-	struct counters *counters = counter_map.lookup(&zero);
-	if (counters && which < COUNTER_END)
-		counters->n[which]++;
+	return counts_at(0);
 }
 
-static inline struct endpoint *endpoint_get(const u32 *address, u16 port)
+static inline struct service *service_get(u32 index)
 {
-	struct endpoint_key key = {};
-	key.address[0] = address[0];
-	key.address[1] = address[1];
-	key.address[2] = address[2];
-	key.address[3] = address[3];
-	key.port = port;
-	return endpoint_map.lookup(&key);
+	return service_at(index);
 }
 
-static inline struct service *service_get(int index)
-{
-	return service_map.lookup(&index);
-}
-
+/* Address of replica r of service s. */
 static inline struct endpoint_key *replica_get(u32 service, u32 replica)
 {
-	int index = service * MAX_REPLICAS + replica;
-	return replica_map.lookup(&index);
+	return replica_at(service * MAX_REPLICAS + replica);
 }
 
-static inline struct request *scoreboard_get(struct request_key *key)
+static inline struct bucket *bucket_get(u64 print)
 {
-	return scoreboard_map.lookup(key);
+	return scoreboard_at(print & (BUCKETS - 1));
 }
 
-static inline void scoreboard_put(struct request_key *key, struct request *request)
+static inline struct budget *budget_get(u32 service)
 {
-	scoreboard_map.update(key, request);
-}
-
-/* True for exactly one caller per key, on any number of CPUs. */
-static inline bool answer_claim(struct answer_key *key)
-{
-	u32 one = 1;
-	return answer_map.insert(key, &one) == 0;
-}
-
-static inline struct budget *budget_get(int service)
-{
-	return budget_map.lookup(&service);
-}
-
-static inline struct lanes *lanes_get(int which)
-{
-	return lane_map.lookup(&which);
-}
-
-static inline struct faults *faults_get(void)
-{
-	int zero = 0;
-	return fault_map.lookup(&zero);
-}
-
-static inline void fault_hit(int rule)
-{
-	u64 *hits = fault_hit_map.lookup(&rule);
-	if (hits)
-		__sync_fetch_and_add(hits, 1);
-}
-
-static inline u32 netem_class_of(int replica)
-{
-	u32 *class = netem_map.lookup(&replica);
-	return class ? *class : 0;
-}
-
-static inline struct saved_mark *saved_mark_get(int number)
-{
-	return saved_mark_map.lookup(&number);
-}
-
-static inline struct numbers *numbers_get(int which)
-{
-	return number_map.lookup(&which);
+	return budget_at(service);
 }
 
 static inline struct scratch *scratch_get(void)
 {
-	int zero = 0;
-	return scratch_map.lookup(&zero);
+	return scratch_at(0);
 }
 
-static inline void histogram_add(u32 bucket)
+#ifdef TESTBED
+static inline void fault_hit(u32 rule)
 {
-	int zero = 0;
-	struct histogram *histogram = histogram_map.lookup(&zero);
+	u64 *hits = fault_hit_at(rule);
 
-	/* Newer compilers would check the bucket's parts instead, from which the verifier learns no bound. */
-	asm volatile("" : "+r"(bucket));
-	if (histogram && bucket < HISTOGRAM_BUCKETS)
-		histogram->n[bucket]++;
+	if (hits)
+		__sync_fetch_and_add(hits, 1);
 }
 
-static inline struct event *event_reserve(void)
+static inline u32 netem_class_of(u32 replica)
 {
-	struct event *event = event_map.ringbuf_reserve(sizeof(struct event));
-	if (!event)
-		count(COUNT_events_lost);
-	return event;
-}
+	u32 *class = netem_at(replica);
 
-/* User space polls, so no reader needs waking on the packet path. */
-static inline void event_submit(struct event *event)
-{
-	event_map.ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	return class ? *class : 0;
 }
+#endif
 
 #endif

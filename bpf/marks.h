@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* How our own packets are recognized: a magic number in the high 16 bits of skb->mark. The low 16 bits are left to
- * other programs that mark packets: a hedge keeps them; on our own links packets carry their number there. */
+/* How our own packets are recognized on our own links, and hedges by routing rules: a magic number in the high 16 bits of
+ * skb->mark, with the packet's number below it. Other programs use marks too, so at the client's interface a hedge is
+ * known by where it came in (skb->ingress_ifindex), which nothing else does. There it gets back the mark that its
+ * request had. */
 #ifndef HEDGEROW_MARKS_H
 #define HEDGEROW_MARKS_H
 

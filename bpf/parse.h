@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* From a frame to the flow and payload of a UDP datagram. Every header is loaded through a bounds-checked copy, which
- * works on linear and paged packets alike; what is not understood returns the reason; nothing is guessed. */
+ * works on linear and paged packets alike; what is not understood returns the reason; nothing is guessed.
+ * parse_direct.h has the short cut for what nearly all packets are. */
 #ifndef HEDGEROW_PARSE_H
 #define HEDGEROW_PARSE_H
 
@@ -146,7 +147,7 @@ static inline int parse_ipv6(struct __sk_buff *skb, struct packet *packet, u32 *
 }
 
 /* PARSED, or the enum parse_reason why not. A first fragment is not hedged, but `packet` describes it. */
-static inline int parse(struct __sk_buff *skb, struct packet *packet)
+static inline int parse_copies(struct __sk_buff *skb, struct packet *packet)
 {
 	struct udphdr udp;
 	__be16 type;
@@ -182,16 +183,15 @@ static inline int parse(struct __sk_buff *skb, struct packet *packet)
 }
 
 /* The `field` of the payload as an unsigned big-endian number; false where the payload is too short for it. */
-static inline bool read_field(struct __sk_buff *skb, struct packet *packet, struct field *field, u64 *value)
+static inline bool read_field_copy(struct __sk_buff *skb, struct packet *packet, struct field *field, u64 *value)
 {
-	u32 offset = field->offset, length = field->length;
+	u32 length = field->length;
 	__be64 bytes = 0;
 
-	if (length < 1 || length > sizeof(bytes) || offset + length > packet->payload_length)
+	if (length < 1 || length > sizeof(bytes) || field->offset + length > packet->payload_length)
 		return false;
-	/* The same bound once more in the one form that every verifier follows: 1 to 8. */
-	length = ((length - 1) & 7) + 1;
-	if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct udphdr) + offset, &bytes, length) < 0)
+	length = BOUNDED(length, 8);
+	if (bpf_skb_load_bytes(skb, packet->transport + sizeof(struct udphdr) + field->offset, &bytes, length) < 0)
 		return false;
 	*value = __be64_to_cpu(bytes) >> (64 - 8 * length);
 	return true;

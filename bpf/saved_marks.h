@@ -4,21 +4,6 @@
 #ifndef HEDGEROW_SAVED_MARKS_H
 #define HEDGEROW_SAVED_MARKS_H
 
-/* The next of the numbers below `end`, after the last of which they begin again. */
-static inline u32 running_number(int which, u32 end)
-{
-	struct numbers *numbers = numbers_get(which);
-	u32 number;
-
-	if (!numbers)
-		return 0;
-	bpf_spin_lock(&numbers->lock);
-	number = numbers->next;
-	numbers->next = number + 1 < end ? number + 1 : 0;
-	bpf_spin_unlock(&numbers->lock);
-	return number;
-}
-
 /* A number that is free, or whose packet arrived long ago. The first LANES numbers belong to the lanes, each of which
  * holds one packet at a time. */
 static inline u32 saved_mark_number(void)
@@ -28,7 +13,7 @@ static inline u32 saved_mark_number(void)
 
 static inline void saved_mark_put(u32 number, u32 mark, u32 priority)
 {
-	struct saved_mark *saved = saved_mark_get(number);
+	struct saved_mark *saved = saved_mark_at(number);
 
 	if (!saved)
 		return;
@@ -39,7 +24,7 @@ static inline void saved_mark_put(u32 number, u32 mark, u32 priority)
 /* Gives the packet its own mark and priority again. */
 static inline void saved_mark_restore(struct __sk_buff *skb)
 {
-	struct saved_mark *saved = saved_mark_get(skb->mark & MARK_VALUE);
+	struct saved_mark *saved = saved_mark_at(skb->mark & MARK_VALUE);
 
 	if (!saved)
 		return;

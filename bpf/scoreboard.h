@@ -1,75 +1,95 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* Requests in flight: which one a packet belongs to, and whether it still counts. */
+/* Requests in flight and not long ago: a set-associative table, a lock a bucket. This is where they are found, and how
+ * room is made; what is decided about a request, under its bucket's lock, is in policy.h.
+ *
+ * The searches have no branches: which way is a hit cannot be predicted, and the verifier would follow each. */
 #ifndef HEDGEROW_SCOREBOARD_H
 #define HEDGEROW_SCOREBOARD_H
 
-/* The request of `key` unless there is none or it is older than the configured expiry. */
-static inline struct request *scoreboard_live(struct request_key *key, struct config *config, u64 now_ns)
-{
-	struct request *request = scoreboard_get(key);
+/* A state has a rank in its upper two bits, below it when the request was sent, in units of 67 ms. That comes round
+ * after 18 minutes: then an old request is taken for a young one, and kept a little longer. */
+#define AGE_SHIFT 26
+#define AGE_MASK 0x3fff
+#define RANK_SHIFT 14
+#define NO_WAY BUCKET_WAYS
+#define MAX_OWED_WAYS (BUCKET_WAYS / 2)
 
-	if (request && now_ns - request->request_ns < config->expiry_ns)
-		return request;
-	return NULL;
+/* What it costs to forget a request: nothing where there is none, little where it is answered, a hedge where it is not,
+ * and a response delivered twice where one has yet to come that must be dropped. */
+enum rank { RANK_EMPTY = 0, RANK_ANSWERED = 1, RANK_LIVE = 2, RANK_OWED = 3 };
+
+/* 1 where `a` and `b` are equal, else 0. */
+static inline u64 is_equal(u64 a, u64 b)
+{
+	u64 difference = a ^ b, negative = -difference;
+
+	asm volatile("" : "+r"(negative));
+	return ((difference | negative) >> 63) ^ 1;
 }
 
-/* The replica to hedge a request with: another one in turn by id, so that no replica gets all the hedges of its
- * neighbour, and so that a client which hedges by itself can choose the same. */
-static inline u32 scoreboard_hedge_replica(struct service *service, u32 primary_replica, u64 id)
+/* The lesser one; both below 2^63. */
+static inline u64 least_of(u64 a, u64 b)
 {
-	u32 others = service->replicas - 1, replica;
+	s64 difference = b - a, sign = difference >> 63;
 
-	if (service->target != TARGET_OTHER || service->replicas < 2)
-		return primary_replica;
-	replica = primary_replica + 1 + id % others;
-	return replica < service->replicas ? replica : replica - service->replicas;
+	asm volatile("" : "+r"(sign));
+	return a + (difference & sign);
 }
 
-/* Whether a response from `replica` can answer the request. While the hedger hedges, only the primary's replica and the
- * hedge's can: responses of others are to requests of the client's own. */
-static inline bool scoreboard_expects(struct request *request, struct config *config, u32 replica)
+/* The way of the request with this print, or NO_WAY. */
+static inline u64 bucket_find(struct bucket *bucket, u64 print)
 {
-	return config->mode != MODE_HEDGE || replica == request->primary_replica || replica == request->replica;
+	u64 way = NO_WAY;
+
+#pragma unroll
+	for (u32 i = 0; i < BUCKET_WAYS; i++)
+		way -= is_equal(bucket->print[i], print) * (NO_WAY - i);
+	asm volatile("" : "+r"(way)); /* the caller's bound is to be checked of this very number, not of its parts */
+	return way;
 }
 
-/* The first response of a generation wins, whichever CPUs the copies' responses arrive on. Only the insertion
- * decides: `request` may be a stale element that the map has since given to another request. */
-static inline bool scoreboard_first_response(struct request_key *key, struct request *request, u64 now_ns)
+static inline u16 state_of(u64 rank, u64 request_ns)
 {
-	struct answer_key answer = {};
-
-	answer.request = *key;
-	answer.generation = request->request_ns;
-	if (!answer_claim(&answer))
-		return false;
-	request->first_response_ns = now_ns;
-	return true;
+	return rank << RANK_SHIFT | (request_ns >> AGE_SHIFT & AGE_MASK);
 }
 
-/* Notes for `request` how many responses to the earlier one with its id, `known`, are outstanding: while they may still
- * come, that one having been hedged or sent twice by the client, they cannot be distinguished from responses to the new
- * one. A lost response counts as outstanding until its request expires. */
-static inline void scoreboard_inherit(struct request *request, struct request *known, struct config *config,
-				      u64 now_ns)
+static inline u32 rank_of(struct request *request, bool answered)
 {
-	u64 until_ns = known->copies > known->responses ? known->request_ns + config->expiry_ns :
-							  known->outstanding_until_ns;
-	s32 outstanding = known->copies + known->outstanding - known->responses;
-
-	if (outstanding <= 0 || until_ns <= now_ns)
-		return;
-	request->outstanding = outstanding < 255 ? outstanding : 255;
-	request->outstanding_until_ns = until_ns;
-	/* The loser of a hedge may come from there. */
-	if (known->hedges > known->dropped || (known->outstanding && known->replica != known->primary_replica))
-		request->replica = known->replica;
+	if (request->hedges > request->dropped || request->outstanding)
+		return RANK_OWED;
+	return answered ? RANK_ANSWERED : RANK_LIVE;
 }
 
-/* Whether a response from `replica` belongs to an earlier request with the same id: this one was never sent there. The
- * earlier one has been answered, or its id would not have been used again. */
-static inline bool scoreboard_outdated(struct request *request, struct config *config, u32 replica)
+/* To be called whenever the request has changed. */
+static inline void bucket_rank(struct bucket *bucket, u64 way, struct request *request)
 {
-	return config->mode == MODE_HEDGE && replica != request->primary_replica && !request->hedges;
+	if (way < BUCKET_WAYS)
+		bucket->state[way] = state_of(rank_of(request, request->first_response_ns), request->request_ns);
+}
+
+/* The way whose request goes where another one needs room: the cheapest, among equals the oldest; but never so that
+ * requests which still owe a response fill more than half a bucket. */
+static inline u64 bucket_victim(struct bucket *bucket, struct config *config, u64 now_ns)
+{
+	u64 now = now_ns >> AGE_SHIFT, expiry = config->expiry_ns >> AGE_SHIFT, owed = 0;
+	u64 least = ~0ULL >> 1, least_owed = ~0ULL >> 1;
+
+#pragma unroll
+	for (u32 i = 0; i < BUCKET_WAYS; i++) {
+		u64 state = bucket->state[i], age = (now - state) & AGE_MASK;
+		u64 fresh = (age - expiry - 1) >> 63; /* else expired, and as good as empty */
+		u64 rank = (state >> RANK_SHIFT) * fresh, is_owed = is_equal(rank, RANK_OWED);
+		u64 cost = (rank << RANK_SHIFT | (AGE_MASK - age)) << 3 | i;
+
+		least = least_of(least, cost);
+		least_owed = least_of(least_owed, cost | (is_owed ^ 1) << 32);
+		owed += is_owed;
+	}
+	if (least >> (RANK_SHIFT + 3) == RANK_LIVE && owed >= MAX_OWED_WAYS)
+		least = least_owed;
+	least &= 7;
+	asm volatile("" : "+r"(least));
+	return least;
 }
 
 #endif

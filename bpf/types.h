@@ -10,6 +10,9 @@
 #define MAX_FAULT_RULES 64
 #define SAVED_MARKS 16384
 #define SCRATCH 512 /* bytes */
+#define ENDPOINT_SLOTS 1024
+#define ENDPOINT_WAYS 2
+#define BUCKET_WAYS 6
 #define HISTOGRAM_SUB_BITS 3
 #define HISTOGRAM_BUCKETS (64 << HISTOGRAM_SUB_BITS)
 
@@ -43,12 +46,17 @@ struct line {
 };
 
 struct config {
-	u64 expiry_ns; /* age at which a scoreboard entry stops counting */
+	u64 expiry_ns;   /* age at which a request with the same id is a new one */
+	u64 max_late_ns; /* a hedge that is later than this does not leave */
+	u64 print_seed;
+	u64 endpoint_seed[3];
 	struct line line;
 	u32 mode;
 	u32 identity;
 	u32 block;
-	u32 out_ifindex; /* the client's interface */
+	u32 out_ifindex;   /* the client's interface */
+	u32 hedge_ifindex; /* where hedges come in from, on their way there */
+	u32 pad;
 };
 
 struct endpoint_key {
@@ -57,9 +65,18 @@ struct endpoint_key {
 	u16 pad;
 };
 
+/* A replica's address. Port 0 stands for an empty place. */
 struct endpoint {
-	u16 service;
-	u16 replica;
+	u32 address[4];
+	u16 port;
+	u8 service;
+	u8 replica;
+};
+
+/* Asked of every packet, so one cache line: user space chooses seeds that leave no slot overfull. */
+struct endpoint_slot {
+	struct endpoint way[ENDPOINT_WAYS];
+	u64 pad[3];
 };
 
 struct field {
@@ -72,41 +89,45 @@ struct service {
 	struct field response_id;
 	struct field copy_ordinal; /* where a response says which copy it answers; length 0 or 1 */
 	u32 replicas;              /* how many addresses it has, at least 1 */
+	u64 delay_ns;
 	u32 target;
+	u32 pad;
 };
 
-struct request_key {
-	u32 client[4]; /* zero with IDENTITY_BLOCK, as is client_port */
-	u64 id;
-	u32 block;
-	u16 client_port;
-	u16 service; /* stands for the server's address, port and protocol */
-};
-
+/* A request in flight, or not long ago: one cache line. */
 struct request {
-	u64 request_ns; /* when the first copy left; also the generation of a reused id */
+	u64 request_ns; /* when the first copy left */
 	u64 deadline_ns;
-	u64 first_response_ns; /* 0: unanswered */
+	u64 first_response_ns;    /* 0: unanswered; ANSWERED: when is not known */
 	u64 outstanding_until_ns; /* until when a response to an earlier request with this id may come */
-	u64 arrivals;          /* responses by replica, four bits each: counted where network faults look at them */
-	u32 mark;              /* the client's own mark and priority, restored on the hedge */
+	u64 arrivals;             /* responses by replica, four bits each: counted where network faults look at them */
+	u32 ticket;               /* the engine's, if `flags` says so */
+	u32 mark;                 /* the client's own mark and priority, restored on the hedge */
 	u32 priority;
-	u32 clone;             /* the mark of its clone in the delay line; 0: it has none */
-	u8 primary_replica;    /* that the first copy went to */
-	u8 replica;            /* the hedge's; until it leaves, the primary's */
-	u8 copies;             /* that have left, the kernel's hedge among them */
-	u8 hedges;             /* of these, the kernel's */
-	u8 responses;          /* that have arrived */
-	u8 dropped;            /* of these, never more than hedges */
-	u8 outstanding;        /* responses that earlier requests with this id still await */
-	u8 first_ordinal;      /* which copy the first response said it answers, 0 if it did not say */
-	u8 disordered;         /* a network fault may let its copies overtake each other, or come twice */
-	u8 pad[3];
+	u16 hedged;         /* a bit for each replica that hedges went to */
+	u16 owed;           /* ... from which responses to an earlier request with this id may come */
+	u8 primary_replica; /* that the first copy went to */
+	u8 copies;          /* that have left, the kernel's hedges among them */
+	u8 hedges;          /* of these, the kernel's */
+	u8 responses;       /* that have arrived */
+	u8 dropped;         /* of these, never more than hedges */
+	u8 outstanding;     /* responses that earlier requests with this id still await */
+	u8 first_ordinal;   /* which copy the first response said it answers, 0 if it did not say */
+	u8 flags;           /* enum request_flag */
 };
 
-struct answer_key {
-	struct request_key request;
-	u64 generation;
+/* A network fault may let the copies overtake each other, or come twice. */
+enum request_flag { REQUEST_ARMED = 1, REQUEST_DISORDERED = 2 };
+
+#define ANSWERED 1
+
+/* The first line has all that is needed to find a request or a place for one, the others have a request each: an
+ * operation touches two lines. A print of 0 stands for an empty place. */
+struct bucket {
+	struct bpf_spin_lock lock;
+	u16 state[BUCKET_WAYS]; /* what it would cost to forget the request, above its age: scoreboard.h */
+	u64 print[BUCKET_WAYS];
+	struct request request[BUCKET_WAYS];
 };
 
 /* Tokens are counted in millionths, so that fractions of a percent need no rounding. */
@@ -116,6 +137,8 @@ struct budget {
 	u64 tokens;
 	u64 per_request;
 	u64 burst;
+	u64 requests; /* all so far */
+	u64 credited; /* of these, those whose shares are among the tokens */
 };
 
 struct lanes {

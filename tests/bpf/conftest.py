@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
+from hedgerow_hedger.programs import Build, DelayLineKind, KernelPrograms
 from support.kernel_bench import KernelBench, kernel_bench
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def programs() -> Iterator[KernelPrograms]:
-    loaded = KernelPrograms()
+    loaded = KernelPrograms(Build(testbed=True))
     yield loaded
     loaded.close()
 

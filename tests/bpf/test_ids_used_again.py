@@ -11,7 +11,7 @@ import pytest
 from hedgerow_hedger.programs import Mode, Target
 from hedgerow_node.records import Winner
 from support.datagrams import request, response
-from support.kernel_bench import DROPPED, MARK_HEDGE, PASSED, REDIRECTED, REPLICAS4, KernelBench
+from support.kernel_bench import DROPPED, PASSED, REDIRECTED, REPLICAS4, KernelBench
 
 if TYPE_CHECKING:
     from support.frames import Datagram
@@ -32,7 +32,7 @@ def hedge(bench: KernelBench, asked: Datagram) -> None:
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
     assert crossed.action == REDIRECTED
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
 
 
 def answer(bench: KernelBench, asked: Datagram, replica: tuple[str, int] = ASKED) -> int:
@@ -45,7 +45,7 @@ def test_an_answered_id_may_be_used_again(bench: KernelBench) -> None:
     asked = request(4)
     for _ in range(5):
         bench.split(asked.frame())
-        bench.split(asked.frame(), mark=MARK_HEDGE)
+        bench.hedge(asked.frame())
         assert bench.respond(response(asked).frame()).action == PASSED
         assert bench.respond(response(asked).frame()).action == DROPPED
     counted = bench.counted()
@@ -59,7 +59,7 @@ def test_an_id_used_again_while_an_old_response_is_outstanding_is_not_hedged_and
     bench.switch(Mode.HEDGE)
     asked = request(11)
     bench.split(asked.frame())
-    bench.split(asked.frame(), mark=MARK_HEDGE)
+    bench.hedge(asked.frame())
     bench.respond(response(asked).frame())
     bench.counted()
     bench.split(asked.frame())

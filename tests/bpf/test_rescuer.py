@@ -25,6 +25,7 @@ from support.kernel_bench import (
     REPLICAS6,
     SERVER4,
     SERVER6,
+    STOLEN,
     KernelBench,
 )
 
@@ -36,7 +37,8 @@ def test_an_unanswered_request_is_hedged_with_the_very_same_frame(bench: KernelB
     frame = request(1).frame()
     bench.split(frame)
     verdict = bench.rescue(frame)
-    assert (verdict.action, verdict.frame, verdict.mark) == (REDIRECTED, frame, MARK_HEDGE)
+    assert (verdict.action, verdict.frame) == (REDIRECTED, frame)
+    assert verdict.mark == MARK_HEDGE | bench.clone_mark(frame) & 0xFFFF
     assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "rescued": 1}
 
 
@@ -55,8 +57,7 @@ def test_the_tap_sees_the_hedge_leave_and_gives_back_the_clients_mark_and_priori
     asked = request(3)
     assert bench.split(asked.frame(), mark=0xABCD0007, priority=6).mark == 0xABCD0007
     crossed = bench.rescue(asked.frame())
-    assert crossed.mark == MARK_HEDGE | 0x0007
-    left = bench.split(asked.frame(), mark=crossed.mark)
+    left = bench.leave(asked.frame(), crossed.mark)
     assert (left.action, left.mark, left.priority, left.frame) == (PASSED, 0xABCD0007, 6, asked.frame())
     bench.respond(response(asked, copy=2).frame())
     (hedge,) = bench.hedges()
@@ -120,12 +121,78 @@ def test_the_budget_is_a_token_bucket(bench: KernelBench) -> None:
     assert (counted["requests"], counted["rescued"], counted["budget_denied"]) == (30, 3, 19)
 
 
-@pytest.mark.parametrize("mark", [MARK_HEDGE, MARK_HEDGE | 0x1234])
-def test_a_hedge_whose_request_is_forgotten_leaves_without_our_mark(bench: KernelBench, mark: int) -> None:
+def test_a_hedge_whose_request_is_forgotten_does_not_leave(bench: KernelBench) -> None:
+    """Nobody knows any more whether it was answered, or whose mark it should bear."""
     bench.switch(Mode.HEDGE)
-    verdict = bench.split(request(11).frame(), mark=mark)
-    assert (verdict.action, verdict.mark) == (PASSED, mark & 0xFFFF)
+    verdict = bench.leave(request(11).frame(), MARK_HEDGE | 0x1234)
+    assert verdict.action == STOLEN
     assert bench.counted() == {"out_seen": 1, "hedges_untracked": 1}
+
+
+def test_a_hedge_that_waited_for_its_neighbour_is_looked_at_again(bench: KernelBench) -> None:
+    """Meanwhile the request was answered, or its id used again; or it is too late for any hedge."""
+    bench.switch(Mode.HEDGE)
+    asked = request(12)
+    bench.split(asked.frame())
+    waiting = bench.rescue(asked.frame())
+    bench.respond(response(asked).frame())
+    assert bench.leave(waiting.frame, waiting.mark).action == STOLEN
+    bench.split(asked.frame())
+    assert bench.leave(waiting.frame, waiting.mark).action == STOLEN
+    counted = bench.counted()
+    assert (counted["requests"], counted["late_dropped"], counted.get("hedges_sent")) == (2, 2, None)
+    assert [bench.respond(response(asked).frame()).action for _ in range(2)] == [PASSED] * 2, "no hedge was sent"
+
+    bench.configure(max_late_ns=0)
+    bench.switch(Mode.HEDGE)
+    bench.split(request(13).frame())
+    assert bench.hedge(request(13).frame()).action == STOLEN
+    assert bench.counted()["late_dropped"] == 1
+
+
+def test_a_hedge_that_does_not_leave_gives_its_token_back(bench: KernelBench) -> None:
+    bench.configure(budget_ratio=0, budget_burst=1)
+    bench.switch(Mode.HEDGE)
+    asked = request(14)
+    bench.split(asked.frame())
+    waiting = bench.rescue(asked.frame())
+    bench.respond(response(asked).frame())
+    assert bench.leave(waiting.frame, waiting.mark).action == STOLEN
+    bench.split(request(15).frame())
+    assert bench.rescue(request(15).frame()).action == REDIRECTED
+
+
+def test_a_hedge_leaves_once(bench: KernelBench) -> None:
+    bench.switch(Mode.HEDGE)
+    asked = request(16)
+    bench.split(asked.frame())
+    assert [bench.hedge(asked.frame()).action for _ in range(2)] == [PASSED, STOLEN]
+    assert [bench.respond(response(asked).frame()).action for _ in range(3)] == [PASSED, DROPPED, PASSED]
+
+
+@pytest.mark.parametrize("mark", [MARK_HEDGE, MARK_HEDGE | 0x1234])
+def test_a_packet_with_a_hedges_mark_that_no_engine_sent_is_a_request(bench: KernelBench, mark: int) -> None:
+    """Other programs mark packets, too: it keeps its mark, and its hedge bears it again."""
+    bench.switch(Mode.HEDGE)
+    asked = request(17)
+    assert bench.split(asked.frame(), mark=mark).mark == mark
+    assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1}
+    crossed = bench.rescue(asked.frame())
+    assert bench.leave(crossed.frame, crossed.mark).mark == mark
+
+
+def test_nothing_is_hedged_before_its_deadline_nor_long_after_it(bench: KernelBench) -> None:
+    """A delay line whose qdisc another program has removed delays nothing."""
+    bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
+    bench.switch(Mode.HEDGE)
+    bench.split(request(18).frame())
+    assert bench.rescue(request(18).frame()).action == DROPPED
+    assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "early": 1}
+    bench.configure(max_late_ns=0)
+    bench.switch(Mode.HEDGE)
+    bench.split(request(19).frame())
+    assert bench.rescue(request(19).frame()).action == DROPPED
+    assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "late": 1}
 
 
 def test_more_requests_at_once_than_lanes(bench: KernelBench) -> None:
@@ -178,7 +245,7 @@ def test_a_hedge_to_another_replica_and_its_answer_have_the_right_addresses_and_
     crossed = bench.rescue(asked.frame())
     assert (crossed.action, crossed.frame) == (REDIRECTED, replace(asked, destination=other).frame())
 
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
     answer = asked.reply(asked.payload)
     arrived = bench.respond(replace(answer, source=other).frame())
     assert (arrived.action, arrived.frame) == (PASSED, answer.frame())
@@ -196,7 +263,7 @@ def test_the_first_replicas_answer_may_still_win(bench: KernelBench) -> None:
     asked = request(60)
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
     assert bench.respond(response(asked).frame()).action == PASSED
     assert bench.respond(replace(response(asked), source=OTHER4).frame()).action == DROPPED
     assert [hedge.winner for hedge in bench.hedges()] == [Winner.PRIMARY]
@@ -247,7 +314,7 @@ def test_the_hedge_goes_to_another_replica_and_its_answer_comes_from_the_primary
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
     assert (crossed.action, crossed.frame) == (REDIRECTED, hedge.frame())
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
 
     (uninvolved,) = set(range(3)) - {primary_replica, hedged_replica}
     from_elsewhere = replace(response(asked), source=addresses[uninvolved]).frame()
@@ -270,7 +337,7 @@ def test_with_target_same_the_hedge_goes_to_the_primarys_replica(bench: KernelBe
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
     assert (crossed.action, crossed.frame) == (REDIRECTED, asked.frame())
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
     assert bench.respond(response(asked, copy=2).frame()).frame == response(asked, copy=2).frame()
     (record,) = bench.hedges()
     assert (record.replica, record.winner) == (primary_replica, Winner.HEDGE)
@@ -299,7 +366,7 @@ def test_an_answer_in_fragments_that_cannot_get_the_primarys_address_answers_not
     asked = request(74)
     bench.split(asked.frame())
     crossed = bench.rescue(asked.frame())
-    bench.split(crossed.frame, mark=crossed.mark)
+    bench.leave(crossed.frame, crossed.mark)
     bench.respond(replace(response(asked), source=OTHER4, fragment=0x2000).frame())
     assert bench.respond(response(asked).frame()).action == PASSED
     counted = bench.counted()

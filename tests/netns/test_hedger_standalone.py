@@ -37,15 +37,15 @@ def assert_reconciled(counters: dict[str, int]) -> None:
     def total(prefix: str, *names: str) -> int:
         return sum(counters[f"{prefix}_{reason}"] for reason in REASONS) + sum(counters[name] for name in names)
 
-    left = ("requests", "resent", "hedges_sent", "hedges_untracked")
+    left = ("requests", "resent", "hedges_sent", "hedges_untracked", "late_dropped")
     assert counters["out_seen"] == total("out", "out_not_service", "out_no_id", "out_struck", *left)
     arrived = ("in_bad_checksum", "answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
     assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
     not_armed = ("reused_early", "lane_busy", "clone_failed", "clone_congested")
     assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
-    ends = ("rescued", "cancelled", "budget_denied", "lost", "outdated", "disarmed", "rescue_failed")
+    ends = ("rescued", "cancelled", "early", "late", "budget_denied", "lost", "outdated", "disarmed", "rescue_failed")
     assert counters["armed"] == sum(counters[name] for name in ends)
-    assert counters["rescued"] == counters["hedges_sent"] + counters["hedges_untracked"]
+    assert counters["rescued"] == sum(counters[name] for name in ("hedges_sent", "hedges_untracked", "late_dropped"))
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "unconnected"])

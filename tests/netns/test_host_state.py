@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_hedger.delay_link import QDISC_HANDLE, link_names
-from hedgerow_hedger.programs import KernelPrograms
+from hedgerow_hedger.programs import Build, KernelPrograms
 from orchestrator.host.namespaces import create, delete
 from support.bpf_objects import NAME_SIZE, bpf
 from support.host_state import LANE, assert_as_before, host_state
@@ -78,7 +78,7 @@ def link(near: str, far: str) -> Iterator[str]:
 
 def test_all_programs_and_maps_of_a_hedger_are_seen() -> None:
     before, held_programs, held_maps = host_state(), held("prog"), held("map")
-    programs = KernelPrograms()
+    programs = KernelPrograms(Build(testbed=True))
     try:
         bcc = programs._bpf
         bcc.load_funcs(bcc.SCHED_CLS)

@@ -43,7 +43,7 @@ def names(kind: Kind) -> frozenset[str]:
     if kind is Kind.PROGRAM:
         found = _PROGRAM.findall((BPF_SOURCES / "hedger.c").read_text())
     else:
-        found = _MAP.findall((BPF_SOURCES / "maps.h").read_text())
+        found = _MAP.findall((BPF_SOURCES / "maps_bcc.h").read_text())
     return frozenset(name[: NAME_SIZE - 1] for name in found)
 
 

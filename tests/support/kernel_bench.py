@@ -11,7 +11,7 @@ import os
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hedgerow_hedger import delay_link
 from hedgerow_hedger.iproute import batch
@@ -19,26 +19,31 @@ from hedgerow_hedger.programs import DelayLineKind, Identity, KernelPrograms, Mo
 from hedgerow_hedger.statistics import HedgeLog
 from hedgerow_node.lanes import LANES
 from hedgerow_node.wire import IdPlace
+from support.prints import before_the_id, mix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hedgerow_node.records import Hedge
+    from support.frames import Datagram
 
 CLIENT4, SERVER4, OTHER4, THIRD4 = ("10.9.0.1", 40000), ("10.9.0.2", 9000), ("10.9.0.3", 9100), ("10.9.0.4", 9200)
 CLIENT6, SERVER6, OTHER6, THIRD6 = ("fd09::1", 40000), ("fd09::2", 9000), ("fd09::3", 9100), ("fd09::4", 9200)
 REPLICAS4, REPLICAS6 = (SERVER4, OTHER4, THIRD4), (SERVER6, OTHER6, THIRD6)
-PASSED, DROPPED, REDIRECTED = -1, 2, 7  #: TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_REDIRECT
+#: TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_STOLEN, TC_ACT_REDIRECT
+PASSED, DROPPED, STOLEN, REDIRECTED = -1, 2, 4, 7
 MARK_PRIMER, MARK_CLONE, MARK_HEDGE = 0x4ED10000, 0x4ED20000, 0x4ED30000
 #: The first block of each test; the scoreboard outlives a bench, as the programs do.
 _FIRST_BLOCKS = itertools.count(10, 10)
 FIRST_FOUR_BYTES, NEXT_BYTE = IdPlace(0, 4), IdPlace(4, 1)
 
+_AGE_SHIFT, _AGES = 26, 1 << 14  #: of a request's state in its bucket: bpf/scoreboard.h
+
 _BPF_SYSCALL = {"x86_64": 321, "aarch64": 280}
 _BPF_PROG_TEST_RUN = 10
 _CONTEXT_SIZE = 192  #: struct __sk_buff
 _DURATION_AT = 36  #: union bpf_attr
-_MARK_AT, _PRIORITY_AT, _GSO_SEGS_AT, _GSO_SIZE_AT = 8, 32, 164, 176
+_MARK_AT, _PRIORITY_AT, _INGRESS_AT, _GSO_SEGS_AT, _GSO_SIZE_AT = 8, 32, 36, 164, 176
 _CLONE_NEWNET = 0x40000000
 
 
@@ -69,12 +74,20 @@ class Verdict:
 
 
 def run(
-    program_fd: int, frame: bytes, mark: int = 0, priority: int = 0, gso_segs: int = 0, gso_size: int = 0
+    program_fd: int,
+    frame: bytes,
+    mark: int = 0,
+    priority: int = 0,
+    ingress_ifindex: int = 0,
+    gso_segs: int = 0,
+    gso_size: int = 0,
+    repeat: int = 1,
 ) -> Verdict:
-    """Runs the program once over `frame`; OSError where the kernel refuses the frame (too short for it)."""
+    """Runs the program over `frame`; OSError where the kernel refuses the frame (too short for it)."""
     context = ctypes.create_string_buffer(_CONTEXT_SIZE)
     struct.pack_into("I", context, _MARK_AT, mark)
     struct.pack_into("I", context, _PRIORITY_AT, priority)
+    struct.pack_into("I", context, _INGRESS_AT, ingress_ifindex)
     struct.pack_into("I", context, _GSO_SEGS_AT, gso_segs)
     struct.pack_into("I", context, _GSO_SIZE_AT, gso_size)
     data_in, data_out = ctypes.create_string_buffer(frame, len(frame)), ctypes.create_string_buffer(len(frame) + 256)
@@ -88,7 +101,7 @@ def run(
             len(data_out),
             pointer(data_in),
             pointer(data_out),
-            1,  # repeat
+            repeat,
             0,  # duration
             _CONTEXT_SIZE,
             _CONTEXT_SIZE,
@@ -145,8 +158,10 @@ class KernelBench:
         copy_ordinal: IdPlace = NEXT_BYTE,
         budget_ratio: float = 1.0,
         budget_burst: int = 1_000_000,
+        max_late_ns: int = 60_000_000_000,
     ) -> None:
-        """New settings. A delay of 1 ns means that a clone is due as soon as it is looked at."""
+        """New settings, and counters at zero. With a delay of 1 ns a clone is due as soon as it is looked at."""
+        self._before = {}
         services = [
             Service(addresses[:replicas], request_id, response_id, copy_ordinal, target)
             for addresses in (REPLICAS4, REPLICAS6)
@@ -158,10 +173,12 @@ class KernelBench:
                 expiry_ns,
                 self.link.kind,
                 self.link.near_ifindex,
+                self.link.far_ifindex,
                 self.out_ifindex,
                 delay_link.LANE_HANDLE,
                 budget_ratio,
                 budget_burst,
+                max_late_ns,
             )
         )
 
@@ -174,9 +191,9 @@ class KernelBench:
 
     def split(self, frame: bytes, **context: int) -> Verdict:
         """A frame leaves."""
-        before = self._next_number()
+        before = self._armed()
         verdict = run(self.programs.splitter.fd, frame, **context)
-        if before != self._next_number():
+        if before != self._armed():
             self._clone_marks[frame] = MARK_CLONE | (self._next_number() - 1) % self._numbers
         return verdict
 
@@ -188,10 +205,37 @@ class KernelBench:
         """A frame crosses the delay link, with its clone's mark unless another is given."""
         return run(self.programs.rescuer.fd, frame, mark=self.clone_mark(frame) if mark is None else mark)
 
+    def leave(self, frame: bytes, mark: int) -> Verdict:
+        """A hedge leaves by the client's interface: it comes from the engine's link with its ticket in its mark."""
+        return run(self.programs.splitter.fd, frame, mark=mark, ingress_ifindex=self.link.far_ifindex)
+
+    def hedge(self, frame: bytes) -> Verdict:
+        """The hedge of the request that left last as this frame leaves, too."""
+        return self.leave(frame, MARK_HEDGE | self.clone_mark(frame) & 0xFFFF)
+
+    def buckets_at(self, print_: int) -> list[Any]:
+        """The bucket that a request with this print is in."""
+        table = self.programs.table("scoreboard_map")
+        return [table[ctypes.c_int(print_ % len(table))]]
+
+    def age(self, *requests: Datagram, by_ns: int = 10_000_000_000) -> None:
+        """As if these had left so much earlier, the first of them earliest; ids have eight bytes."""
+        table = self.programs.table("scoreboard_map")
+        for order, asked in enumerate(requests):
+            print_ = mix(before_the_id(self.programs, asked.source) ^ int.from_bytes(asked.payload[:8], "big"))
+            (bucket,) = self.buckets_at(print_)
+            way = list(bucket.print).index(print_)
+            earlier_ns = by_ns * (len(requests) - order)
+            bucket.request[way].request_ns -= earlier_ns
+            rank, when = divmod(bucket.state[way], _AGES)
+            bucket.state[way] = rank * _AGES + (when - (earlier_ns >> _AGE_SHIFT)) % _AGES
+            table[ctypes.c_int(print_ % len(table))] = bucket
+
+    def _armed(self) -> int:
+        return self.programs.counters()["armed"] if self._hedging else 0
+
     def _next_number(self) -> int:
-        """Of the next clone, where one is made. Busy lanes are skipped."""
-        if not self._hedging:
-            return 0
+        """Of the next clone. Busy lanes are skipped."""
         if self.link.kind == DelayLineKind.NETEM:
             return int(self.programs.table("number_map")[ctypes.c_int(1)].next)
         return int(self.programs.table("lane_map")[ctypes.c_int(0)].next) % LANES

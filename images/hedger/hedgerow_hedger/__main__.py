@@ -22,7 +22,7 @@ from hedgerow_hedger.attachments import InterfaceLock
 from hedgerow_hedger.control import HedgerSlot, add_operations
 from hedgerow_hedger.hedger import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
 from hedgerow_hedger.options import Standalone, parse_options
-from hedgerow_hedger.programs import KernelPrograms, Mode
+from hedgerow_hedger.programs import Build, KernelPrograms, Mode
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
@@ -55,7 +55,7 @@ def detach(interface: str) -> None:
 def probe() -> dict[str, object]:
     """What this kernel offers each engine: its delay lines and whether it takes the programs; null, or why not."""
     try:
-        KernelPrograms().close()
+        KernelPrograms(Build(testbed=True)).close()
     except Exception as error:  # bcc raises plain exceptions; any of them is the answer
         programs: str | None = f"{type(error).__name__}: {error}"
     else:
@@ -66,7 +66,7 @@ def probe() -> dict[str, object]:
 def work(control: Path | None, standalone: Standalone | None) -> None:
     """Hedges until stopped: what the command line says, or what comes over the control socket."""
     supervisor = Supervisor(control)
-    slot = HedgerSlot(say, keep_hedges=control is not None)
+    slot = HedgerSlot(say, testbed=control is not None)
     try:
         add_operations(supervisor, slot)
         supervisor.every(POLL_INTERVAL_NS, slot.poll)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hedgerow_hedger.hedger import CANNOT, Hedger
 from hedgerow_hedger.interface_state import interface_state
 from hedgerow_hedger.iproute import IprouteError, interface_towards
-from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Identity, KernelPrograms, Mode
+from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Build, Identity, KernelPrograms, Mode
 from hedgerow_node.control import ControlError
 from hedgerow_node.protocol.hedger import (
     Assignment,
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 
 class HedgerSlot:
-    """Has one hedger at a time, or none; `say` and `keep_hedges` as in `Hedger`."""
+    """Has one hedger at a time, or none; `say` as in `Hedger`.
 
-    def __init__(self, say: Callable[[str], None], keep_hedges: bool) -> None:
-        self._say, self._keep_hedges = say, keep_hedges
+    `testbed` says whether it is told what to do: then there may be network faults, and hedges' records are kept.
+    """
+
+    def __init__(self, say: Callable[[str], None], testbed: bool) -> None:
+        self._say, self._testbed = say, testbed
         self._hedger: Hedger | None = None
-        self._programs: tuple[int, KernelPrograms] | None = None  #: with the number of entries of the scoreboard
+        self._programs: dict[Build, KernelPrograms] = {}
 
     @property
     def hedger(self) -> Hedger:
@@ -53,9 +56,8 @@ class HedgerSlot:
     ) -> Hedger:
         """Replaces the present hedger by one on `interface`; raises what `Hedger` does, and then there is none."""
         self._end()
-        self._hedger = Hedger(
-            interface, assignment, lambda: self._programs_for(scoreboard_entries), self._say, self._keep_hedges
-        )
+        build = Build(self._testbed, scoreboard_entries)
+        self._hedger = Hedger(interface, assignment, lambda: self._programs_for(build), self._say, self._testbed)
         return self._hedger
 
     def release(self) -> None:
@@ -80,18 +82,15 @@ class HedgerSlot:
             hedger.set_mode(Mode.OFF)
             hedger.close()
 
-    def _programs_for(self, scoreboard_entries: int) -> KernelPrograms:
-        """Those of the hedger before, where they fit: compiling takes more than a second."""
-        if self._programs is not None and self._programs[0] != scoreboard_entries:
-            self._close_programs()
-        if self._programs is None:
-            self._programs = (scoreboard_entries, KernelPrograms(scoreboard_entries))
-        return self._programs[1]
+    def _programs_for(self, build: Build) -> KernelPrograms:
+        """Those of a hedger before, where they fit: compiling takes more than a second."""
+        if build not in self._programs:
+            self._programs[build] = KernelPrograms(build)
+        return self._programs[build]
 
     def _close_programs(self) -> None:
-        programs, self._programs = self._programs, None
-        if programs is not None:
-            programs[1].close()
+        while self._programs:
+            self._programs.popitem()[1].close()
 
 
 @contextmanager

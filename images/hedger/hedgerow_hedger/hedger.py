@@ -139,6 +139,7 @@ class Hedger:
                     expiry_ns=assignment.expiry_ns,
                     delay_line=kind,
                     delay_ifindex=self.link.near_ifindex,
+                    hedge_ifindex=self.link.far_ifindex,
                     out_ifindex=self._ifindex,
                     lane_handle=delay_link.LANE_HANDLE,
                     budget_ratio=assignment.budget_ratio,
@@ -207,7 +208,7 @@ class Hedger:
         """Counters, latency seen by the kernel, and lateness of the hedges since the last call."""
         self.poll()
         counters = self.counters()
-        hedged = counters["hedges_sent"] + counters["hedges_untracked"]
+        hedged = sum(counters[name] for name in ("hedges_sent", "hedges_untracked", "late_dropped"))
         histogram = self._programs.latency_histogram()
         latency_ns = (quantile_ns(histogram, q) for q in (0.5, 0.99, 0.999))
         return HedgerStatistics(

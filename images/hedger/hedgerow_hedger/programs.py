@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import re
-import sys
+import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hedgerow_hedger.endpoints import kernel_address, seed_for, slot_of
 from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
 from hedgerow_node.protocol.limits import MAX_REPLICAS
+from hedgerow_node.units import NS_PER_MS
 from hedgerow_node.wire import IdPlace
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
 BPF_SOURCES = Path(__file__).resolve().parent / "bpf"  #: package data; in a checkout a link to its folder bpf
 SCOREBOARD_ENTRIES = 65_536
+BUCKET_WAYS = 6
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
+MAX_LATE_NS = (
+    500 * NS_PER_MS
+)  #: longer than a busy host is late; a hedge that waits for its neighbour may be seconds late
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
 
@@ -112,10 +117,25 @@ class Settings:
     expiry_ns: int
     delay_line: DelayLineKind
     delay_ifindex: int
+    hedge_ifindex: int  #: where hedges come from on their way to the interface
     out_ifindex: int
     lane_handle: int = 0
     budget_ratio: float = 1.0
     budget_burst: int = 100
+    max_late_ns: int = MAX_LATE_NS
+
+
+@dataclass(frozen=True)
+class Build:
+    """What the programs are compiled for."""
+
+    testbed: bool  #: with network faults, and requests known by block
+    scoreboard_entries: int = SCOREBOARD_ENTRIES  #: at least
+
+    @property
+    def buckets(self) -> int:
+        """A power of two."""
+        return 1 << (-(-self.scoreboard_entries // BUCKET_WAYS) - 1).bit_length()
 
 
 def inline_sources(path: Path) -> str:
@@ -137,35 +157,26 @@ def counter_names() -> tuple[str, ...]:
     return (*counters, *(f"out_{name}" for name in reasons), *(f"in_{name}" for name in reasons))
 
 
-def _network_port(port: int) -> int:
-    return int.from_bytes(port.to_bytes(2, "big"), sys.byteorder)
-
-
-def _mapped_words(host: str) -> list[int]:
-    address = ip_address(host)
-    packed = address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed
-    return [int.from_bytes(packed[i : i + 4], sys.byteorder) for i in range(0, 16, 4)]
-
-
 class KernelPrograms:
     """The loaded programs. Nothing is attached here; closing frees what no attachment holds."""
 
-    def __init__(self, scoreboard_entries: int = SCOREBOARD_ENTRIES) -> None:
+    def __init__(self, build: Build) -> None:
         """Compiles and loads. Raises HeadersMissingError or ProgramsError."""
         try:
             from bcc import BPF  # noqa: PLC0415 - slow to import, and only this class needs it
         except ImportError as error:
             raise ProgramsError(f"{error}; install bcc for Python (Debian, Ubuntu: python3-bpfcc)") from error
         try:
-            self._load(BPF, scoreboard_entries)
+            self._load(BPF, build)
         except HeadersMissingError:
             raise
         except Exception as error:  # bcc has no exceptions of its own
             raise ProgramsError(f"{error}; as root, on Linux 5.10 or newer? See the lines above") from error
         self._config = self.table("config_map").Leaf()
+        self._config.print_seed = secrets.randbits(64)
         self._on_event: Callable[[Event], None] | None = None
 
-    def _load(self, bpf: BpfClass, scoreboard_entries: int) -> None:
+    def _load(self, bpf: BpfClass, build: Build) -> None:
         with stub_kernel_tree():
             self._bpf = bpf(
                 text=inline_sources(BPF_SOURCES / "hedger.c").encode(),
@@ -173,8 +184,9 @@ class KernelPrograms:
                     "-Werror=implicit-function-declaration",
                     "-Wno-macro-redefined",
                     f"-DLANES={LANES}",
-                    f"-DSCOREBOARD_ENTRIES={scoreboard_entries}",
+                    f"-DBUCKETS={build.buckets}",
                     f"-DEVENT_PAGES={EVENT_PAGES}",
+                    *(["-DTESTBED"] if build.testbed else []),
                 ],
             )
         self.splitter, self.rescuer, self.responder = (
@@ -190,15 +202,16 @@ class KernelPrograms:
 
         Counters and latencies start again from zero; known requests stay known as long as the block is the same.
         """
-        for name in ("endpoint_map", "counter_map", "histogram_map"):
-            self.table(name).clear()
+        self.table("counts_map").clear()
+        self._configure_endpoints(settings.services)
         for index, service in enumerate(settings.services):
             self._configure_service(index, service, settings)
         config = self._config
         line = config.line
         line.delay_ns, line.kind, line.lane_handle = settings.delay_ns, settings.delay_line, settings.lane_handle
         line.ifindex = settings.delay_ifindex
-        config.expiry_ns, config.out_ifindex = settings.expiry_ns, settings.out_ifindex
+        config.expiry_ns, config.max_late_ns = settings.expiry_ns, settings.max_late_ns
+        config.out_ifindex, config.hedge_ifindex = settings.out_ifindex, settings.hedge_ifindex
         self.table("lane_map")[ctypes.c_int(0)] = self.table("lane_map").Leaf()
         self.set_mode(Mode.OFF)
 
@@ -209,13 +222,13 @@ class KernelPrograms:
 
     def counters(self) -> dict[str, int]:
         """All counters by name, summed over the CPUs."""
-        per_cpu = self.table("counter_map")[ctypes.c_int(0)]
-        return {name: sum(values.n[i] for values in per_cpu) for i, name in enumerate(counter_names())}
+        per_cpu = self.table("counts_map")[ctypes.c_int(0)]
+        return {name: sum(values.counter[i] for values in per_cpu) for i, name in enumerate(counter_names())}
 
     def latency_histogram(self) -> list[int]:
         """Requests per latency bucket, summed over the CPUs; `statistics.bucket_bounds_ns` says which."""
-        per_cpu = self.table("histogram_map")[ctypes.c_int(0)]
-        return [sum(column) for column in zip(*(values.n for values in per_cpu), strict=True)]
+        per_cpu = self.table("counts_map")[ctypes.c_int(0)]
+        return [sum(column) for column in zip(*(values.latency for values in per_cpu), strict=True)]
 
     def read_events(self, handle: Callable[[Event], None]) -> None:
         """Calls `handle` with each event that waits in the ring buffer."""
@@ -243,20 +256,34 @@ class KernelPrograms:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
+    def _configure_endpoints(self, services: Sequence[Service]) -> None:
         endpoints, replicas = self.table("endpoint_map"), self.table("replica_map")
-        for number, (host, port) in enumerate(service.replicas):
-            key = endpoints.Key()
-            key.address, key.port = (ctypes.c_uint32 * 4)(*_mapped_words(host)), _network_port(port)
-            endpoint = endpoints.Leaf()
-            endpoint.service, endpoint.replica = index, number
-            endpoints[key] = endpoint
+        places = {
+            (index, number): kernel_address(*address)
+            for index, service in enumerate(services)
+            for number, address in enumerate(service.replicas)
+        }
+        seed = seed_for(list(places.values()))
+        self._config.endpoint_seed[:] = seed
+        endpoints.clear()
+        for (index, number), address in places.items():
+            key = replicas.Leaf()
+            key.address[:], key.port = address
             replicas[ctypes.c_int(index * MAX_REPLICAS + number)] = key
+            slot = ctypes.c_int(slot_of(address, seed))
+            leaf = endpoints[slot]
+            way = next(way for way in leaf.way if not way.port)
+            way.address[:], way.port = address
+            way.service, way.replica = index, number
+            endpoints[slot] = leaf
+
+    def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
         leaf = self.table("service_map").Leaf()
         for name in ("request_id", "response_id", "copy_ordinal"):
             place, target = getattr(service, name), getattr(leaf, name)
             target.offset, target.length = place.offset, place.length
         leaf.replicas, leaf.target = len(service.replicas), service.target
+        leaf.delay_ns = settings.delay_ns
         self.table("service_map")[ctypes.c_int(index)] = leaf
         budget = self.table("budget_map").Leaf()
         budget.per_request = round(settings.budget_ratio * TOKEN)
