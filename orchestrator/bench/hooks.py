@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.bench.dns_load import dnsperf, nsd
 from orchestrator.bench.figures import median
-from orchestrator.bench.hedgers import hedger
+from orchestrator.bench.hedgers import Armed, hedger
 from orchestrator.bench.program_costs import EMPTY, counting, empty_program, programs_of, runs
 from orchestrator.bench.stage import CLIENT
 
@@ -26,7 +26,8 @@ class HookCosts:
 
     `ns_a_run` and `runs_a_request` are by program, the empty one among the former; programs that did not run have no
     entry. `ns_a_request` is of all programs but the empty one, `net_ns_a_request` less the empty one's for each run.
-    `rounds_ns_a_request` are the rounds' values, `per_second` the requests answered meanwhile.
+    `rounds_ns_a_request` are the rounds' values, `per_second` the requests answered meanwhile. A request that
+    is not armed costs less: `armed` counts them, warm-up included.
     """
 
     engine: str
@@ -38,9 +39,12 @@ class HookCosts:
     net_ns_a_request: float
     rounds_ns_a_request: tuple[float, ...]
     per_second: float
+    armed: Armed
 
 
-def costs(engine: str, said: str, warmup: int, rounds: Sequence[tuple[Mapping[str, Runs], int, float]]) -> HookCosts:
+def costs(
+    engine: str, said: str, warmup: int, rounds: Sequence[tuple[Mapping[str, Runs], int, float]], armed: Armed
+) -> HookCosts:
     """From the runs of each program, the requests and the rate of each round; each round has at least one request."""
     names = [name for name in rounds[0][0] if all(round_[0][name].count for round_ in rounds)]
     a_run = {name: median([done[name].total_ns / done[name].count for done, _, _ in rounds]) for name in names}
@@ -63,6 +67,7 @@ def costs(engine: str, said: str, warmup: int, rounds: Sequence[tuple[Mapping[st
         net_ns_a_request=round(median(net), 1),
         rounds_ns_a_request=tuple(round(value, 1) for value in raw),
         per_second=round(median([rate for _, _, rate in rounds]), 1),
+        armed=armed,
     )
 
 
@@ -90,4 +95,5 @@ def _measure(setting: Setting, engine: str) -> HookCosts:
                 setting.say(
                     f"hooks, {engine}, round {number + 1} of {setting.extent.rounds}: {load.per_second:,.0f}/s"
                 )
-        return costs(engine, working.said, warm, rounds)
+        said = working.said
+        return costs(engine, said, warm, rounds, Armed.of(working.finish().counters))

@@ -29,12 +29,16 @@ _SIZE = 2_048
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What came back; `latencies_ns` has one for each query that was answered, by its first answer."""
+    """What came back; `latencies_ns` has one for each query that was answered, by its first answer.
+
+    `sent_late_ns` is how late each query was sent, which is part of its latency: the host's doing, or this program's.
+    """
 
     sent: int
     latencies_ns: list[int]
     twice: int  #: further answers to a query
     elsewhere: int  #: answers from another address than the one asked
+    sent_late_ns: list[int]
 
     @property
     def unanswered(self) -> int:
@@ -52,6 +56,7 @@ def ask(address: str, port: int, rate: int, seconds: float) -> Arrivals:
         raise ValueError(f"{number} queries; from 1 to {MAX_QUERIES} have ids of their own")
     queries = [query(id_, host(id_)) for id_ in range(number)]
     took_ns: list[int | None] = [None] * number
+    late_ns = []
     sent = answered = twice = elsewhere = 0
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.setblocking(False)
@@ -60,7 +65,8 @@ def ask(address: str, port: int, rate: int, seconds: float) -> Arrivals:
     due_ns = [start_ns + index * NS_PER_S // rate for index in range(number)]
     end_ns = due_ns[-1] + PATIENCE_NS
     while sent < number or (answered < number and clock() < end_ns):
-        if sent < number and clock() >= due_ns[sent]:
+        if sent < number and (late := clock() - due_ns[sent]) >= 0:
+            late_ns.append(late)
             client.sendto(queries[sent], to)
             sent += 1
             continue
@@ -80,7 +86,7 @@ def ask(address: str, port: int, rate: int, seconds: float) -> Arrivals:
             answered += 1
         else:
             twice += 1
-    return Arrivals(sent, [ns for ns in took_ns if ns is not None], twice, elsewhere)
+    return Arrivals(sent, [ns for ns in took_ns if ns is not None], twice, elsewhere, late_ns)
 
 
 def main(words: list[str]) -> None:

@@ -33,7 +33,8 @@ EVERY_S = 1.0
 class StallRound:
     """One condition in one round. `latency_ms` has None where a quantile falls among the unanswered.
 
-    `stalls` is the number of stops that the kernel confirmed, by the state of the server's process.
+    `sent_late_ms` is how late the client sent, which is in the latencies. `stalls` is the number of stops that the
+    kernel confirmed, by the state of the server's process.
     """
 
     sent: int
@@ -41,6 +42,7 @@ class StallRound:
     twice: int
     elsewhere: int
     latency_ms: dict[str, float | None]
+    sent_late_ms: dict[str, float | None]
     stalls: int
     armed: Armed | None
 
@@ -53,6 +55,7 @@ class StallRound:
             arrivals.twice,
             arrivals.elsewhere,
             quantiles_ms(arrivals.latencies_ns, arrivals.unanswered),
+            quantiles_ms(arrivals.sent_late_ns, 0),
             stalls,
             armed,
         )
@@ -60,12 +63,16 @@ class StallRound:
 
 @dataclass(frozen=True)
 class Stalls:
-    """One condition: medians of the rounds' P50 and P99 (None where a round has none), and sums of the others."""
+    """One condition: medians of the rounds' P50 and P99 (None where a round has none), and sums of the others.
+
+    `sent_late_p99_ms` is the median of how late the client itself was.
+    """
 
     condition: str
     rounds: tuple[StallRound, ...]
     p50_ms: float | None
     p99_ms: float | None
+    sent_late_p99_ms: float | None
     unanswered: int
     twice: int
     elsewhere: int
@@ -74,15 +81,17 @@ class Stalls:
     def of(cls, condition: str, rounds: Sequence[StallRound]) -> Stalls:
         """From at least one round."""
 
-        def over(name: str) -> float | None:
-            known = [value for each in rounds if (value := each.latency_ms[name]) is not None]
+        def over(times: Sequence[dict[str, float | None]], name: str) -> float | None:
+            known = [value for each in times if (value := each[name]) is not None]
             return median(known) if len(known) == len(rounds) else None
 
+        latencies = [each.latency_ms for each in rounds]
         return cls(
             condition,
             tuple(rounds),
-            over("p50"),
-            over("p99"),
+            over(latencies, "p50"),
+            over(latencies, "p99"),
+            over([each.sent_late_ms for each in rounds], "p99"),
             sum(each.unanswered for each in rounds),
             sum(each.twice for each in rounds),
             sum(each.elsewhere for each in rounds),

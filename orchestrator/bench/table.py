@@ -46,6 +46,7 @@ def _row(row: Row) -> list[str]:
                 f"net {row.net_ns_a_request:.0f}",
                 f"{row.per_second:,.0f}/s",
                 runs,
+                _armed(row.armed),
             ]
         case Throughput():
             ratio = "" if row.to_bare is None else _estimate(row.to_bare)
@@ -63,7 +64,7 @@ def _row(row: Row) -> list[str]:
         case Stalls():
             times = f"P50 {_number(row.p50_ms)} P99 {_number(row.p99_ms)}"
             odd = f"unanswered {row.unanswered}, twice {row.twice}, from elsewhere {row.elsewhere}"
-            return [row.condition, times, odd]
+            return [row.condition, times, odd, f"sent late P99 {_number(row.sent_late_p99_ms)}"]
 
 
 def _aligned(rows: Iterable[list[str]]) -> Iterator[str]:

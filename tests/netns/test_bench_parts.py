@@ -48,6 +48,7 @@ def test_hooks_have_the_cost_of_every_program_and_of_an_empty_one() -> None:
     for costs in measured("hooks")["hooks"]:
         assert costs["warmup_requests"] >= 1000
         assert {"splitter", "responder", "empty"} <= set(costs["ns_a_run"])
+        assert costs["armed"]["requests"] >= costs["warmup_requests"]
         assert 0 < costs["net_ns_a_request"] < costs["ns_a_request"]
         # every query leaves once at least, and no splitter runs for what is no packet
         assert costs["runs_a_request"]["splitter"] == pytest.approx(1, abs=0.1)
@@ -88,7 +89,8 @@ def test_stalls_are_proven_and_nothing_hedged_is_answered_twice() -> None:
     for condition in (bare, *engines):
         (once,) = condition["rounds"]
         assert once["sent"] == 3000
-        assert once["stalls"] == 1
+        assert once["stalls"] >= 1
+        assert once["sent_late_ms"]["p50"] >= 0
         assert (condition["twice"], condition["elsewhere"]) == (0, 0)
 
 

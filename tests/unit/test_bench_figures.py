@@ -91,7 +91,7 @@ def test_costs_of_hooks_are_by_run_and_by_request() -> None:
         "drain": Runs(0, 0),
         EMPTY: Runs(10_000, 200),
     }
-    found = costs("queue", "hedge on eth0", 250_000, [(done, 200, 1e4)] * 3)
+    found = costs("queue", "hedge on eth0", 250_000, [(done, 200, 1e4)] * 3, NOTHING_ARMED)
     assert found.ns_a_run == {"splitter": 1000.0, "responder": 500.0, EMPTY: 50.0}
     assert found.runs_a_request == {"splitter": 1.0, "responder": 0.8}
     assert found.ns_a_request == 1400.0  # (200,000 + 80,000) / 200
@@ -101,7 +101,7 @@ def test_costs_of_hooks_are_by_run_and_by_request() -> None:
 
 def test_a_program_that_ran_in_some_rounds_only_counts_in_the_sum_of_these() -> None:
     rare, never = {"drain": Runs(1_000, 1), EMPTY: Runs(0, 0)}, {"drain": Runs(0, 0), EMPTY: Runs(0, 0)}
-    found = costs("queue", "", 0, [(rare, 10, 1.0), (never, 10, 1.0)])
+    found = costs("queue", "", 0, [(rare, 10, 1.0), (never, 10, 1.0)], NOTHING_ARMED)
     assert found.ns_a_run == {}
     assert found.rounds_ns_a_request == (100.0, 0.0)
 
@@ -141,8 +141,8 @@ def test_lateness_without_a_limit_has_no_ratio() -> None:
 
 
 def test_stalls_have_no_p99_where_a_round_has_none() -> None:
-    good = StallRound.of(Arrivals(3, [1, 2, 3], 0, 0), 5, NOTHING_ARMED)
-    lost = StallRound.of(Arrivals(3, [1, 2], 1, 2), 5, NOTHING_ARMED)
+    good = StallRound.of(Arrivals(3, [1, 2, 3], 0, 0, [1, 1, 1]), 5, NOTHING_ARMED)
+    lost = StallRound.of(Arrivals(3, [1, 2], 1, 2, [1, 1, 1]), 5, NOTHING_ARMED)
     assert Stalls.of("clone", [good, good]).p99_ms is not None
     found = Stalls.of("clone", [good, lost])
     assert (found.p99_ms, found.unanswered, found.twice, found.elsewhere) == (None, 1, 1, 2)
@@ -184,6 +184,8 @@ def test_open_arrivals_count_what_is_lost_doubled_or_from_elsewhere(odd_server: 
     found = ask(*odd_server, rate=100, seconds=0.2)
     assert (found.sent, found.unanswered, found.twice, found.elsewhere) == (20, 1, 2, 1)
     assert all(ns > 0 for ns in found.latencies_ns)
+    assert len(found.sent_late_ns) == 20
+    assert min(found.sent_late_ns) >= 0
 
 
 def test_more_queries_than_ids_are_refused() -> None:
@@ -192,7 +194,7 @@ def test_more_queries_than_ids_are_refused() -> None:
 
 
 def test_a_table_names_what_was_left_out() -> None:
-    stalled = Stalls.of("clone", [StallRound.of(Arrivals(1, [NS_PER_MS], 0, 0), 1, None)])
+    stalled = Stalls.of("clone", [StallRound.of(Arrivals(1, [NS_PER_MS], 0, 0, [NS_PER_MS // 2]), 1, None)])
     text = "\n".join(lines({"stalls": [stalled]}, {"engine queue": "not here"}))
-    assert "clone  P50 1 P99 1  unanswered 0, twice 0, from elsewhere 0" in text
+    assert "clone  P50 1 P99 1  unanswered 0, twice 0, from elsewhere 0  sent late P99 0.5" in text
     assert "left out: engine queue: not here" in text
