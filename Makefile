@@ -11,7 +11,7 @@ help:
 	@echo 'make test-all   the same, with every simulation in full (hours)'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make bench   what the hedger itself costs (root, or sudo)'
-	@echo 'make docs    write docs/cli.md and docs/scenario-keys.md from the code'
+	@echo 'make docs    write the pages of commands and keys in docs/ from the code'
 	@echo 'make lock    choose newer versions for requirements.lock and tests/requirements.lock'
 	@echo 'make clean   remove .venv, caches and built files; results stay'
 
@@ -43,6 +43,7 @@ bench: setup
 docs: setup-tests
 	@.ci/as-owner env PYTHONPATH=tests .venv/bin/python -m support.cli_reference
 	@.ci/as-owner env PYTHONPATH=tests .venv/bin/python -m support.scenario_reference
+	@.ci/as-owner env PYTHONPATH=tests .venv/bin/python -m support.run_folder_reference
 
 lock:
 	@.ci/lock

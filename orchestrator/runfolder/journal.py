@@ -2,7 +2,8 @@
 
 A line a record, JSON, appended and flushed at once: whatever kills the run, the next reader knows what there may be
 to undo. A change whose undo is written but which was never made undoes to nothing. The first record says which format
-the others have. The run writes the records below, the analysis reads them; docs/run-folder.md explains the keys.
+the others have. The run writes the records below, the analysis reads them; docs/run-folder-keys.md is made from the
+types and the comments `#:` of their fields.
 """
 
 from __future__ import annotations
@@ -87,31 +88,32 @@ class UnknownUndo:
 
 @dataclass(frozen=True)
 class Begin:
-    """Always the first record. `scenario_sha256` is that of scenario.yaml, which was fixed before."""
+    """Always the first record."""
 
     TAG: ClassVar = ("event", "begin")
-    schema: int
+    schema: int  #: the number of this file's format
+    #: Of scenario.yaml, as fixed before the run.
     scenario_sha256: str | None = field(default=None, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change is about to be made to the host, and how it is undone."""
+    """A change is about to be made to the host."""
 
     TAG: ClassVar = ("event", "change")
-    text: str
-    undo: Undo
+    text: str  #: the change, in words
+    undo: Undo  #: how it is taken back: `do` says what, the other keys what that needs
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRecord:
-    """Base of all records of an attempt at a block. `serial` counts attempts, `order` is the block's in the plan."""
+    """Base of all records of an attempt at a block."""
 
-    serial: int
-    order: int
+    serial: int  #: counts the attempts at all blocks
+    order: int  #: the block's place in the plan
     arm: str | None = None
     strategy: str
-    block: int
+    block: int  #: the round, from 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,29 +121,24 @@ class BlockBegun(AttemptRecord):
     """An attempt at a block begins."""
 
     TAG: ClassVar = ("event", "block")
-    attempt: int
+    attempt: int  #: counts the attempts at this block
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultRecord(AttemptRecord):
-    """One occurrence of a fault on one node in one attempt at a block; times are CLOCK_MONOTONIC ns.
-
-    `key` is "F.N": occurrence N of the F-th fault of the scenario. `start_ns` is the block's first measured send.
-    `planned_until_ns` and `undone_ns` are None where the fault lasted to the end of the block, `applied_ns` where it
-    never came.
-    """
+    """One occurrence of a fault on one node in one attempt at a block."""
 
     TAG: ClassVar = ("event", "fault")
-    key: str
-    fault: str
-    target: str
+    key: str  #: `F.N`: occurrence N of the scenario's fault F, both from 0
+    fault: str  #: its kind
+    target: str  #: the node
     planned_ns: int
-    applied_ns: int | None
-    planned_until_ns: int | None
-    undone_ns: int | None
-    start_ns: int
+    applied_ns: int | None  #: null where it never came
+    planned_until_ns: int | None  #: null where it was to last to the end of the block
+    undone_ns: int | None  #: null where it lasted to the end of the block
+    start_ns: int  #: the block's first measured send
     proven: bool
-    proof: dict[str, object]
+    proof: dict[str, object]  #: a `finding`, and what it rests on
 
     def __post_init__(self) -> None:
         if not _FAULT_KEY.fullmatch(self.key):
@@ -158,17 +155,17 @@ class FaultTooLate(AttemptRecord):
     """The block was over before the fault was due."""
 
     TAG: ClassVar = ("event", "fault-too-late")
-    key: str
+    key: str  #: as in `fault`
     fault: str
     target: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockSet(AttemptRecord):
-    """CLOCK_REALTIME was set by `by_ns` while the block lasted: its samples have no `kernel_rx_ns`."""
+    """CLOCK_REALTIME was set while the block lasted: its samples have no `kernel_rx_ns`."""
 
     TAG: ClassVar = ("event", "clock-set")
-    by_ns: int
+    by_ns: int  #: by how much; negative where it was set back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +173,8 @@ class BlockDiscarded(AttemptRecord):
     """The attempt enters no figure: a fault did not happen in it as planned, or requests were lost without one."""
 
     TAG: ClassVar = ("event", "block-discarded")
-    attempt: int
-    reasons: tuple[str, ...]
+    attempt: int  #: counts the attempts at this block
+    reasons: tuple[str, ...]  #: in words
 
 
 @dataclass(frozen=True)
@@ -185,16 +182,16 @@ class NotUndone:
     """A fault could not be taken back by the run's own means."""
 
     TAG: ClassVar = ("event", "not-undone")
-    serial: int
-    text: str
+    serial: int  #: the attempt's
+    text: str  #: what happened, in words
 
 
 @dataclass(frozen=True)
 class End:
-    """The run is over; `leftovers` still had its id after cleaning up."""
+    """The run is over, and cleaning up is done."""
 
     TAG: ClassVar = ("event", "end")
-    leftovers: tuple[str, ...]
+    leftovers: tuple[str, ...]  #: what still bore the run's id after that
 
 
 Record = Begin | Change | BlockBegun | FaultRecord | FaultTooLate | ClockSet | BlockDiscarded | NotUndone | End

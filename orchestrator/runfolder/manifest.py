@@ -1,6 +1,6 @@
 """manifest.json: what was run, where, with which versions, and how it ended.
 
-docs/run-folder.md describes the keys.
+docs/run-folder-keys.md is made from the types and the comments `#:` of their fields.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Environment:
-    """The host and the client's interface before and after the blocks; a run that did not end has no `after`."""
+    """The host and the client's interface around the blocks; a run that did not end has no `after`."""
 
-    before: Activity | None = None
-    after: Activity | None = None
-    differences: ActivityDifferences | None = None
+    before: Activity | None = None  #: before the first block
+    after: Activity | None = None  #: after the last one; null where the run did not get there
+    differences: ActivityDifferences | None = None  #: counters by how much, settings by both values
 
 
 @dataclass(frozen=True)
 class ArmEngine:
     """How the kernel hedged in one arm; names are joined by "+" where strategies differ."""
 
-    name: str
+    name: str  #: the arm's
     engine: str
     delay_line: str
 
 
 @dataclass(frozen=True)
 class StatedClaim:
-    """A claim as it was stated before the run; `arm` is None where there are no arms, or where it is across them."""
+    """A claim as it was stated before the run."""
 
-    arm: str | None
+    arm: str | None  #: null where there are no arms, or the claim is across them
     id: str
     text: str
     expect: str
@@ -56,52 +56,50 @@ class StatedClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class BlockEntry:
-    """A block that was run: its place in the plan, which attempt it was, and what client and servers reported.
+    """A block that was run: its place in the plan, which attempt it was, and what client and servers reported."""
 
-    `start_ns` is its first measured send, CLOCK_MONOTONIC; `hedges` how many rows it left in hedges.parquet.
-    `steal_ms` and `cpu_pressure_us` are what other work took from all CPUs meanwhile. `clock_set_ns` is by how much
-    CLOCK_REALTIME was set meanwhile, where it was: then no sample has a `kernel_rx_ns`. `engine` and `delay_line` are
-    what the hedger was set to, also where it only watched.
-    """
-
-    order: int
+    order: int  #: its place in the plan
     arm: str | None
     strategy: str
-    block: int
-    serial: int
-    attempt: int
-    start_ns: int
-    client: JsonObject
-    servers: tuple[JsonObject, ...]
-    hedges: int | None = field(default=None, metadata=LEFT_OUT)
+    block: int  #: the round, from 0
+    serial: int  #: counts the attempts at all blocks
+    attempt: int  #: counts the attempts at this block
+    start_ns: int  #: its first measured send
+    client: JsonObject  #: what the client reported
+    servers: tuple[JsonObject, ...]  #: what each server reported
+    hedges: int | None = field(default=None, metadata=LEFT_OUT)  #: its rows in hedges.parquet
+    #: What the hypervisor took from all CPUs while the client worked.
     steal_ms: int | None = field(default=None, metadata=LEFT_OUT)
+    #: How long meanwhile some task waited for a CPU (PSI, some).
     cpu_pressure_us: int | None = field(default=None, metadata=LEFT_OUT)
+    #: By how much CLOCK_REALTIME was set meanwhile, if it was; `kernel_rx_ns` is then null in all of its samples.
     clock_set_ns: int | None = field(default=None, metadata=LEFT_OUT)
+    #: What the hedger was set to, also where it only watched.
     engine: str | None = field(default=None, metadata=LEFT_OUT)
-    delay_line: str | None = field(default=None, metadata=LEFT_OUT)
+    delay_line: str | None = field(default=None, metadata=LEFT_OUT)  #: as `engine`
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiscardedEntry:
     """An attempt at a block that enters no figure, and why."""
 
-    order: int
+    order: int  #: the block's place in the plan
     arm: str | None
     strategy: str
-    block: int
-    serial: int
-    attempt: int
-    reasons: tuple[str, ...]
+    block: int  #: the round, from 0
+    serial: int  #: counts the attempts at all blocks
+    attempt: int  #: counts the attempts at this block
+    reasons: tuple[str, ...]  #: in words
 
 
 @dataclass(frozen=True)
 class DelayLineStatistics:
-    """`tc -s` of the delay line as it was made for `arm` and `engine`, before and after it was used."""
+    """What `tc -s` said of the delay line as it was made for `arm` and `engine`."""
 
     arm: str | None
     engine: str | None = field(default=None, metadata=LEFT_OUT)
-    before: str | None = field(default=None, metadata=LEFT_OUT)
-    after: str | None = field(default=None, metadata=LEFT_OUT)
+    before: str | None = field(default=None, metadata=LEFT_OUT)  #: `tc -s` before it was used
+    after: str | None = field(default=None, metadata=LEFT_OUT)  #: and after
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,37 +107,41 @@ class Manifest:
     """One run, as far as anything was recorded of it: a run that was killed has recorded less.
 
     Facts about host, versions, engine and images stay as they were found: another version may find others.
-    `counters` are the kernel's, by strategy (`strategy@arm` with arms), added up over blocks. `engine` and
-    `delay_line` are joined by "+" where blocks differ. `scenario_sha256` (of scenario.yaml) and `claims` are what was
-    fixed before the run; None for earlier versions, which did not record it.
+    `scenario_sha256` and `claims` are None for earlier versions, which did not record them.
     """
 
-    run: str = ""
-    scenario: str = ""
-    backend: str | None = None
-    engine: str | None = None
-    delay_line: str | None = None
-    status: str | None = None
+    run: str = ""  #: the folder's name
+    scenario: str = ""  #: its name
+    backend: str | None = None  #: `docker` or `netns`
+    engine: str | None = None  #: how the kernel hedged; names are joined by `+` where blocks differ
+    delay_line: str | None = None  #: what held hedges back until they were due; joined as `engine`
+    status: str | None = None  #: `unfinished`, `complete`, `interrupted` or `failed: …`
     started_at: str | None = None
     finished_at: str | None = None
-    seeds: JsonObject | None = None
+    seeds: JsonObject | None = None  #: `workload` and `design`
+    #: Of scenario.yaml, as fixed before the run.
     scenario_sha256: str | None = field(default=None, metadata=LEFT_OUT)
-    claims: tuple[StatedClaim, ...] | None = field(default=None, metadata=LEFT_OUT)
+    claims: tuple[StatedClaim, ...] | None = field(default=None, metadata=LEFT_OUT)  #: as stated before the run
+    #: Machine, CPUs and their power settings, kernel and boot flags, clock sources, hypervisor, control groups;
+    #: nothing that identifies the machine.
     host: JsonObject = field(default_factory=dict)
-    versions: JsonObject = field(default_factory=dict)
-    git: GitState | None = None
-    command: tuple[str, ...] = ()
-    container_engine: JsonObject | None = None
-    noise: NoiseProbe | None = None
-    environment: Environment = field(default_factory=Environment)
-    arms: tuple[ArmEngine, ...] = ()
-    counters: dict[str, Counters] = field(default_factory=dict)
-    blocks: tuple[BlockEntry, ...] = ()
-    discarded: tuple[DiscardedEntry, ...] = ()
-    topology_up_s: float | None = field(default=None, metadata=LEFT_OUT)
+    versions: JsonObject = field(default_factory=dict)  #: of Python and of what took part
+    git: GitState | None = None  #: the checkout that the code ran from
+    command: tuple[str, ...] = ()  #: the command line
+    container_engine: JsonObject | None = None  #: the engine's parts; docker only
+    noise: NoiseProbe | None = None  #: the host before the run
+    environment: Environment = field(default_factory=Environment)  #: host and client's interface around the blocks
+    arms: tuple[ArmEngine, ...] = ()  #: how the kernel hedged in each
+    #: The kernel's (bpf/counters.h says what each counts), summed over blocks;
+    counters: dict[str, Counters] = field(default_factory=dict)  #: by strategy, or `strategy@arm`
+    blocks: tuple[BlockEntry, ...] = ()  #: in running order
+    discarded: tuple[DiscardedEntry, ...] = ()  #: attempts at blocks that enter no figure
+    topology_up_s: float | None = field(default=None, metadata=LEFT_OUT)  #: how long the nodes took to start
+    #: Each image's `id`, `base` and `packages`; docker only.
     images: JsonObject | None = field(default=None, metadata=LEFT_OUT)
+    #: For each setting of the hedger.
     delay_line_statistics: tuple[DelayLineStatistics, ...] | None = field(default=None, metadata=LEFT_OUT)
-    topology_down_s: float | None = field(default=None, metadata=LEFT_OUT)
+    topology_down_s: float | None = field(default=None, metadata=LEFT_OUT)  #: how long the nodes took to end
 
     def with_engine(self, arm: str | None, engine: str, delay_line: str) -> Manifest:
         """With how requests of an arm are hedged; `engine` and `delay_line` name each that there was."""

@@ -27,23 +27,20 @@ class Lateness:
     p50: float
     p99: float
     max: float
-    mean: float | None = None
+    mean: float | None = None  #: null in the first probes
 
 
 @dataclass(frozen=True)
 class NoiseProbe:
-    """What a probe found: `length` says why it took `duration_s`, `late_1ms` is the share later than 1 ms.
-
-    `steal_ms` is what the hypervisor took during the probe from all CPUs together; None where the host does not tell.
-    """
+    """What a probe of the host found, which wakes every millisecond on each CPU."""
 
     duration_s: float
-    length: str
+    length: str  #: why it took so long
     cpus: int
-    wakeups: int
-    lateness_us: Lateness
-    late_1ms: float
-    steal_ms: int | None
+    wakeups: int  #: how many
+    lateness_us: Lateness  #: how late they were
+    late_1ms: float  #: the share that was later than 1 ms
+    steal_ms: int | None  #: what the hypervisor took meanwhile from all CPUs; null where the host does not tell
 
     @classmethod
     def of(cls, latenesses_ns: array[int], duration_ns: int, length: str, cpus: int, steal_ms: int | None) -> Self:
@@ -156,13 +153,10 @@ def minus(after: int | None, before: int | None) -> int | None:
 
 @dataclass(frozen=True)
 class GitState:
-    """The commit of the checkout that this code runs from, and whether anything in it was changed since.
+    """The commit of the checkout that this code runs from; nothing where it runs from a wheel, or git cannot say."""
 
-    Both are None where it runs from elsewhere, as from an installed wheel, or where git cannot say.
-    """
-
-    commit: str | None = None
-    dirty: bool | None = None
+    commit: str | None = None  #: null outside a checkout
+    dirty: bool | None = None  #: whether anything was changed since
 
 
 def changes(before: object, after: object, name: str = "") -> dict[str, tuple[object, object]]:

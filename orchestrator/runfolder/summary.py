@@ -1,7 +1,8 @@
 """summary.json: the figures of a run with their intervals, and the verdict on each claim.
 
-The analysis makes a `Summary` and writes it; whatever reports on a run reads it. docs/run-folder.md describes the
-keys. Durations are in ms or µs as the names say; what does not exist, or lies beyond the time-out, is None.
+The analysis makes a `Summary` and writes it; whatever reports on a run reads it. docs/run-folder-keys.md is made from
+the types and the comments `#:` of their fields. Durations are in ms or µs as the names say; what does not exist, or
+lies beyond the time-out, is None.
 """
 
 from __future__ import annotations
@@ -44,41 +45,45 @@ _OF_AN_ARM = ("strategies", "comparisons", "control", "claims")
 class StrategySummary:
     """The figures of one strategy in one arm.
 
-    `censored` names the latencies that fall among time-outs, which are None for it. `stalled` and `stalled_hedged`
-    are None where no server row tells, `send_lateness_us` in closed arrivals. `copies_sent`, `extra_copies_sent` and
-    `lateness_from_intended_us` are not in the summaries of 0.1.0. `engine` and `delay_line` are None where the kernel
-    only watched, and in runs of 0.2.0 and before.
+    `copies_sent`, `extra_copies_sent` and `lateness_from_intended_us` are not in the summaries of 0.1.0; `engine` and
+    `delay_line` not in runs of 0.2.0 and before.
     """
 
-    requests: int
+    requests: int  #: measured ones
     answered: int
     timeouts: int
     errors: int
-    duplicates_delivered: int
-    hedges: int
-    hedges_won: int
-    hedges_won_unknown: int
-    hedge_rate: float | None
-    win_rate: float | None
+    duplicates_delivered: int  #: responses beyond the first that reached the client
+    hedges: int  #: those that left
+    hedges_won: int  #: those whose response came first
+    hedges_won_unknown: int  #: those of which that is unknown
+    hedge_rate: float | None  #: the function `rate` of claims
+    win_rate: float | None  #: null where it is unknown for one hedge
+    #: Requests and hedges that left.
     copies_sent: int | None = field(default=None, metadata=LEFT_OUT)
+    #: `copies_sent` / `requests` - 1. Unlike `extra_load`, it counts lost copies.
     extra_copies_sent: float | None = field(default=None, metadata=LEFT_OUT)
-    extra_load: float | None
-    wasted: float | None
-    stalled: int | None
-    stalled_hedged: int | None
+    extra_load: float | None  #: the function of claims
+    wasted: float | None  #: the function of claims
+    stalled: int | None  #: requests whose primary the server stalled; null where no server row tells
+    stalled_hedged: int | None  #: those of them that were hedged
+    #: `p50`, `p90`, `p95`, `p99`, `p999`, `max`, `mean`. Quantiles are order statistics; time-outs count as longer
+    #: than any number.
     latency_ms: Quantiles
-    hedged_mean_ms: float | None
-    ci95_ms: Intervals
-    order_ci95_ms: Intervals
-    lateness_us: Quantiles
-    lateness_ci95_us: Intervals
+    hedged_mean_ms: float | None  #: null without hedged requests, or with time-outs among them
+    ci95_ms: Intervals  #: 95 % intervals by blocks; null where sample or blocks are too few
+    order_ci95_ms: Intervals  #: the quantiles' exact intervals by ranks, were requests independent
+    lateness_us: Quantiles  #: of hedges: `p50`, `p99`, `max`
+    lateness_ci95_us: Intervals  #: 95 % intervals of `lateness_us`
+    #: As `lateness_us`, from the request's intended time of sending.
     lateness_from_intended_us: Quantiles = field(default_factory=dict, metadata=LEFT_OUT)
-    send_lateness_us: Quantiles | None = None
-    buffered_ms: Quantiles = field(default_factory=dict)
+    send_lateness_us: Quantiles | None = None  #: of the requests: `p50`, `p99`, `max`; null in closed arrivals
+    buffered_ms: Quantiles = field(default_factory=dict)  #: from `kernel_rx_ns` to `received_ns`: `p50`, `p99`
+    #: Quantiles that fall among time-outs, and are null.
     censored: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
-    published_ms: dict[str, float] | None = field(default=None, metadata=LEFT_OUT)
-    engine: str | None = field(default=None, metadata=LEFT_OUT)
-    delay_line: str | None = field(default=None, metadata=LEFT_OUT)
+    published_ms: dict[str, float] | None = field(default=None, metadata=LEFT_OUT)  #: others' figures
+    engine: str | None = field(default=None, metadata=LEFT_OUT)  #: what hedged it; not where the kernel only watched
+    delay_line: str | None = field(default=None, metadata=LEFT_OUT)  #: as `engine`
 
     @property
     def unanswered(self) -> int:
@@ -88,24 +93,22 @@ class StrategySummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
-    """Which strategies are compared (the first with the `reference`), and in which latency figure."""
+    """Which strategies are compared, and in which latency figure."""
 
-    strategy: str
-    reference: str = field(metadata=key("with"))
-    figure: str
+    strategy: str  #: the first
+    reference: str = field(metadata=key("with"))  #: the other
+    figure: str  #: of the latency
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How far two figures are apart: the ratio of the first to the other, and first minus other.
+    """How far two figures are apart."""
 
-    `censored` names the sides ("strategy", "with") that fall among time-outs; there is no number then.
-    """
-
-    ratio: float | None
-    ratio_ci95: Interval | None
-    difference_ms: float | None
-    difference_ci95_ms: Interval | None
+    ratio: float | None  #: first / other; null where a side is censored
+    ratio_ci95: Interval | None  #: paired by round; an end that time-outs leave open is null, the lower one 0
+    difference_ms: float | None  #: first - other; null where a side is censored
+    difference_ci95_ms: Interval | None  #: paired by round; an end that time-outs leave open is null
+    #: Sides that fall among time-outs: `strategy`, `with`.
     censored: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
 
 
@@ -116,10 +119,10 @@ class Comparison(Difference, Sides):
 
 @dataclass(frozen=True, kw_only=True)
 class ControlFigure(Difference):
-    """One figure of the A/A control; `no_effect` is None where there is no p-value."""
+    """One figure of the A/A control."""
 
-    p_adjusted: float | None
-    no_effect: bool | None = field(metadata=key("null"))
+    p_adjusted: float | None  #: over all figures; null without a p-value
+    no_effect: bool | None = field(metadata=key("null"))  #: true: no effect, as expected
 
 
 def _records_p_value(control: ControlResult) -> bool:
@@ -129,86 +132,79 @@ def _records_p_value(control: ControlResult) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class ControlResult:
-    """The A/A control of one arm: the halves of `strategy` against each other, which must show no effect.
-
-    `requests` is how many either half has. `no_effect` and `p_adjusted` are those of all figures together, None where
-    there is no p-value, for which there is a `reason`.
-    """
+    """The A/A control of one arm: the halves of `strategy` against each other, which must show no effect."""
 
     strategy: str
-    requests: tuple[int, int]
+    requests: tuple[int, int]  #: in each half
+    #: Over all figures of the arm and the number of arms; null without a p-value.
     p_adjusted: float | None = field(default=None, metadata=written_if(_records_p_value))
-    no_effect: bool | None = field(metadata=key("null"))
+    no_effect: bool | None = field(metadata=key("null"))  #: of all figures: true as expected
     figures: dict[str, ControlFigure]
-    reason: str = field(default="", metadata=LEFT_OUT)
+    reason: str = field(default="", metadata=LEFT_OUT)  #: why there is no p-value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proven:
-    """What a count proves: with `events` `of` so many requests, the true share is `side` `share` (95 %, one-sided).
+    """What a count proves: the true share is `side` `share` (95 %, one-sided).
 
-    `side` is "at most" or "at least". It holds where requests are independent of each other (Clopper and Pearson).
+    It holds where requests are independent of each other (Clopper and Pearson).
     """
 
-    side: str
+    side: str  #: `at most` or `at least`
     share: float
-    events: int
-    of: int
+    events: int  #: the requests counted
+    of: int  #: of so many
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimVerdict:
-    """What became of one claim.
+    """What became of one claim. The verdict rests on the p-values before they are raised to `p_floor`."""
 
-    `observed`, with its interval `ci95`, is in `unit`: "ms", "us", "count", "share" or "ratio". `requests_needed` of
-    each strategy would probably decide it. `p_assumes` is what the p-values hold only under, `p_method` what they
-    are. None is printed smaller than `p_floor`, which is all that so few blocks can show by themselves; the verdict
-    rests on the p-values before that. `proves` is what the count of a counted claim bounds. `reason` says why nothing
-    could be decided.
-    """
-
-    id: str
+    id: str  #: as in the scenario, as are `text` and `expect`
     text: str
     verdict: Verdict
-    observed: float | None
-    ci95: Interval | None
-    unit: str
+    observed: float | None  #: the claim's figure, or the ratio or difference of both sides
+    ci95: Interval | None  #: of `observed`
+    unit: str  #: of both: `ms`, `us`, `count`; `share` and `ratio` are plain numbers
     expect: str
-    p_value: float | None = None
-    p_adjusted: float | None = None
-    requests_needed: int | None = None
-    p_assumes: str = field(default="", metadata=LEFT_OUT)
-    p_method: str = field(default="", metadata=LEFT_OUT)
+    p_value: float | None = None  #: null for what was counted or cannot be judged
+    p_adjusted: float | None = None  #: for the number of claims
+    requests_needed: int | None = None  #: of each strategy, that would probably decide it
+    p_assumes: str = field(default="", metadata=LEFT_OUT)  #: the assumption under which alone both hold
+    p_method: str = field(default="", metadata=LEFT_OUT)  #: how both were found
+    #: Neither is printed below it: what so many blocks can show by themselves.
     p_floor: float | None = field(default=None, metadata=LEFT_OUT)
+    #: Where no request, or every one, has what is counted: what that bounds.
     proves: Proven | None = field(default=None, metadata=LEFT_OUT)
-    reason: str = field(default="", metadata=LEFT_OUT)
+    reason: str = field(default="", metadata=LEFT_OUT)  #: of the verdict, where there is one to give
+    #: True where the manifest did not hold the claim before the run.
     stated_after_run: bool = field(default=False, metadata=LEFT_OUT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmSummary:
-    """One arm: `set` holds what it changes in the scenario, by dotted key. `name` is None where a run has no arms."""
+    """One arm; `name` is None where a run has no arms."""
 
     name: str | None
-    set: JsonObject
-    arrivals: str
-    verdict: Verdict | None
+    set: JsonObject  #: what it changes in the scenario, by dotted key
+    arrivals: str  #: `closed` or `open`
+    verdict: Verdict | None  #: the worst of its claims
     strategies: dict[str, StrategySummary]
     comparisons: tuple[Comparison, ...]
-    control: ControlResult | None = None
+    control: ControlResult | None = None  #: the A/A control; null without a baseline
     claims: tuple[ClaimVerdict, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FaultSummary:
-    """One fault at one node: how often it occurred and was proven to; by strategy, the requests due meanwhile."""
+    """One fault at one node."""
 
     arm: str | None
     fault: str
-    target: str
+    target: str  #: the node
     occurrences: int
-    proven: int
-    requests: dict[str, int]
+    proven: int  #: how many of them are
+    requests: dict[str, int]  #: by strategy, how many were due while it was on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,61 +213,57 @@ class DiscardedBlock:
 
     arm: str | None
     strategy: str
-    block: int
-    reasons: tuple[str, ...]
+    block: int  #: the round, from 0
+    reasons: tuple[str, ...]  #: in words
 
 
 @dataclass(frozen=True, kw_only=True)
 class DisturbedBlock:
-    """A block in which other work on the host took far more than in the arm's `others_ms` (least and most).
-
-    `measure` is "steal_ms", what the hypervisor took, or "cpu_pressure_ms", how long tasks waited for a CPU.
-    """
+    """A block in which other work on the host took far more than in the arm's others."""
 
     arm: str | None
     strategy: str
-    block: int
-    measure: str
+    block: int  #: the round, from 0
+    measure: str  #: `steal_ms`, or `cpu_pressure_ms` from the manifest's `cpu_pressure_us`
     value_ms: float
-    others_ms: tuple[float, float]
+    others_ms: tuple[float, float]  #: the least and the most of the arm's other blocks
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClockSetBlock:
-    """A block during which CLOCK_REALTIME was set, `by_ms` (negative: back): its samples have no `kernel_rx_ns`."""
+    """A block during which CLOCK_REALTIME was set: its samples have no `kernel_rx_ns`."""
 
     arm: str | None
     strategy: str
-    block: int
-    by_ms: float
+    block: int  #: the round, from 0
+    by_ms: float  #: by how much; negative where it was set back
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A run. It always has arms in memory: a run without arms is one whose name is None.
+    """A run. It always has arms in memory: a run without arms is one whose name is None."""
 
-    `arrivals` is "mixed" where arms differ; `blocks` is the number of rounds; `verdict` the worst of all claims, None
-    without claims. `matrix` holds the swept values by dotted key, and is empty where the run is not a sweep.
-    `claims_across_arms` are those that belong to no single arm. `accepted_changes` says, in words, what was changed
-    after the run and analysed nevertheless. `schema` is the number of the format that it was written in.
-    """
-
-    schema: int = FORMAT_VERSIONS["summary.json"]
-    scenario: str
-    run: str
-    backend: str | None
+    schema: int = FORMAT_VERSIONS["summary.json"]  #: the number of this file's format
+    scenario: str  #: its name
+    run: str  #: the folder's name
+    backend: str | None  #: as in the manifest, as are `engine` and `delay_line`
     engine: str | None
     delay_line: str | None
-    arrivals: str
-    blocks: int
-    verdict: Verdict | None
+    arrivals: str  #: `closed`, `open`, or `mixed` where arms differ
+    blocks: int  #: rounds measured
+    verdict: Verdict | None  #: the worst of all claims; null without claims
+    #: The swept values, by dotted key.
     matrix: JsonObject = field(default_factory=dict, metadata=LEFT_OUT)
-    arms: tuple[ArmSummary, ...]
-    claims_across_arms: tuple[ClaimVerdict, ...] = field(default=(), metadata=key("claims"))
-    faults: tuple[FaultSummary, ...] = ()
-    discarded: tuple[DiscardedBlock, ...] = ()
+    arms: tuple[ArmSummary, ...]  #: left out without arms, as are `claims` across them
+    claims_across_arms: tuple[ClaimVerdict, ...] = field(default=(), metadata=key("claims"))  #: those across arms
+    faults: tuple[FaultSummary, ...] = ()  #: one entry a fault and node
+    discarded: tuple[DiscardedBlock, ...] = ()  #: attempts at blocks that enter no figure
+    #: In words, how the folder had been changed when `analyze --accept-changes` was used; once there it stays.
     accepted_changes: tuple[str, ...] = field(default=(), metadata=LEFT_OUT)
+    #: Blocks from which other work on the host took over five times the median of the arm's others, and 50 ms more
+    #: than it.
     disturbed: tuple[DisturbedBlock, ...] = field(default=(), metadata=LEFT_OUT)
+    #: Blocks during which CLOCK_REALTIME was set.
     clock_set: tuple[ClockSetBlock, ...] = field(default=(), metadata=LEFT_OUT)
 
     @property

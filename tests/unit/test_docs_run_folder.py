@@ -1,4 +1,4 @@
-"""docs/run-folder.md names every key, column, event and number of the files that a run leaves."""
+"""The pages of the run folder name every key, column, event, file and number of what a run leaves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.runfolder.format_versions import FORMAT_VERSIONS
-from orchestrator.runfolder.journal import Record
-from orchestrator.runfolder.manifest import (
-    ArmEngine,
-    BlockEntry,
-    DelayLineStatistics,
-    DiscardedEntry,
-    Environment,
-    Manifest,
-)
-from orchestrator.runfolder.observed import GitState, NoiseProbe
+from orchestrator.runfolder.journal import Record, Undo
+from orchestrator.runfolder.manifest import Manifest
+from orchestrator.runfolder.observed import Activity, ActivityDifferences, InterfaceDifferences
+from orchestrator.runfolder.summary import Summary
+from support import run_folder_reference
 from support.arms_scenarios import ARMS, SWEEP
 from support.run_folder_factory import ROOT, ScenarioOverride, experiment_from, finished_run, scenario_from
 
@@ -31,7 +26,27 @@ if TYPE_CHECKING:
     from orchestrator.runfolder.folder import RunFolder
 
 PAGE = (ROOT / "docs" / "run-folder.md").read_text()
+KEYS = run_folder_reference.PAGE.read_text()
 TABLES = ("samples", "hedges", "server")
+#: Names that need no explanation; and whole types of such names, the kernel's own.
+SELF_EXPLAINING = {
+    *(
+        "arm",
+        "strategy",
+        "name",
+        "id",
+        "text",
+        "expect",
+        "engine",
+        "delay_line",
+        "verdict",
+        "started_at",
+        "finished_at",
+    ),
+    *("duration_s", "cpus", "p50", "p99", "max", "strategies", "comparisons", "claims", "figures", "answered"),
+    *("timeouts", "errors", "share", "fault", "target", "occurrences", "proven", "value_ms", "planned_ns"),
+}
+OF_THE_KERNEL = {Activity, ActivityDifferences, InterfaceDifferences}
 #: By strategy; and what is as the scenario has it.
 BY_STRATEGY, FROM_THE_SCENARIO = ("strategies", "requests"), ("set", "matrix")
 
@@ -45,8 +60,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[RunFolder]:
 
 
 def section(title: str) -> str:
-    """The part of the page under a heading."""
-    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE)
+    """The part of the page of keys under a heading."""
+    (found,) = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", KEYS, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
@@ -69,14 +84,26 @@ def keys(value: Any) -> Iterator[str]:
             yield from keys(below)
 
 
+def test_the_page_of_keys_is_made_of_the_types() -> None:
+    assert run_folder_reference.reference() == KEYS, "write it again: make docs"
+
+
 def test_every_column_is_explained_with_its_type(folders: list[RunFolder]) -> None:
-    explained = section("The tables")
     for table in TABLES:
-        (part,) = re.findall(rf"\*\*`{table}\.parquet`\*\*(.*?)(?=\*\*`|\Z)", explained, re.DOTALL)
-        columns = pq.read_schema(getattr(folders[0], table))
-        assert_named(set(columns.names), part)
-        typed = dict(re.findall(r"^\| `(\w+)` \| (\w+)", part, re.MULTILINE))
-        assert typed.items() <= {column.name: str(column.type) for column in columns}.items()
+        columns = {column.name: str(column.type) for column in pq.read_schema(getattr(folders[0], table))}
+        assert dict(re.findall(r"^\| `(\w+)` \| (\w+)", section(f"{table}.parquet"), re.MULTILINE)) == columns
+
+
+def test_every_key_is_explained_but_those_whose_names_say_all() -> None:
+    kinds = {*run_folder_reference.reachable(Manifest), *run_folder_reference.reachable(Summary), *get_args(Record)}
+    assert kinds > OF_THE_KERNEL
+    unexplained = {
+        field.name
+        for kind in kinds - OF_THE_KERNEL
+        for field in fields(kind)
+        if not run_folder_reference.meaning(kind, field.name)
+    }
+    assert unexplained == SELF_EXPLAINING
 
 
 def test_every_key_of_summaries_is_explained(folders: list[RunFolder]) -> None:
@@ -87,26 +114,20 @@ def test_every_key_of_summaries_is_explained(folders: list[RunFolder]) -> None:
 def test_every_event_that_is_written_is_explained() -> None:
     events = {record.TAG[1] for record in get_args(Record)}
     assert {"begin", "change", "fault", "block-discarded", "end"} <= events
-    assert_named(events, section("journal.jsonl"))
+    for event in events:
+        assert f"### Event {event}\n" in section("journal.jsonl")
 
 
 def test_every_key_of_manifests_is_explained() -> None:
-    for kind in (
-        Manifest,
-        BlockEntry,
-        DiscardedEntry,
-        ArmEngine,
-        DelayLineStatistics,
-        Environment,
-        NoiseProbe,
-        GitState,
-    ):
-        assert_named({field.name for field in fields(kind)}, section("manifest.json"))
+    kinds = run_folder_reference.reachable(Manifest)
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert_named({field.name for field in fields(kind)} | {"schema"}, section("manifest.json"))
 
 
 def test_every_key_of_the_journal_is_explained() -> None:
     named = set(re.findall(r"`(\w+)`", section("journal.jsonl")))
-    for record in get_args(Record):
+    for record in (*get_args(Record), *get_args(Undo)):
         assert {field.name for field in fields(record)} <= named
 
 

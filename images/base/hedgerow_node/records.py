@@ -48,40 +48,45 @@ class Winner(IntEnum):
 class Sample(NamedTuple):
     """One measured request, as the client saw it."""
 
-    request_id: int
-    seq: int
-    intended_ns: int
-    sent_ns: int
+    request_id: int  #: the same ids in every strategy
+    seq: int  #: its number in the block, from 0, in sending order
+    intended_ns: int  #: when it should have left; latency counts from here
+    sent_ns: int  #: when it was sent; null if it was not
+    #: When the client's kernel received the first response. Null without one, and in blocks during which
+    #: CLOCK_REALTIME, of which it is converted, was set.
     kernel_rx_ns: int
-    received_ns: int
-    outcome: int
-    copies_received: int
+    received_ns: int  #: when the client had that response; null without one
+    outcome: int  #: `answered`, `timeout` or `error`
+    copies_received: int  #: responses received to it
 
 
 class ServedCopy(NamedTuple):
-    """One copy of a request, as the server received it; `copy` is 1 for the first."""
+    """One copy of a request, as the server received it."""
 
-    request_id: int
-    copy: int
-    source_port: int
-    replica: int
-    received_ns: int
-    due_ns: int
-    sent_ns: int
+    request_id: int  #: from 2³¹ on it is one of the warm-up
+    copy: int  #: its number among the copies of this request at that server, from 1
+    source_port: int  #: its UDP source port
+    replica: int  #: the server, from 0
+    received_ns: int  #: when it was received
+    due_ns: int  #: when the response was due: after the service time and what held it back; null if dropped
+    sent_ns: int  #: when the response left the server; null if it did not
+    #: `served`; `stalled`; `healed`: would have stalled, but was a duplicate; `slowed`, `dropped`: by a fault.
     action: int
 
 
 class Hedge(NamedTuple):
-    """One hedge, as the kernel's tap saw it leave; `copy` is 2 for a request's first hedge."""
+    """One hedge, as the kernel's tap saw it leave."""
 
-    request_id: int
-    copy: int
-    replica: int
+    request_id: int  #: that of the request
+    copy: int  #: which copy of the request: 2 for its first hedge
+    replica: int  #: the server that it was sent to, from 0
+    #: The copy that the first response answers: `primary`, `hedge` or `unknown` (with `target: same`, where a fault
+    #: delays or duplicates requests or netem holds them); null without a response.
     winner: int
-    request_ns: int
-    deadline_ns: int
-    departure_ns: int
-    first_response_ns: int
+    request_ns: int  #: when the primary left
+    deadline_ns: int  #: `request_ns` plus the hedge delay
+    departure_ns: int  #: when the hedge left; minus `deadline_ns` it is the lateness
+    first_response_ns: int  #: when the first response to any copy arrived there; null without one
 
 
 Row = TypeVar("Row", Sample, ServedCopy, Hedge)

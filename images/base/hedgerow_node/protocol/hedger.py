@@ -262,9 +262,9 @@ class InterfaceState(Message):
     """A network interface as the kernel has it."""
 
     name: str
-    #: By the kernel's names, whether those are on that are on or can be switched; None where it does not say.
+    #: By the kernel's names, whether those are on that are on or can be switched; null where it does not say.
     offloads: dict[str, bool] | None = None
-    qdiscs: dict[str, dict[str, int]] | None = None  #: by kind and handle, their counters; None where tc cannot say
+    qdiscs: dict[str, dict[str, int]] | None = None  #: by kind and handle, their counters; null where tc cannot say
     statistics: dict[str, int] = field(default_factory=dict)  #: bytes, packets, errors and drops, each way
     udp: dict[str, int] = field(default_factory=dict)  #: the network namespace's counters by the kernel's names
 
