@@ -43,8 +43,8 @@ class Archive:
             (folder / part).mkdir(parents=True, exist_ok=True)
         site = _debian_site(home_suite)
         lines = [f"deb [signed-by={KEYRING}] {site} {suite} main" for suite in dict.fromkeys([home_suite, *suites])]
-        (folder / "etc/sources.list").write_text("\n".join(lines) + "\n")
-        (folder / "apt.conf").write_text(_configuration(folder, home_suite))
+        (folder / "etc/sources.list").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / "apt.conf").write_text(_configuration(folder, home_suite), encoding="utf-8")
         self._folder = folder
         self._environment = {**os.environ, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C.UTF-8"}
         self._run("apt-get", "-qq", "update", "--error-on=any")

@@ -73,12 +73,12 @@ def test_a_claim_decided_alone_may_be_undecided_among_many(evidence: Evidence) -
     alone = found(close, evidence)
     assert alone.verdict == "supported"
     assert alone.p_value == alone.p_adjusted
-    among = judge_all([(parse_claim(claim), evidence) for claim in (close, "mean(kernel) <= 3ms", close)])
+    among = judge_all([(parse_claim(claim), evidence) for claim in (close, "p50(kernel) <= 100ms", close)])
     assert [finding.verdict for finding in among] == ["inconclusive", "supported", "inconclusive"]
     assert among[0].p_value == alone.p_value
     assert among[0].p_adjusted is not None
     assert among[0].p_adjusted == pytest.approx(2 * (alone.p_value or 0), rel=0.01)
-    alone_supported = "alone it would be supported (by Student's t on 5 blocks, p = 0.03), "
+    alone_supported = f"alone it would be supported (by {alone.p_method}, p = 0.03), "
     assert among[0].reason.startswith(f"{alone_supported}but 3 claims were judged together")
     assert among[0].requests_needed is not None
     assert among[0].requests_needed > 1000
@@ -113,15 +113,15 @@ def test_a_comparison_within_the_baselines_own_noise_is_not_decided(evidence: Ev
     """A baseline of which one half is half as slow again as the other can vouch for no effect of ten percent."""
     assert evidence.halves is not None
     torn = replace(evidence, halves=(evidence.halves[0], slowed(evidence.halves[1], 1.5)))
-    observed = found("mean(kernel) <= mean(baseline)", evidence).observed
+    observed = found("p50(kernel) <= p50(baseline)", evidence).observed
     assert observed is not None
-    claim = f"mean(kernel) <= {observed * 1.1:.4f} * mean(baseline)"
+    claim = f"p50(kernel) <= {observed * 1.1:.4f} * p50(baseline)"
     assert found(claim, evidence).verdict == "supported"
     withheld = found(claim, torn)
     assert withheld.verdict == "inconclusive"
     assert withheld.reason.startswith("below the noise floor: baseline against baseline, the claim moves by up to ")
     assert withheld.requests_needed is not None
-    assert found(f"mean(kernel) <= {observed * 9:.4f} * mean(baseline)", torn).verdict == "supported"
+    assert found(f"p50(kernel) <= {observed * 9:.4f} * p50(baseline)", torn).verdict == "supported"
 
 
 def test_a_claim_without_the_baseline_ignores_the_control(evidence: Evidence) -> None:
