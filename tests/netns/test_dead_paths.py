@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from orchestrator.host.audit import namespace_name
 from orchestrator.host.namespaces import DIRECTORY
-from support.fault_run import no_longer_than_this, write_fault_scenario
+from support.dying_run import ENDLESS, DyingRun
+from support.fault_run import write_fault_scenario
 from support.scenario_files import finish, start_run, wait_for, write_scenario
 
 if TYPE_CHECKING:
@@ -26,60 +26,26 @@ CLIENTS_LINK_DOWN = "ip link set client down"
 REQUESTS_DROPPED = "tc qdisc replace dev server0 root tbf rate 8bit burst 1 latency 1ms"
 #: All but ARP, which would keep the requests from leaving: frames of more than 80 bytes.
 RESPONSES_DROPPED = "tc qdisc replace dev client root tbf rate 1mbit burst 80 latency 1ms"
-ENDLESS = {"requests": 40_000, "think": "1ms", "timeout": "400ms"}
-#: Three attempts, each of a few time-outs, and a host that is busy.
-BOUND_S = 40
 
 
-class DyingRun:
-    """A run whose path a test closes."""
+class DyingInNamespaces(DyingRun):
+    """A run between namespaces, whose bridge has one of its own."""
 
-    def __init__(self, scenario: Path, results: Path) -> None:
-        self.process = start_run(scenario, results, "--json", "--no-report")
-        wait_for(lambda: results.exists() and any(results.iterdir()), "a run folder", self.process)
-        (self.folder,) = results.iterdir()
-        self.bridge = namespace_name(self.folder.name.rsplit("-", 1)[1], "bridge")
+    @property
+    def bridge(self) -> str:
+        """The name of the bridge's namespace."""
+        return namespace_name(self.token, "bridge")
 
-    def wait_for_bridge(self) -> None:
+    def wait_for_bridge(self, links: int = 2) -> None:
         """Until all links are there; the hedger's programs are compiled after that."""
         path = DIRECTORY / self.bridge
-        wait_for(lambda: path.exists() and self.links() == 2, "the bridge's links", self.process)
-
-    def wait_for_block(self, number: int) -> None:
-        """Until that block has begun, counted from 0."""
-        wait_for(lambda: len(self.events("block")) > number, f"block {number}", self.process)
+        wait_for(lambda: path.exists() and self._links() == links, "the bridge's links", self.process)
 
     def close_path(self, how: str) -> None:
-        command = ["ip", "netns", "exec", self.bridge, *how.split()]
-        subprocess.run(command, check=True, capture_output=True)
-        self.closed_s = time.monotonic()
+        """By a command in the namespace of the bridge."""
+        self.close_by("ip", "netns", "exec", self.bridge, *how.split())
 
-    def end(self) -> dict[str, Any]:
-        """The error; the run must have failed in time."""
-        with no_longer_than_this(self.process):
-            output, errors = self.process.communicate(timeout=BOUND_S)
-        self.took_s = time.monotonic() - self.closed_s
-        print(f"{self.took_s:.1f} s: {errors}")
-        assert self.process.returncode == 5, errors
-        error: dict[str, Any] = json.loads(output)["error"]
-        assert "firewall" in error["remedy"]
-        # Where the client's own link is down, the kernel may refuse even to open a socket: that is not tried again.
-        assert "in 3 attempts" in error["message"] or "unreachable" in error["message"]
-        return error
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "journal.jsonl").read_text().splitlines() if self._has_journal() else []
-        records = [json.loads(line) for line in lines if line.endswith("}")]
-        return [record for record in records if record["event"] == name]
-
-    def manifest(self) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.folder / "manifest.json").read_text())
-        return content
-
-    def _has_journal(self) -> bool:
-        return (self.folder / "journal.jsonl").exists()
-
-    def links(self) -> int:
+    def _links(self) -> int:
         """How many ports of the bridge are up."""
         command = ["ip", "netns", "exec", self.bridge, "ip", "-o", "link", "show", "master", "bridge0"]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
@@ -88,18 +54,10 @@ class DyingRun:
 
 @pytest.mark.parametrize("how", [BRIDGE_DELETED, LINK_DOWN, REQUESTS_DROPPED, RESPONSES_DROPPED])
 def test_a_path_that_is_closed_before_the_first_block_ends_the_run_in_its_warm_up(how: str, tmp_path: Path) -> None:
-    run = DyingRun(write_scenario(tmp_path, **ENDLESS), tmp_path / "results")
+    run = DyingInNamespaces(write_scenario(tmp_path, **ENDLESS), tmp_path / "results")
     run.wait_for_bridge()
     run.close_path(how)
-    message = run.end()["message"]
-    assert "block 0 (" in message
-    assert "no answer to any of" in message
-    assert "warm-up requests" in message
-    reached = "servers were reached" if how == RESPONSES_DROPPED else "requests do not reach the servers"
-    assert reached in message
-    assert run.manifest()["blocks"] == []
-    assert [entry["attempt"] for entry in run.manifest()["discarded"]] == [1, 2, 3]
-    assert run.manifest()["status"].startswith("failed: block 0")
+    run.assert_ended_in_the_first_warm_up(reached=how == RESPONSES_DROPPED)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +71,7 @@ def test_a_path_that_is_closed_in_the_middle_of_a_block_discards_it_and_ends_the
     strategy: str, how: str, tmp_path: Path
 ) -> None:
     scenario = write_scenario(tmp_path, **ENDLESS, strategies=strategy, claims="  []")
-    run = DyingRun(scenario, tmp_path / "results")
+    run = DyingInNamespaces(scenario, tmp_path / "results")
     run.wait_for_block(0)
     time.sleep(2)
     run.close_path(how)
@@ -139,7 +97,7 @@ def test_a_path_that_is_closed_during_a_declared_loss_is_noticed_all_the_same(tm
     """A loss of 5 % cannot explain that everything is lost."""
     loss = "fault: loss, target: servers, percent: 5%"
     scenario = write_fault_scenario(tmp_path, loss, requests=6000, timeout="300ms")
-    run = DyingRun(scenario, tmp_path / "results")
+    run = DyingInNamespaces(scenario, tmp_path / "results")
     run.wait_for_block(0)
     time.sleep(3)
     run.close_path(RESPONSES_DROPPED)
@@ -149,8 +107,7 @@ def test_a_path_that_is_closed_during_a_declared_loss_is_noticed_all_the_same(tm
 def test_one_server_of_several_that_nothing_reaches_ends_the_run(tmp_path: Path) -> None:
     stall = "fault: stall, target: server-0, at: 100ms, duration: 100ms, delay: 5ms, when: id % 2 == 0"
     scenario = write_fault_scenario(tmp_path, stall, requests=200, timeout="300ms")
-    run = DyingRun(scenario, tmp_path / "results")
-    path = DIRECTORY / run.bridge
-    wait_for(lambda: path.exists() and run.links() == 4, "the bridge's links", run.process)
+    run = DyingInNamespaces(scenario, tmp_path / "results")
+    run.wait_for_bridge(links=4)
     run.close_path("ip link set server1 down")
     assert "no request reached server-1" in run.end()["message"]
