@@ -15,6 +15,7 @@ import numpy as np
 from hedgerow_node.units import NS_PER_MS, NS_PER_US
 from orchestrator.analysis.measures import Measures
 from orchestrator.analysis.statistics import (
+    LEVEL,
     Floats,
     Interval,
     Resamples,
@@ -38,7 +39,7 @@ _REFERENCES = ("baseline", "kernel")
 
 @dataclass(frozen=True)
 class Paired:
-    """One latency figure of two strategies: ratio and difference (ns), and their 95 % intervals where there are any.
+    """One latency figure of two strategies: ratio and difference (ns), and their intervals where there are any.
 
     Ratio and difference are None where there is no number: a side has no value, or is `censored` ("strategy" or
     "with"), that is, among unanswered requests and only known to be longer than the time-out. Ends that this
@@ -52,6 +53,11 @@ class Paired:
     ratio_ends: Interval | None = None
     difference_ends_ns: Interval | None = None
     p_value: float | None = None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is any; a p-value comes with one."""
+        return self.ratio_ends is not None or self.difference_ends_ns is not None
 
     def rounded(self) -> Difference:
         """For the summary."""
@@ -78,8 +84,15 @@ class _Range:
         return cls(*(measures.evaluate(function, weights, float(ns)) for ns in (timeout_ns, np.inf)))
 
 
-def paired(one: Measures, other: Measures, function: str, resamples: Resamples | None, timeout_ns: int) -> Paired:
-    """`function` of `one` against that of `other`.
+def paired(
+    one: Measures,
+    other: Measures,
+    function: str,
+    resamples: Resamples | None,
+    timeout_ns: int,
+    level: float = LEVEL,
+) -> Paired:
+    """`function` of `one` against that of `other`, with intervals that miss the truth as often as `level` says.
 
     Without intervals where there are no resamples, a sample too small for its quantile's, or nothing to divide by.
     """
@@ -98,8 +111,8 @@ def paired(one: Measures, other: Measures, function: str, resamples: Resamples |
     differences = ours.least - references.most, ours.most - references.least
     return replace(
         found,
-        ratio_ends=_ends(quotients, mine, theirs, resamples, operator.truediv),
-        difference_ends_ns=_ends(differences, mine, theirs, resamples, operator.sub),
+        ratio_ends=_ends(quotients, mine, theirs, resamples, operator.truediv, level),
+        difference_ends_ns=_ends(differences, mine, theirs, resamples, operator.sub, level),
         p_value=_p_of_equal(quotients, found.ratio, resamples),
     )
 
@@ -173,12 +186,13 @@ def _ends(
     theirs: _Range,
     resamples: Resamples,
     joined: Callable[[Floats, Floats], Floats],
+    level: float,
 ) -> Interval | None:
     """The lower end of the least and the upper end of the most that `values` may be; None where both are open."""
     least, most = values
     logs = joined is operator.truediv
-    lower = resamples.interval(least, float(joined(mine.least, theirs.most)[0]), logs=logs)
-    upper = resamples.interval(most, float(joined(mine.most, theirs.least)[0]), logs=logs)
+    lower = resamples.interval(least, float(joined(mine.least, theirs.most)[0]), logs=logs, level=level)
+    upper = resamples.interval(most, float(joined(mine.most, theirs.least)[0]), logs=logs, level=level)
     if lower is None or upper is None:
         return None
     return None if np.isinf(upper[1]) and lower[0] in (0, -np.inf) else (lower[0], upper[1])
@@ -193,4 +207,4 @@ def _p_of_equal(quotients: tuple[Floats, Floats], ratio: float | None, resamples
         return 1.0
     error = resamples.spread(np.log(least))
     distance = abs(np.log(ratio)) / error if error else np.inf
-    return resamples.p_value(np.sign(least - 1) != np.sign(ratio - 1), distance)
+    return resamples.p_value(resamples.carried(np.sign(least - 1) != np.sign(ratio - 1)), distance)

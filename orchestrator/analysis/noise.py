@@ -16,7 +16,7 @@ matters because P50 overheads of 20 µs lie below the noise of most set-ups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +25,11 @@ from hedgerow_node.draws import standard_normal
 from hedgerow_node.units import NS_PER_US
 from orchestrator.analysis.comparisons import Paired, paired
 from orchestrator.analysis.faults import affected
+from orchestrator.analysis.holm import holm
 from orchestrator.analysis.measures import Measures
-from orchestrator.analysis.statistics import holm
+from orchestrator.analysis.statistics import LEVEL
 from orchestrator.plan.faults import primary_of
-from orchestrator.plan.sample_size import MIN_BLOCKS, TAIL
+from orchestrator.plan.sample_size import MIN_BLOCKS
 from orchestrator.runfolder.summary import ControlFigure, ControlResult
 
 if TYPE_CHECKING:
@@ -89,31 +90,47 @@ def _kinds_and_places(arm: ArmData) -> tuple[Ints, Floats]:
 def controls(arms: Sequence[tuple[Halves | None, int]], resamples: Resamples | None) -> list[ControlResult | None]:
     """How far the halves of each arm are apart; None for an arm without halves. Time-outs are in ns.
 
-    The p-value of each figure is adjusted for the number of figures. The one of the arm is the smallest of these,
-    adjusted for the number of arms too; where there is none, there is a `reason`.
+    The figures of all arms are shown together, so they are judged together. p-values are adjusted by Holm, and each
+    interval misses as often as the level allows for all of them divided by their number (Bonferroni). Holm's smallest
+    p-value is Bonferroni's: an effect shows in some figure exactly where some interval of a ratio leaves 1 out.
+
+    The p-value of an arm is the smallest of its figures; where there is none, there is a `reason`.
     """
-    found = [None if pair is None else _control(pair, resamples, timeout_ns) for pair, timeout_ns in arms]
-    smallest = [one.p_adjusted for one in found if one is not None and one.p_adjusted is not None]
-    adjusted = iter(holm(smallest))
-    return [one if one is None or one.p_adjusted is None else _judged(one, next(adjusted)) for one in found]
+    alone = [_compared(pair, resamples, timeout_ns, LEVEL) for pair, timeout_ns in arms]
+    judged = [found for figures in alone for found in figures.values() if found.has_interval]
+    level = LEVEL / max(1, len(judged))
+    adjusted = iter(holm([1.0 if found.p_value is None else found.p_value for found in judged]))
+    results = []
+    for (pair, timeout_ns), figures in zip(arms, alone, strict=True):
+        p_values = {name: next(adjusted) for name, found in figures.items() if found.has_interval}
+        p_values = {name: p for name, p in p_values.items() if figures[name].p_value is not None}
+        together = _compared(pair, resamples, timeout_ns, level) if judged else figures
+        results.append(None if pair is None else _result(pair, together, p_values, len(judged), resamples))
+    return results
 
 
-def _judged(control: ControlResult, adjusted: float) -> ControlResult:
-    return replace(control, p_adjusted=round(adjusted, 6), no_effect=adjusted > 2 * TAIL)
+def _compared(pair: Halves | None, resamples: Resamples | None, timeout_ns: int, level: float) -> dict[str, Paired]:
+    """The halves' figures against each other; none where there are no halves."""
+    if pair is None:
+        return {}
+    return {name: paired(*pair, name, resamples, timeout_ns, level) for name in FIGURES}
 
 
-def _control(pair: Halves, resamples: Resamples | None, timeout_ns: int) -> ControlResult:
-    """The control of one arm, not adjusted for other arms yet."""
-    figures = {name: paired(*pair, name, resamples, timeout_ns) for name in FIGURES}
-    judged = {name: found.p_value for name, found in figures.items() if found.p_value is not None}
-    adjusted = dict(zip(judged, holm(list(judged.values())), strict=True))
+def _result(
+    pair: Halves, figures: Mapping[str, Paired], adjusted: Mapping[str, float], together: int,
+    resamples: Resamples | None,
+) -> ControlResult:  # fmt: skip
+    """The control of one arm, of which all arms have `together` figures with intervals."""
+    smallest = min(adjusted.values(), default=None)
     return ControlResult(
         strategy=CONTROL,
         requests=(int(pair[0].requests.sum()), int(pair[1].requests.sum())),
-        p_adjusted=min(adjusted.values(), default=None),
-        no_effect=None,
+        p_adjusted=None if smallest is None else round(smallest, 6),
+        no_effect=None if smallest is None else smallest > LEVEL,
         figures={name: _figure(found, adjusted.get(name)) for name, found in figures.items()},
-        reason="" if judged else _why_none(pair, resamples),
+        intervals_together=together or None,
+        level_of_each=round(1 - LEVEL / together, 6) if together else None,
+        reason="" if adjusted else _why_none(pair, resamples),
     )
 
 
@@ -130,7 +147,7 @@ def _figure(found: Paired, adjusted: float | None) -> ControlFigure:
     return ControlFigure(
         **vars(found.rounded()),
         p_adjusted=None if adjusted is None else round(adjusted, 6),
-        no_effect=None if adjusted is None else adjusted > 2 * TAIL,
+        no_effect=None if adjusted is None else adjusted > LEVEL,
     )
 
 

@@ -50,12 +50,15 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+LEVEL = 2 * TAIL  #: how often a 95 % interval may miss
 Weights = Ints  #: shape (resamples, rounds): how often each resample holds each round
 Interval = tuple[float, float]
 
 #: Up to so many rounds all multisets of them are enumerated: 6,435 of 8; of more rounds, that many are drawn.
 ENUMERATED_UP_TO = 8
 DRAWS = 20_000
+#: No end and no p-value of drawn resamples rests on fewer of them beyond it.
+FEWEST_BEYOND = 10
 #: Of the draws. It is no setting: nothing that is reported may depend on it.
 _DRAWS_SEED = 20_261_127
 #: Absorbs the error of q · n in floating point: 0.07 · 100 is a little more than 7.
@@ -195,9 +198,15 @@ class Resamples:
         return math.sqrt(variance * self.rounds / (self.rounds - 1))
 
     def interval(
-        self, values: Floats, value: float, *, logs: bool = False, within: Interval = (-np.inf, np.inf)
+        self,
+        values: Floats,
+        value: float,
+        *,
+        logs: bool = False,
+        within: Interval = (-np.inf, np.inf),
+        level: float = LEVEL,
     ) -> Interval | None:
-        """The 95 % interval of a figure that is `value` over all rounds.
+        """The interval of a figure that is `value` over all rounds; it misses the truth as often as `level` says.
 
         `logs` says that its logarithms are what varies evenly, as those of times and ratios do; it has no effect
         where some value is not positive. No end lies outside `within`. Infinities are allowed in `values` (a quantile
@@ -206,9 +215,9 @@ class Resamples:
         """
         if np.isnan(values).any():
             return None
-        low, high = self._expanded_percentiles(values)
+        low, high = self._expanded_percentiles(values, level)
         if np.isfinite(values).all() and np.isfinite(value):
-            low_t, high_t = self._student(values, value, logs=logs)
+            low_t, high_t = self._student(values, value, level, logs=logs)
             low, high = min(low, low_t), max(high, high_t)
         if logs and value > 0 and (values >= 0).all():
             low = max(0.0, low)
@@ -228,15 +237,27 @@ class Resamples:
         share = min(1.0, float(self.chances[against].sum()))
         return max(by_distance, min(1.0, 2 * float(stdtr(self.rounds - 1, float(ndtri(share)) * shrunk))))
 
-    def _expanded_percentiles(self, values: Floats) -> Interval:
-        tail = float(ndtr(-critical(2 * TAIL, self.rounds) * math.sqrt(self.rounds / (self.rounds - 1))))
+    def carried(self, against: Bools) -> Bools:
+        """`against`, or none of them where they are too few drawn ones for a p-value to rest on.
+
+        Where all multisets are enumerated, each one counts. It is for p-values far below 0.05; with it, such a
+        p-value agrees with the interval at its level.
+        """
+        few = self.rounds > ENUMERATED_UP_TO and int(against.sum()) < FEWEST_BEYOND
+        return np.zeros_like(against) if few else against
+
+    def _expanded_percentiles(self, values: Floats, level: float) -> Interval:
+        """Of drawn resamples no further out than they carry: from there on Student's t alone widens an interval."""
+        tail = float(ndtr(-critical(level, self.rounds) * math.sqrt(self.rounds / (self.rounds - 1))))
+        if self.rounds > ENUMERATED_UP_TO:
+            tail = max(tail, FEWEST_BEYOND / DRAWS)
         order = np.argsort(values, kind="stable")
         up_to = np.cumsum(self.chances[order])
         low, high = np.searchsorted(up_to, [tail - _CHANCE_SLACK, 1 - tail - _CHANCE_SLACK])
         return float(values[order[low]]), float(values[order[min(high, len(values) - 1)]])
 
-    def _student(self, values: Floats, value: float, *, logs: bool) -> Interval:
-        reach = critical(2 * TAIL, self.rounds)
+    def _student(self, values: Floats, value: float, level: float, *, logs: bool) -> Interval:
+        reach = critical(level, self.rounds)
         if logs and value > 0 and (values > 0).all():
             factor = math.exp(min(reach * self.spread(np.log(values)), _LARGEST_EXPONENT))
             return value / factor, value * factor
@@ -314,21 +335,6 @@ def order_interval(ordered: Floats, quantile: float) -> Interval | None:
     low = first + int(np.searchsorted(below, TAIL, side="right"))
     high = first + int(np.searchsorted(below, 1 - TAIL, side="left")) + 1
     return float(ordered[low - 1]), float(ordered[min(high, count) - 1])
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted so that the chance of any error among all of them is what each is compared with.
-
-    Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979: the smallest is multiplied by the number
-    of them, the next one by one less, and so on, none becoming smaller than the one before.
-    """
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for place, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
 
 
 def rounded(value: float | None, per_unit: float = 1.0, digits: int = 6) -> float | None:

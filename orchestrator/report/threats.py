@@ -102,9 +102,13 @@ def control_note(control: ControlResult) -> str:
     if control.no_effect is None:
         return f"{halves} No intervals{f': {control.reason}' if control.reason else ''}."
     if control.no_effect:
+        adjusted = (
+            "p is adjusted for the number of figures, which their intervals are not, so one of them may exclude 1"
+            if control.level_of_each is None
+            else "p and intervals are adjusted for all figures of all arms, so that the ratios' intervals hold 1"
+        )
         return (
-            f"{halves} No effect shows, as expected: p is adjusted for the number of figures, which their intervals "
-            "are not, so that one of them may exclude 1. Their width is the noise within blocks; what "
+            f"{halves} No effect shows, as expected: {adjusted}. Their width is the noise within blocks; what "
             "differs from block to block is in the claims' own intervals."
         )
     return (

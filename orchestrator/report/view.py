@@ -281,12 +281,19 @@ def comparison_table(arm: ArmSummary) -> Section:
 
 
 def _intervals_shown(arm: ArmSummary) -> str:
-    """How many intervals the table of comparisons has: of many one will miss by chance."""
-    shown = sum(
-        row.ratio_ci95 is not None
-        for row in (*arm.comparisons, *(arm.control.figures if arm.control else {}).values())
-    )
-    return f", with 95 % intervals each taken alone (not adjusted for there being {shown})" if shown else ""
+    """What the intervals in the table of comparisons promise: of many 95 % ones some will miss by chance."""
+    control = arm.control
+    together = control is not None and control.level_of_each is not None
+    alone = [*arm.comparisons, *([] if control is None or together else control.figures.values())]
+    count = sum(row.ratio_ci95 is not None for row in alone)
+    words = f"95 % intervals each taken alone (not adjusted for there being {count})" if count else ""
+    if control is not None and control.level_of_each is not None:
+        each = f"{control.level_of_each * 100:.4g} %"
+        words += (
+            f"{'; those' if words else 'intervals'} of the baseline against itself hold in 95 % of runs all together "
+            f"({control.intervals_together}, each of {each})"
+        )
+    return f", with {words}" if words else ""
 
 
 def claim_table(

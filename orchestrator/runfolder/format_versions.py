@@ -28,7 +28,7 @@ FORMAT_VERSIONS: Mapping[str, int] = {
     "samples.parquet": 1,
     "hedges.parquet": 1,
     "server.parquet": 1,
-    "summary.json": 2,
+    "summary.json": 3,
 }
 
 

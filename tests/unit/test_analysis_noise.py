@@ -128,7 +128,10 @@ def test_an_effect_of_one_arm_among_many_may_be_chance(run: RunData) -> None:
     assert found[0] is not None
     assert found[0].p_adjusted == pytest.approx(10 * alone.p_adjusted, abs=1e-5)
     assert (found[0].no_effect, found[1]) == (True, None)
-    assert found[0].figures == alone.figures
+    for name, figure in found[0].figures.items():
+        (low, high), (narrow_low, narrow_high) = (ends(each.ratio_ci95) for each in (figure, alone.figures[name]))
+        assert low < narrow_low <= narrow_high < high
+        assert figure.no_effect
 
 
 @pytest.mark.parametrize(

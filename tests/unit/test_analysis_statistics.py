@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.analysis.holm import holm
 from orchestrator.analysis.statistics import (
     DRAWS,
     Resamples,
     Rounds,
     critical,
-    holm,
     monotone,
     order_interval,
     plain,

@@ -34,7 +34,7 @@ def summary(run: RunFolder) -> dict[str, Any]:
 
 def test_a_summary_names_scenario_run_and_backend(run: RunFolder, summary: dict[str, Any]) -> None:
     assert {key: summary[key] for key in ("schema", "scenario", "run", "backend", "engine", "delay_line")} == {
-        "schema": 2,
+        "schema": 3,
         "scenario": "smoke",
         "run": run.path.name,
         "backend": "netns",

@@ -146,7 +146,12 @@ def test_what_was_measured_is_what_it_was_when_it_was_made(analysed: Analysed) -
 
 
 def test_a_summary_of_each_number_is_read(analysed: Analysed) -> None:
-    for content in (analysed.stored, analysed.expected):
+    """Those of the numbers between, too, which stand beside the folders."""
+    beside = analysed.golden.path.parent.glob(f"summaries-*/{analysed.golden.name}.json")
+    contents = [analysed.stored, *(json.loads(path.read_text()) for path in beside)]
+    numbers = [content.get("schema", 1) for content in contents]
+    assert sorted(numbers) == [*range(min(numbers), NUMBER + 1)]
+    for content in contents:
         claims = [claim.id for _, claim in Summary.from_json(content).claims()]
         assert len(claims) == len(set(claims)) > 0
 

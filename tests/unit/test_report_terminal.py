@@ -13,7 +13,7 @@ from rich.console import Console
 from orchestrator.report.formatting import format_claim_p, format_difference, format_observed
 from orchestrator.report.terminal import render
 from orchestrator.report.threats import control_note
-from orchestrator.report.view import lateness_table, view
+from orchestrator.report.view import comparison_table, lateness_table, view
 from orchestrator.runfolder.summary import ClaimVerdict, ControlResult, Difference, Interval, Proven
 from support.run_folder_factory import ScenarioOverride, finished_run, scenario_from, summarised
 from support.summaries import claim, printed
@@ -226,3 +226,19 @@ def test_the_control_says_what_it_found_and_why_it_found_nothing() -> None:
     assert control_note(replace(control, reason="")) == f"{halves} No intervals."  # early summaries have none
     assert "the noise within blocks" in control_note(replace(control, no_effect=True))
     assert "Chance alone causes that in one run of twenty" in control_note(replace(control, no_effect=False))
+
+
+def test_the_comparisons_say_what_their_intervals_promise(summary: Summary) -> None:
+    (arm,) = summary.arms
+    assert arm.control is not None
+    alone = sum(row.ratio_ci95 is not None for row in arm.comparisons)
+    assert alone > 0
+    assert (arm.control.intervals_together, arm.control.level_of_each) == (3, 0.983333)  # too few requests for P99s
+    assert comparison_table(arm).title == (
+        "Against each other, paired by round, with 95 % intervals each taken alone (not adjusted for there being "
+        f"{alone}); those of the baseline against itself hold in 95 % of runs all together (3, each of 98.33 %)"
+    )
+    before = replace(arm.control, intervals_together=None, level_of_each=None)  # as in summaries of number 2
+    assert f"for there being {alone + 3})" in comparison_table(replace(arm, control=before)).title
+    assert "may exclude 1" in control_note(replace(before, no_effect=True))
+    assert "adjusted for all figures of all arms" in control_note(replace(arm.control, no_effect=True))

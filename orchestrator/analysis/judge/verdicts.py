@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from scipy.special import ndtri
 
+from orchestrator.analysis.holm import holm
 from orchestrator.analysis.judge.noise_floors import floor_of
 from orchestrator.analysis.judge.shares import proven
 from orchestrator.analysis.judge.trials import Counted, Tested, Undecidable, is_counted, try_claim
-from orchestrator.analysis.statistics import Interval, critical, estimate, holm, rounded, rounded_ends
+from orchestrator.analysis.statistics import LEVEL, Interval, critical, estimate, rounded, rounded_ends
 from orchestrator.claims.algebra import observable
 from orchestrator.claims.functions import PER_UNIT, Unit
 from orchestrator.claims.grammar import Call
-from orchestrator.plan.sample_size import TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from orchestrator.claims.grammar import Comparison
     from orchestrator.runfolder.summary import Proven, Verdict
 
-LEVEL = 2 * TAIL
 _STRADDLES = "the 95 % interval straddles the bound"
 _STRADDLES_MARGIN = "the 95 % interval does not lie inside the margin, nor outside it"
 _TOO_FEW_EVENTS = "the blocks are nearly alike, but so few requests would be so by chance"
