@@ -24,7 +24,7 @@ leaves open stays open:
 
 No end lies outside what was observed: of as many values as a quantile needs (`samples_needed`) hardly ever all lie on
 one side of it. How often intervals hold the truth, in simulated runs of many kinds, is measured by
-`tests/unit/test_analysis_coverage.py`; docs/reading-a-report.md has the table.
+`tests/unit/test_analysis_coverage.py`; docs/simulations.md has the table.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A claim whose two sides are equal in truth is the hardest one: it is false where it says "less", and its opposite is
 false where it says "more". Neither may be supported in more than one run of twenty. HEDGEROW_LONG=1 simulates as many
-runs as docs/reading-a-report.md speaks of, and judges each case by itself (`--junit-xml FILE` keeps the counts); else
+runs as docs/simulations.md speaks of, and judges each case by itself (`--junit-xml FILE` keeps the counts); else
 cases are judged together.
 """
 
@@ -231,7 +231,7 @@ def test_a_hedger_that_misses_stalls_is_not_found_to_meet_the_claims_of_shipped_
 
 
 def test_true_claims_with_room_are_still_decided() -> None:
-    """Of blocks that are alike; docs/reading-a-report.md has the shares of the other rows."""
+    """Of blocks that are alike; docs/simulations.md has the shares of the other rows."""
     for blocks, least in ((5, 0.6), (10, 0.9)):
         assert power("steady", blocks, RUNS) >= least
         (shares,) = verdicts(share_case("steady", blocks, 20, times=2), RUNS)
