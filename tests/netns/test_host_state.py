@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import secrets
 import struct
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +15,7 @@ import pytest
 from hedgerow_hedger.delay_link import QDISC_HANDLE, link_names
 from hedgerow_hedger.programs import Build, KernelPrograms
 from orchestrator.host.namespaces import create, delete
-from support.bpf_objects import NAME_SIZE, bpf
+from support.bpf_objects import NAME_SIZE, Kind, bpf, held
 from support.host_state import LANE, assert_as_before, host_state
 
 if TYPE_CHECKING:
@@ -31,18 +29,6 @@ _ARRAY, _SCHED_CLS = 2, 3
 _RETURN_0 = bytes([0xB7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0])
 
 
-def held(kind: str) -> set[int]:
-    """The ids of the eBPF objects that this process holds, by its descriptors."""
-    found = set()
-    for path in Path("/proc/self/fdinfo").iterdir():
-        try:
-            match = re.search(rf"^{kind}_id:\t(\d+)$", path.read_text(), re.MULTILINE)
-        except OSError:  # the descriptor that the folder was read by
-            continue
-        found |= {int(match[1])} if match else set()
-    return found
-
-
 def name(text: str) -> bytes:
     return text.encode().ljust(NAME_SIZE, b"\0")
 
@@ -50,7 +36,7 @@ def name(text: str) -> bytes:
 @contextmanager
 def loaded(program: str, map_: str) -> Iterator[tuple[int, int]]:
     """A program and a map of these names that nobody attached: their ids."""
-    held_programs, held_maps = held("prog"), held("map")
+    held_programs, held_maps = held(Kind.PROGRAM), held(Kind.MAP)
     code, licence = ctypes.create_string_buffer(_RETURN_0), ctypes.create_string_buffer(b"GPL")
     addresses = (ctypes.addressof(code), ctypes.addressof(licence))
     descriptors = [
@@ -58,7 +44,7 @@ def loaded(program: str, map_: str) -> Iterator[tuple[int, int]]:
         bpf(_BPF_MAP_CREATE, struct.pack("IIIIIII16s", _ARRAY, 4, 4, 1, 0, 0, 0, name(map_))),
     ]
     try:
-        (program_id,), (map_id,) = held("prog") - held_programs, held("map") - held_maps
+        (program_id,), (map_id,) = held(Kind.PROGRAM) - held_programs, held(Kind.MAP) - held_maps
         yield program_id, map_id
     finally:
         for descriptor in descriptors:
@@ -77,12 +63,12 @@ def link(near: str, far: str) -> Iterator[str]:
 
 
 def test_all_programs_and_maps_of_a_hedger_are_seen() -> None:
-    before, held_programs, held_maps = host_state(), held("prog"), held("map")
+    before, held_programs, held_maps = host_state(), held(Kind.PROGRAM), held(Kind.MAP)
     programs = KernelPrograms(Build(testbed=True))
     try:
         bcc = programs._bpf
         bcc.load_funcs(bcc.SCHED_CLS)
-        mine = {"programs": held("prog") - held_programs, "maps": held("map") - held_maps}
+        mine = {"programs": held(Kind.PROGRAM) - held_programs, "maps": held(Kind.MAP) - held_maps}
         seen = host_state().difference(before)
     finally:
         programs.close()

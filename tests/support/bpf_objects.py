@@ -11,6 +11,7 @@ import re
 import struct
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hedgerow_hedger.programs import BPF_SOURCES
@@ -28,13 +29,16 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Kind(Enum):
-    """A kind of object: its commands of bpf(2), and where its name is in the kernel's information (linux/bpf.h)."""
+    """A kind of object: its commands of bpf(2), where its name is in the kernel's information (linux/bpf.h), and what
+    /proc calls it.
+    """
 
-    PROGRAM = (11, 13, 64)
-    MAP = (12, 14, 24)
+    PROGRAM = (11, 13, 64, "prog")
+    MAP = (12, 14, 24, "map")
 
-    def __init__(self, get_next_id: int, open_by_id: int, name_offset: int) -> None:
+    def __init__(self, get_next_id: int, open_by_id: int, name_offset: int, label: str) -> None:
         self.get_next_id, self.open_by_id, self.name_offset = get_next_id, open_by_id, name_offset
+        self.label = label
 
 
 @cache
@@ -50,6 +54,18 @@ def names(kind: Kind) -> frozenset[str]:
 def objects(kind: Kind) -> frozenset[int]:
     """The ids of those with one of these names."""
     return frozenset(id_ for id_ in _all_ids(kind) if _name(kind, id_) in names(kind))
+
+
+def held(kind: Kind, process: int | str = "self") -> frozenset[int]:
+    """The ids of those that a process holds, by its descriptors."""
+    found = set()
+    for path in Path(f"/proc/{process}/fdinfo").iterdir():
+        try:
+            match = re.search(rf"^{kind.label}_id:\t(\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        except OSError:  # closed meanwhile, as the descriptor is that the folder was read by
+            continue
+        found |= {int(match[1])} if match else set()
+    return frozenset(found)
 
 
 def bpf(command: int, attributes: bytes) -> int:
