@@ -6,11 +6,13 @@ Frames are fed with BPF_PROG_TEST_RUN by the raw system call, which every bcc re
 from __future__ import annotations
 
 import ctypes
+import errno
 import itertools
 import os
 import struct
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hedgerow_hedger import delay_link
@@ -173,7 +175,7 @@ class KernelBench:
                 expiry_ns,
                 self.link.kind,
                 self.link.near_ifindex,
-                self.link.far_ifindex,
+                self._hedges_from(),
                 self.out_ifindex,
                 delay_link.LANE_HANDLE,
                 budget_ratio,
@@ -181,6 +183,20 @@ class KernelBench:
                 max_late_ns,
             )
         )
+
+    @cached_property
+    def says_where_from(self) -> bool:
+        """Whether a frame can be said to come from a link; the system call of Linux before 5.17 takes none."""
+        try:
+            run(self.programs.rescuer.fd, bytes(64), ingress_ifindex=self.link.far_ifindex)
+        except OSError as error:
+            assert error.errno == errno.EINVAL
+            return False
+        return True
+
+    def _hedges_from(self) -> int:
+        """Where they come from: the link's far end; no interface, as all frames, where nothing else can be said."""
+        return self.link.far_ifindex if self.says_where_from else 0
 
     def occupy_lane(self, lane: int) -> None:
         """As if the lane's clone had been lost: nothing frees it."""
@@ -207,7 +223,7 @@ class KernelBench:
 
     def leave(self, frame: bytes, mark: int) -> Verdict:
         """A hedge leaves by the client's interface: it comes from the engine's link with its ticket in its mark."""
-        return run(self.programs.splitter.fd, frame, mark=mark, ingress_ifindex=self.link.far_ifindex)
+        return run(self.programs.splitter.fd, frame, mark=mark, ingress_ifindex=self._hedges_from())
 
     def hedge(self, frame: bytes) -> Verdict:
         """The hedge of the request that left last as this frame leaves, too."""
