@@ -1,4 +1,4 @@
-"""Compiles and loads the programs once, and hands every test a bench with the counters at zero."""
+"""Hands every test a bench with the counters at zero."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_hedger.programs import Build, DelayLineKind, KernelPrograms
+from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
+from support.engines import TESTED, loaded
 from support.kernel_bench import KernelBench, kernel_bench
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs() -> Iterator[KernelPrograms]:
-    loaded = KernelPrograms(Build(testbed=True))
-    yield loaded
-    loaded.close()
+def programs() -> KernelPrograms:
+    return loaded(TESTED)
 
 
 @pytest.fixture(scope="module")

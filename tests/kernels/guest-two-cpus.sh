@@ -1,2 +1,3 @@
-# What a guest with two processors proves: answers to both copies of a request that come at once.
-HEDGEROW_GUEST="$1" .venv/bin/python -m pytest -p no:cacheprovider tests/netns/test_two_cpus.py
+# What a guest with two processors proves: that what is decided once is decided once.
+HEDGEROW_GUEST="$1" .venv/bin/python -m pytest -p no:cacheprovider \
+    tests/bpf/test_at_once.py tests/netns/test_two_cpus.py

@@ -31,16 +31,9 @@ OURS = ["hedgerow:responder", "hedgerow:splitter"]
 BOTH_FAMILIES = pytest.mark.parametrize("path", ["IPv4", "IPv6"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def hedger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyHedger]:
-    """For all tests that leave it at work."""
-    with faulty_hedger(tmp_path_factory.mktemp("shared") / "hedger.sock") as made:
-        yield made
-
-
 @pytest.fixture
-def path(request: pytest.FixtureRequest, hedger: FaultyHedger) -> Iterator[FaultyPath]:
-    with faulty_path(hedger, getattr(request, "param", "IPv4")) as made:
+def path(request: pytest.FixtureRequest, shared_hedger: FaultyHedger) -> Iterator[FaultyPath]:
+    with faulty_path(shared_hedger, getattr(request, "param", "IPv4")) as made:
         yield made
 
 

@@ -51,20 +51,7 @@ class FaultyHedger:
         self.process = pair.start(pair.client, HEDGER, f"--control={control}")
         self.control = connect(control, self.process)
         self.block = 0
-        id_place = {"offset": 0, "length": 4}
-        self.control.call(
-            "configure",
-            services=[[[address(host), PORT] for host in SERVER_HOSTS] for _, address in FAMILIES.values()],
-            target="other",
-            request_id={"request": id_place, "response": id_place},
-            copy_id={"offset": 4, "length": 1},
-            delay_ns=HEDGE_DELAY_NS,
-            expiry_ns=60_000_000_000,
-            delay_line="auto",
-            budget_ratio=1.0,
-            budget_burst=1000,
-            run_id="abc123",
-        )
+        self.configure()
         # Programs are loaded when they are first needed: now, so that no test seems to leave some behind.
         rule = {"key": "0.0", "replica": 0, "first_id": 0, "last_id": 0, "percent": 0}
         rules = [
@@ -73,6 +60,33 @@ class FaultyHedger:
         ]
         self.control.call("faults", seed=SEED, rules=rules)
         self.control.call("faults", seed=SEED, rules=[])
+
+    def configure(self, **changes: Any) -> dict[str, Any]:
+        """Configures it as it is at first, but for the `changes`; its answer."""
+        id_place = {"offset": 0, "length": 4}
+        settings = {
+            "services": [[[address(host), PORT] for host in SERVER_HOSTS] for _, address in FAMILIES.values()],
+            "target": "other",
+            "request_id": {"request": id_place, "response": id_place},
+            "copy_id": {"offset": 4, "length": 1},
+            "delay_ns": HEDGE_DELAY_NS,
+            "expiry_ns": 60_000_000_000,
+            "delay_line": "auto",
+            "budget_ratio": 1.0,
+            "budget_burst": 1000,
+            "run_id": "abc123",
+        }
+        answer: dict[str, Any] = self.control.call("configure", **settings | changes)
+        return answer
+
+    def begin(self, mode: str) -> None:
+        """A new block, in which no request is known.
+
+        The testbed's tap identifies requests by block and id, hedging by their flows.
+        """
+        self.block += 1
+        identity = "block" if mode == "tap" else "flow"
+        self.control.call("mode", mode=mode, identity=identity, block=self.block)
 
     def end(self) -> None:
         """Ends it as the testbed does; fails where it does not end well."""
@@ -107,13 +121,8 @@ class FaultyPath:
         self._stack.close()
 
     def begin(self, mode: str) -> None:
-        """A new block, in which no request is known.
-
-        The testbed's tap identifies requests by block and id, hedging by their flows.
-        """
-        self.hedger.block += 1
-        identity = "block" if mode == "tap" else "flow"
-        self.control.call("mode", mode=mode, identity=identity, block=self.hedger.block)
+        """See `FaultyHedger.begin`."""
+        self.hedger.begin(mode)
 
     def put(self, *rules: dict[str, Any]) -> None:
         """Puts rules in force; what they leave out is loss of every request to replica 0."""

@@ -18,6 +18,7 @@ from support.bpf_objects import bpf
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hedgerow_hedger.edges import BpfClass
     from hedgerow_hedger.programs import KernelPrograms
 
 _BPF_PROG_LOAD, _BPF_OBJ_GET_INFO_BY_FD = 5, 15
@@ -39,6 +40,14 @@ class Verified:
     translated: int  #: what the kernel made of it, helpers inlined
 
 
+def program_names(programs: KernelPrograms) -> list[str]:
+    """Of all that the object holds, also those that are only loaded when they are needed."""
+    from bcc.libbcc import lib  # noqa: PLC0415 -- slow to import
+
+    module = _bcc(programs).module
+    return [lib.bpf_function_name(module, number).decode() for number in range(lib.bpf_num_functions(module))]
+
+
 def verify(programs: KernelPrograms, name: str) -> Verified:
     """Has program `name` of bpf/hedger.c verified; OSError with the verifier's log where the kernel refuses it."""
     code = bytes(programs._bpf.dump_func(name.encode()))
@@ -56,6 +65,11 @@ def empty_program() -> Iterator[int]:
     """The descriptor of a program that lets every packet pass: what running any program costs."""
     with _loaded(_EMPTY) as (descriptor, _):
         yield descriptor
+
+
+def _bcc(programs: KernelPrograms) -> BpfClass:
+    """What nobody but these tests asks of the loaded object."""
+    return programs._bpf
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from support.fault_run import run_with_faults, write_fault_scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.once]
 
 #: With an instruction a nanosecond everything that the orchestrator does at a fault's time takes long.
 FAULTS = (

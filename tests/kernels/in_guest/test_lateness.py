@@ -18,15 +18,13 @@ from hedgerow_node.percentiles import lateness_us
 from hedgerow_node.records import NO_TIME, Hedge, read_rows
 from kernels.written_down import LATENESS, leave
 from orchestrator.host.namespaces import inside
-from orchestrator.topology.programs import HEDGER
 from support.engines import ENGINES_AND_LINES
-from support.node_programs import connect
-from support.pair import PORT, SERVER_HOSTS, Pair, ipv4, linked_pair
+from support.pair import PORT, SERVER_HOSTS, ipv4
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hedgerow_node.control import ControlClient
+    from support.faulty import FaultyHedger
 
 pytestmark = pytest.mark.root
 
@@ -35,6 +33,7 @@ UNANSWERED = {request_id for request_id in range(REQUESTS) if request_id % 2}
 SPACING_S = 0.001
 DELAY_NS = 10_000_000
 P99_US, MOST_US = 60, 100  #: of lateness
+HEDGES_MARK = 0x4ED31234  #: a client may have any mark of its own: by that alone nothing is a hedge
 SERVER = (ipv4(SERVER_HOSTS[0]), PORT)
 
 
@@ -49,17 +48,6 @@ class Conversation:
     counters: dict[str, int]
 
 
-@pytest.fixture(scope="module")
-def hedger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pair, ControlClient]]:
-    """One for all: what it has compiled it uses again."""
-    path = tmp_path_factory.mktemp("lateness") / "hedger.sock"
-    with linked_pair() as pair:
-        process = pair.start(pair.client, HEDGER, f"--control={path}")
-        control = connect(path, process)
-        yield pair, control
-        control.close()
-
-
 def received(endpoint: socket.socket) -> Iterator[tuple[bytes, Any]]:
     """What waits there."""
     while True:
@@ -69,30 +57,25 @@ def received(endpoint: socket.socket) -> Iterator[tuple[bytes, Any]]:
             return
 
 
+@pytest.fixture(scope="module")
+def hedger(shared_hedger: FaultyHedger) -> Iterator[FaultyHedger]:
+    yield shared_hedger
+    shared_hedger.configure()
+
+
 @pytest.fixture(scope="module", params=ENGINES_AND_LINES, ids="-".join)
 def talk(
-    request: pytest.FixtureRequest, hedger: tuple[Pair, ControlClient], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, hedger: FaultyHedger, tmp_path_factory: pytest.TempPathFactory
 ) -> Conversation:
-    pair, control = hedger
-    engine, line = request.param
-    place = {"offset": 0, "length": 4}
-    chosen = control.call(
-        "configure",
-        services=[[SERVER]],
-        target="same",
-        request_id={"request": place, "response": place},
-        delay_ns=DELAY_NS,
-        expiry_ns=60_000_000_000,
-        engine=engine,
-        delay_line=line,
-        budget_ratio=1.0,
-        budget_burst=1_000,
-    )
-    control.call("mode", mode="hedge", identity="flow")
+    pair, (engine, line) = hedger.pair, request.param
+    service: dict[str, Any] = {"services": [[SERVER]], "target": "same", "delay_ns": DELAY_NS}
+    chosen = hedger.configure(**service, engine=engine, delay_line=line, copy_id=None)
+    hedger.begin("hedge")
     copies: Counter[int] = Counter()
     answers: Counter[int] = Counter()
     with ExitStack() as stack:
         client = stack.enter_context(pair.socket(socket.AF_INET))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, HEDGES_MARK)
         with inside(pair.server):
             server = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         server.bind(SERVER)
@@ -115,7 +98,7 @@ def talk(
             serve(SPACING_S)
         serve(10 * DELAY_NS / 1e9)
     table = tmp_path_factory.mktemp("hedges") / "hedges"
-    collected = control.call("collect", hedges=str(table))
+    collected = hedger.control.call("collect", hedges=str(table))
     return Conversation(chosen, copies, answers, read_rows(table, Hedge), collected["counters"])
 
 

@@ -23,16 +23,10 @@ DELAY_NS = 5_000_000_000  #: enough for tc to change its mind in a virtual machi
 QUIET_S = 10  #: longer than any packet is held there
 
 
-@pytest.fixture(scope="module")
-def hedger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyHedger]:
-    with faulty_hedger(tmp_path_factory.mktemp("netem") / "hedger.sock") as made:
-        yield made
-
-
 @pytest.fixture
-def path(request: pytest.FixtureRequest, hedger: FaultyHedger) -> Iterator[FaultyPath]:
+def path(request: pytest.FixtureRequest, shared_hedger: FaultyHedger) -> Iterator[FaultyPath]:
     """Afterwards no qdisc is left."""
-    with faulty_path(hedger, getattr(request, "param", "IPv4")) as made:
+    with faulty_path(shared_hedger, getattr(request, "param", "IPv4")) as made:
         yield made
         made.netem()
         made.prepare_netem()
@@ -136,6 +130,7 @@ def test_another_programs_qdisc_is_left_alone(path: FaultyPath) -> None:
     path.pair.change("tc", "qdisc delete dev eth0 root")
 
 
+@pytest.mark.once
 def test_netem_goes_with_the_hedger_and_with_what_a_killed_one_left(tmp_path: Path) -> None:
     with faulty_hedger(tmp_path / "hedger.sock") as made, faulty_path(made, "IPv4") as path:
         path.netem({"kind": "delay", "delay_ns": DELAY_NS})

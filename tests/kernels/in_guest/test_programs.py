@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from statistics import median
-from typing import TYPE_CHECKING
 
 import pytest
 
-from hedgerow_hedger.programs import DelayLineKind, Mode
+from hedgerow_hedger.programs import DelayLineKind, KernelPrograms, Mode
 from kernels.written_down import PER_RUN, VERIFIED, leave
-from support.bpf_objects import Kind, names
 from support.datagrams import request, response
-from support.engines import VARIANTS
+from support.engines import VARIANTS, loaded
 from support.kernel_bench import DROPPED, PASSED, KernelBench, kernel_bench, run
-from support.verifier import empty_program, verify
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from hedgerow_hedger.programs import KernelPrograms
+from support.verifier import empty_program, program_names, verify
 
 pytestmark = pytest.mark.root
 
@@ -38,14 +31,12 @@ def variant(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def programs(variant: str) -> Iterator[KernelPrograms]:
-    loaded = VARIANTS[variant]()
-    yield loaded
-    loaded.close()
+def programs(variant: str) -> KernelPrograms:
+    return loaded(variant)
 
 
 def test_the_kernel_takes_every_program_and_is_far_from_its_limit(programs: KernelPrograms, variant: str) -> None:
-    verified = {name: verify(programs, name) for name in sorted(names(Kind.PROGRAM))}
+    verified = {name: verify(programs, name) for name in sorted(program_names(programs))}
     assert {"splitter", "responder", "rescuer"} <= verified.keys()
     leave(VERIFIED, variant, {name: asdict(figures) for name, figures in verified.items()})
     assert [name for name, figures in verified.items() if figures.processed > MOST_PROCESSED] == []
