@@ -79,3 +79,16 @@ def test_links_lead_somewhere() -> None:
     assert len(links) > 20
     for page, link in links:
         assert link.startswith(("http://", "https://")) or (page.parent / link).exists(), (page.name, link)
+
+
+def headings(page: Path) -> set[str]:
+    """The fragments that lead to a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_find_them() -> None:
+    links = [(page, *link) for page in PAGES for link in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", page.read_text())]
+    assert len(links) > 20
+    for page, file, fragment in links:
+        assert fragment in headings(page.parent / file if file else page), (page.name, file, fragment)
