@@ -60,7 +60,8 @@ PLOTS = (
         "latency-ccdf",
         "The tail",
         "Share of the requests slower than x, both axes logarithmic: the further left and down, the better. The 95 % "
-        "bands end at the rarest share that a sample of this size bounds, about 3.7 divided by its requests.",
+        "bands end at the rarest share that a sample of this size bounds, about 3.7 divided by its requests; the "
+        "faint curve beyond it is what was seen, not what to expect.",
         per_arm=True,
         draw=lambda run, arm: latency_ccdf(arm, run.resamples),
     ),
@@ -92,7 +93,7 @@ PLOTS = (
     Plot(
         "sweep",
         "Over the swept values",
-        "P50 and P99 with 95 % intervals, a line a strategy.",
+        "P50 and P99 with 95 % intervals, a line a strategy. Faint marks are of too few requests.",
         per_arm=False,
         draw=lambda run, _: sweep(run),
         needs=lambda run: bool(run.matrix),
@@ -101,7 +102,7 @@ PLOTS = (
         "extra-load-p99",
         "What it costs",
         "Extra load on the servers against P99: towards the lower left is better. Where marks lie on each other, the "
-        "outer ones are rings.",
+        "outer ones are rings; faint marks are of too few requests.",
         per_arm=False,
         draw=lambda run, _: extra_load(run),
     ),

@@ -20,13 +20,15 @@ from orchestrator.analysis.measures import latencies_ns
 from orchestrator.analysis.statistics import monotone, plain
 from orchestrator.plan.sample_size import TAIL
 from orchestrator.report.plots.style import (
+    FAINT,
     HEIGHT,
     NOTE,
-    STYLES,
     WIDTH,
+    Curve,
     Style,
     canvas,
     counted_from,
+    curve,
     legend,
     log_ticks,
     new_figure,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis.statistics import Resamples
 
 _BAND_POINTS = 60
+_ENTRY, _CHARACTER = 0.75, 0.08  #: inches for a legend's entry, and for each of its characters
 #: The two runs of a comparison: colours of Okabe and Ito's, distinct to the colour-blind, and dashes for print.
 _RUN_STYLES: tuple[Style, ...] = (("#0072B2", "solid"), ("#D55E00", (0, (5, 1.5))))
 _COLUMNS, _PANEL, _REST = 2, 2.9, 1.4  #: inches for a row of panels, and for title and legend
@@ -61,7 +64,7 @@ def latency_ccdf(arm: ArmData, resamples: Resamples | None) -> Figure:
     timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
     drawn = {strategy: measures for strategy, measures in arm.measures.items() if len(measures.latency)}
     for strategy, measures in drawn.items():
-        _add_ccdf(axes, measures, resamples, timeout_ms, STYLES[strategy], strategy)
+        _add_ccdf(axes, measures, resamples, timeout_ms, curve(strategy), strategy)
     if not drawn:
         note_no_data(axes)
         return figure
@@ -70,7 +73,7 @@ def latency_ccdf(arm: ArmData, resamples: Resamples | None) -> Figure:
         figure,
         "no intervals: too few blocks"
         if resamples is None
-        else "shaded: 95 % intervals, as far as the sample bounds them",
+        else "shaded: 95 % intervals, as far as the sample bounds them; faint: beyond that",
     )
     return figure
 
@@ -165,11 +168,12 @@ def _panel(axes: Axes, strategy: str, runs: Sequence[RunData], arms: Sequence[Ar
     simplify(axes)
     axes.set_title(strategy, loc="left", fontsize=10, color=NOTE)
     drawn = False
-    for run, arm, style, name in zip(runs, arms, _RUN_STYLES, names, strict=True):
+    for run, arm, (colour, dashes), name in zip(runs, arms, _RUN_STYLES, names, strict=True):
         measures = arm.measures[strategy]
         if len(measures.latency):
             timeout_ms = arm.scenario.workload.timeout_ns / NS_PER_MS
-            _add_ccdf(axes, measures, run.resamples, timeout_ms, style, name)
+            line = Curve(color=colour, linestyle=dashes, lw=1.8, zorder=2)
+            _add_ccdf(axes, measures, run.resamples, timeout_ms, line, name)
             drawn = True
     if not drawn:
         note_no_data(axes)
@@ -182,18 +186,26 @@ def _bands(runs: Sequence[RunData]) -> str:
         return "no intervals: too few blocks"
     some = any(run.resamples is None for run in runs)
     whose = " of the run that has enough blocks" if some else ""
-    return f"shaded: 95 % intervals{whose}, as far as the sample bounds them"
+    return f"shaded: 95 % intervals{whose}, as far as the sample bounds them; faint: beyond that"
 
 
 def _add_ccdf(
-    axes: Axes, measures: Measures, resamples: Resamples | None, timeout_ms: float, style: Style, label: str
+    axes: Axes, measures: Measures, resamples: Resamples | None, timeout_ms: float, line: Curve, label: str
 ) -> None:
-    """Draw the share of requests that took longer than x ms; no band where `resamples` is None (too few blocks)."""
-    colour, dashes = style
+    """Draw the share of requests that took longer than x ms; no band where `resamples` is None (too few blocks).
+
+    Where the sample does not bound the share, beyond the band, the curve is faint: what was seen, and no more.
+    """
     values, longer = _survival(measures.latency.merged / NS_PER_MS, timeout_ms)
-    axes.step(values, longer, where="post", color=colour, linestyle=dashes, label=label, lw=1.8)
+    bounded = int((longer >= _rarest(measures)).sum())
+    if bounded:  # up to where the curve falls to a share that is not bounded
+        ends = values[: bounded + 1], np.append(longer[:bounded], longer[bounded - 1])[: len(values)]
+        axes.step(*ends, where="post", label=label, **line)
+        label = ""
+    beyond = max(0, bounded - 1)
+    axes.step(values[beyond:], longer[beyond:], where="post", label=label, alpha=FAINT, **line)
     if resamples is not None:
-        _band(axes, measures, resamples, colour, timeout_ms)
+        _band(axes, measures, resamples, line["color"], timeout_ms)
 
 
 def _finish_ccdf(axes: Axes) -> None:
@@ -209,9 +221,16 @@ def _survival(ordered: NDArray[np.float64], timeout_ms: float) -> tuple[NDArray[
     """The steps of the share of `ordered` values beyond x; unanswered requests (+inf) hold it up to the time-out."""
     longer = 1 - np.arange(1, len(ordered) + 1) / len(ordered)
     seen = np.isfinite(ordered) & (longer > 0)
-    values, longer = ordered[seen], longer[seen]
     unanswered = np.isinf(ordered).mean()
-    return (np.append(values, timeout_ms), np.append(longer, unanswered)) if unanswered else (values, longer)
+    # nothing took longer than the longest, and no logarithmic axis shows that: there the curve ends
+    end = timeout_ms if unanswered else ordered[-1]
+    last = unanswered or 1 / len(ordered)
+    return np.append(ordered[seen], end), np.append(longer[seen], last)
+
+
+def _rarest(measures: Measures) -> float:
+    """The rarest share that a sample of this size bounds."""
+    return float(1 - TAIL ** (1 / len(measures.latency)))
 
 
 def _band(axes: Axes, measures: Measures, resamples: Resamples, colour: str, timeout_ms: float) -> None:
@@ -220,7 +239,7 @@ def _band(axes: Axes, measures: Measures, resamples: Resamples, colour: str, tim
     The band ends where the sample is too small for a quantile's interval (`samples_needed`): of n values the largest
     falls short of the share s with the probability (1 - s)^n, and the curve's last steps are unknown.
     """
-    rarest = float(1 - TAIL ** (1 / len(measures.latency)))
+    rarest = _rarest(measures)
     if rarest >= 1 - rarest:
         return
     shares = np.geomspace(1 - rarest, rarest, _BAND_POINTS)
@@ -247,7 +266,6 @@ def _add_ecdf(axes: Axes, strategy: str, values: NDArray[np.float64], right: flo
     """Draw the share of `values` up to x; those above `right` are left out and counted; `note` is for the legend."""
     if not len(values):
         return
-    colour, dashes = STYLES[strategy]
     ordered = np.sort(values)
     shares = np.arange(len(values) + 1) / len(values)
     beyond = int((ordered > right).sum())
@@ -255,7 +273,7 @@ def _add_ecdf(axes: Axes, strategy: str, values: NDArray[np.float64], right: flo
     seen = int(np.isfinite(ordered).sum())
     # the curve rises from zero at its first value
     steps = np.concatenate([ordered[:1], ordered[:seen]])[: seen + 1]
-    axes.step(steps, shares[: len(steps)], where="post", color=colour, linestyle=dashes, label=label, lw=1.8)
+    axes.step(steps, shares[: len(steps)], where="post", label=label, **curve(strategy))
 
 
 def _finish_ecdf(figure: Figure, axes: Axes) -> None:
@@ -263,6 +281,7 @@ def _finish_ecdf(figure: Figure, axes: Axes) -> None:
     axes.set_ylim(0, 1.02)
     percent_ticks(axes.yaxis)
     if axes.get_lines() and axes.get_legend_handles_labels()[0]:
-        legend(figure)
+        inches = sum(_ENTRY + _CHARACTER * len(label) for label in axes.get_legend_handles_labels()[1])
+        legend(figure, columns=5 if inches < WIDTH else 2)
     else:
         note_no_data(axes)

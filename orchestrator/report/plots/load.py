@@ -20,8 +20,10 @@ from orchestrator.report.plots.style import (
     MARKS,
     NOTE,
     STYLES,
+    TOO_FEW,
     WIDTH,
     counted_from,
+    faint,
     fit_y,
     handles_of,
     legend,
@@ -106,6 +108,8 @@ def extra_load(run: RunData) -> Figure:
     )
     notes.append(f"latency: {counted_from(run.arms)}")
     notes.append("no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals")
+    if not all(measures.enough_for("p99") for arm in run.arms for measures in arm.measures.values()):
+        notes.append(TOO_FEW)
     handles, labels = handles_of(grid)
     legend(figure, "; ".join(notes), handles=handles, labels=labels)
     return figure
@@ -156,8 +160,9 @@ def _draw(axes: Axes, arms: Sequence[ArmData], resamples: Resamples | None, exte
                 axes.plot([x, x], along, color=colour, lw=1.1, marker="_", ms=5, zorder=3)
             mark, size = (BEYOND, 9.0) if math.isinf(p99_ms.value) else (MARKS[strategy], _MARK)
             hollow = number == 0 and len(arms) > 1
-            face = "white" if hollow else colour
-            (line,) = axes.plot([x], [y], marker=mark, color=colour, ms=size, mfc=face, zorder=4)
+            edge = colour if arm.measures[strategy].enough_for("p99") else faint(colour)
+            face = "white" if hollow else edge
+            (line,) = axes.plot([x], [y], marker=mark, color=colour, ms=size, mec=edge, mfc=face, zorder=4)
             if len(arms) == 1 and mark != BEYOND:
                 extent.marks.append(_Mark(axes, x, y, line))
             extent.loads += [x, *across]

@@ -12,9 +12,10 @@ import matplotlib
 from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from matplotlib.typing import LineStyleType
 
 from orchestrator.report.formatting import minus
@@ -38,19 +39,49 @@ STYLES: dict[str, Style] = {
     "app-seed": ("#D55E00", (0, (5, 1.5))),
     "app-deadline": ("#E69F00", (0, (3, 1, 1, 1))),
     "app-asyncio": ("#CC79A7", (0, (6, 1.5, 1, 1.5, 1, 1.5))),
-    "app-native": ("#56B4E9", (0, (8, 2))),
+    "app-native": ("#56B4E9", (0, (7, 4))),
     "proxy": ("#767676", (0, (2.5, 1.5))),
     "kernel": ("#0072B2", "solid"),
     "kernel-clone": ("#009E73", (0, (1, 1))),
 }
 #: A mark each where single points are drawn.
 MARKS = dict(zip(STYLES, "osP^vXDp", strict=True))
+#: Solid lines lie below all others and below each other, the first the widest: where curves coincide all can be seen.
+_SOLID = [name for name, (_, dashes) in STYLES.items() if dashes == "solid"]
+_WIDEST, _NARROWER, _DASHED = 3.0, 1.2, 1.5  # points
+FAINT = 0.4  #: opacity of what a sample does not carry
+TOO_FEW = "faint: too few requests to bound a P99"
 WIDTH, HEIGHT = 8.0, 4.6  #: inches; at 110 dpi as wide as a README shows pictures
 BEYOND = r"$\uparrow$"  #: the mark of what lies beyond the time-out
 NOTE = "#555555"  #: colour of text that is not data
 _DPI = 110
 _LINEAR_TO = 10.0  #: of an axis that is logarithmic to both sides
 _DECADE, _MANY_UPRIGHT, _MANY_ACROSS = 10.0, 100.0, 2000.0
+_CHARACTERS_PER_INCH = 12  #: of a legend's title
+_LINEAR_WITHIN = 2.5  #: so few times are divided evenly
+
+
+class Curve(TypedDict):
+    """How matplotlib is told to draw a line."""
+
+    color: str
+    linestyle: LineStyleType
+    lw: float
+    zorder: float
+
+
+def curve(strategy: str) -> Curve:
+    """The line of a strategy where others may coincide with it."""
+    colour, dashes = STYLES[strategy]
+    place = _SOLID.index(strategy) if strategy in _SOLID else len(_SOLID)
+    width = _WIDEST - _NARROWER * place if strategy in _SOLID else _DASHED
+    return Curve(color=colour, linestyle=dashes, lw=width, zorder=2 + 0.1 * place)
+
+
+def faint(colour: str) -> tuple[float, float, float]:
+    """`colour` as on white through `FAINT`, for marks that hide what is below them."""
+    red, green, blue = (1 - FAINT * (1 - part) for part in to_rgb(colour))
+    return red, green, blue
 
 
 def canvas(title: str, x_label: str, y_label: str, arm: str | None = None) -> tuple[Figure, Axes]:
@@ -98,7 +129,21 @@ class Entries(TypedDict, total=False):
 def legend(figure: Figure, title: str | None = None, columns: int | None = None, **entries: Unpack[Entries]) -> None:
     """A legend below the axes, where it hides no curve."""
     columns = columns or (2 if title is None else 5)
-    figure.legend(loc="outside lower center", ncols=columns, frameon=False, title=title, **entries)
+    if title is not None:
+        title = _in_lines(title, round(figure.get_figwidth() * _CHARACTERS_PER_INCH))
+    drawn = figure.legend(loc="outside lower center", ncols=columns, frameon=False, title=title, **entries)
+    drawn.get_title().set_multialignment("center")
+
+
+def _in_lines(notes: str, width: int) -> str:
+    """`notes`, which are separated by semicolons, in lines of at most `width` characters where these allow it."""
+    lines: list[str] = []
+    for note in notes.split("; "):
+        if lines and len(lines[-1]) + len(note) + 2 <= width:
+            lines[-1] += f"; {note}"
+        else:
+            lines.append(note)
+    return "\n".join(lines)
 
 
 def handles_of(panels: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
@@ -116,12 +161,20 @@ def note_no_data(axes: Axes, words: str = "none in this run") -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Ticks at 1, 2 and 5 of each decade, at powers of ten alone where `low` … `high` are too many decades for more.
+    """Ticks at 1, 2 and 5 of each decade: fewer where `low` … `high` are many decades, more where less than one.
 
     They are written out: 2 5 10 20, where matplotlib would write powers of ten.
     """
     many = _MANY_ACROSS if isinstance(axis, XAxis) else _MANY_UPRIGHT
-    _log_ticks(axis, (1.0,) if low > 0 and high / low > many else (1.0, 2.0, 5.0))
+    times = high / low if low > 0 else _DECADE
+    if times > many:
+        _log_ticks(axis, (1.0,))
+    elif times >= _DECADE:
+        _log_ticks(axis, (1.0, 2.0, 5.0))
+    else:
+        _log_ticks(axis, (1.0, 2.0, 3.0, 4.0, 5.0, 7.0))
+        if times < _LINEAR_WITHIN:
+            axis.set_major_locator(MaxNLocator(nbins=6))
 
 
 def _log_ticks(axis: Axis, steps: tuple[float, ...]) -> None:

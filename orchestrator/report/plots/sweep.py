@@ -19,8 +19,10 @@ from orchestrator.report.plots.style import (
     MARKS,
     NOTE,
     STYLES,
+    TOO_FEW,
     WIDTH,
     counted_from,
+    faint,
     fit_y,
     handles_of,
     legend,
@@ -111,10 +113,12 @@ def sweep(run: RunData) -> Figure:
         top.set_title(series.title, fontsize=10, color=NOTE)
         bottom.set_xlabel(key if len(columns) == 1 else short(key))
     figure.align_ylabels(list(grid[:, 0]))
-    title = f"P99 and P50 over {short(key)}: latency {counted_from(run.arms)}"
+    title = f"P99 and P50 latency over {short(key)}: {counted_from(run.arms)}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     unanswered = any(np.isinf(m.latency.merged).any() for arm in run.arms for m in arm.measures.values())
     note = "no intervals: too few blocks" if run.resamples is None else "bars: 95 % intervals"
+    if not all(measures.enough_for("p99") for arm in run.arms for measures in arm.measures.values()):
+        note += f"; {TOO_FEW}"
     handles, labels = handles_of(list(grid.ravel()))
     legend(figure, note + ("; arrows: beyond the time-out" if unanswered else ""), handles=handles, labels=labels)
     return figure
@@ -129,6 +133,7 @@ def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples:
         dodge = _DODGE * (number - (len(strategies) - 1) / 2)
         line: list[tuple[float, float]] = []  # broken by NaN where there is no number
         drawn = False
+        weak: list[tuple[float, float]] = []
         for place, arm in zip(axis.places, series.arms, strict=True):
             if strategy not in arm.measures:
                 continue
@@ -144,9 +149,13 @@ def _draw(axes: Axes, axis: SweepAxis, series: Series, function: str, resamples:
                 visible.append(timeout_ms)
             elif not np.isnan(found.value):
                 visible.append(found.value / NS_PER_MS)
+                if not arm.measures[strategy].enough_for(function):
+                    weak.append((at, found.value / NS_PER_MS))
         if drawn:  # also where every value is an arrow: the legend names whose they are
             places, heights = zip(*line, strict=True)
             axes.plot(places, heights, color=colour, ls=dashes, lw=1.6, marker=MARKS[strategy], ms=5, label=strategy)
+        for at, height in weak:
+            axes.plot([at], [height], color=faint(colour), marker=MARKS[strategy], ms=5, ls="none", zorder=2.5)
     return visible
 
 
