@@ -291,7 +291,7 @@ def _intervals_shown(arm: ArmSummary) -> str:
         each = f"{control.level_of_each * 100:.4g} %"
         words += (
             f"{'; those' if words else 'intervals'} of the baseline against itself hold in 95 % of runs all together "
-            f"({control.intervals_together}, each of {each})"
+            f"({control.intervals_together} figures of this run, each at {each})"
         )
     return f", with {words}" if words else ""
 

@@ -236,7 +236,8 @@ def test_the_comparisons_say_what_their_intervals_promise(summary: Summary) -> N
     assert (arm.control.intervals_together, arm.control.level_of_each) == (3, 0.983333)  # too few requests for P99s
     assert comparison_table(arm).title == (
         "Against each other, paired by round, with 95 % intervals each taken alone (not adjusted for there being "
-        f"{alone}); those of the baseline against itself hold in 95 % of runs all together (3, each of 98.33 %)"
+        f"{alone}); those of the baseline against itself hold in 95 % of runs all together (3 figures of "
+        "this run, each at 98.33 %)"
     )
     before = replace(arm.control, intervals_together=None, level_of_each=None)  # as in summaries of number 2
     assert f"for there being {alone + 3})" in comparison_table(replace(arm, control=before)).title
