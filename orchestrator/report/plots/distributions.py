@@ -152,7 +152,7 @@ def compared_ccdf(
         if number % columns == 0:
             axes.set_ylabel("share that took longer")
         if number + columns >= len(strategies):
-            axes.set_xlabel(f"latency (ms), {counted_from(arms)}")
+            axes.set_xlabel(f"latency (ms), {counted_from(arms)}", fontsize=9 if columns > 1 else 10)
             axes.tick_params(labelbottom=True)  # also where the row below ends before this column
     if any(drawn):
         for axes in grid:
