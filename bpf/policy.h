@@ -55,6 +55,13 @@ static inline void policy_inherit(struct request *request, struct request *known
 		request->owed |= known->owed;
 }
 
+/* Whether a request on the scoreboard is older than requests may be for one that leaves at `now_ns`. It may even be
+ * younger: two CPUs read their clocks before either has the lock. */
+static inline bool policy_expired(struct request *known, struct config *config, u64 now_ns)
+{
+	return (s64)(now_ns - known->request_ns) >= (s64)config->expiry_ns;
+}
+
 /* Puts a new `request` on the scoreboard, unless the packet is a further copy of one there. */
 static inline int policy_note(struct context *context, struct subject *subject, struct request *request,
 			      struct request *seen, bool *evicts)
@@ -72,7 +79,7 @@ static inline int policy_note(struct context *context, struct subject *subject, 
 	way = bucket_find(bucket, subject->print);
 	if (way < BUCKET_WAYS) {
 		place = &bucket->request[way];
-		if (request->request_ns - place->request_ns < config->expiry_ns) {
+		if (!policy_expired(place, config, request->request_ns)) {
 			/* A flow may use an answered id again; within a block of the testbed ids are used once. */
 			if (!place->first_response_ns || (IS_TESTBED && config->identity == IDENTITY_BLOCK)) {
 				noted = NOTED_AGAIN;
@@ -92,7 +99,7 @@ static inline int policy_note(struct context *context, struct subject *subject, 
 		if (way >= BUCKET_WAYS) /* never */
 			way = 0;
 		place = &bucket->request[way];
-		*evicts = bucket->print[way] && request->request_ns - place->request_ns < config->expiry_ns &&
+		*evicts = bucket->print[way] && !policy_expired(place, config, request->request_ns) &&
 			  rank_of(place, place->first_response_ns) >= RANK_LIVE;
 		bucket->print[way] = subject->print;
 	}

@@ -71,7 +71,8 @@ static inline void bucket_rank(struct bucket *bucket, u64 way, struct request *r
  * requests which still owe a response fill more than half a bucket. */
 static inline u64 bucket_victim(struct bucket *bucket, struct config *config, u64 now_ns)
 {
-	u64 now = now_ns >> AGE_SHIFT, expiry = config->expiry_ns >> AGE_SHIFT, owed = 0;
+	/* One more of each: another CPU may have read its clock a moment later, and no age is to be negative. */
+	u64 now = (now_ns >> AGE_SHIFT) + 1, expiry = (config->expiry_ns >> AGE_SHIFT) + 1, owed = 0;
 	u64 least = ~0ULL >> 1, least_owed = ~0ULL >> 1;
 
 #pragma unroll

@@ -124,3 +124,17 @@ def test_the_expired_go_before_all_others(bench: KernelBench, crowd: Callable[[i
     assert "evicted_live" not in bench.counted()
     assert [is_known(bench, crowd(number)) for number in range(2)] == [False, True]
     assert answer(bench, crowd(0)) == PASSED
+
+
+def test_a_copy_whose_clock_was_read_before_the_firsts_is_no_new_request(
+    bench: KernelBench, crowd: Callable[[int], Datagram]
+) -> None:
+    """Two CPUs read their clocks before either has the lock; nor does such a request make room for others."""
+    asked = crowd(0)
+    bench.split(asked.frame())
+    bench.counted()
+    bench.age(asked, by_ns=-1_000_000)
+    bench.split(asked.frame())
+    assert bench.counted() == {"out_seen": 1, "resent": 1}
+    bench.split(crowd(1).frame())
+    assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1}
