@@ -92,4 +92,26 @@ static inline bool checksum_right(struct __sk_buff *skb, struct packet *packet)
 	return sum && checksum_fold(sum) == 0xffff;
 }
 
+/* Gives the datagram a complete sum, whatever its field says; one sent without stays without. */
+static inline bool checksum_complete(struct __sk_buff *skb, struct packet *packet)
+{
+	u32 at = packet->transport + offsetof(struct udphdr, check), own = 0;
+	u64 sum;
+	u16 check;
+
+	if (bpf_skb_load_bytes(skb, at, &check, sizeof(check)) < 0)
+		return false;
+	if (!check)
+		return true;
+	sum = checksum_datagram(skb, packet);
+	if (!sum)
+		return false;
+	own = check;
+	sum = (u32)bpf_csum_diff((void *)&own, sizeof(own), NULL, 0, sum);
+	check = ~checksum_fold(sum);
+	if (!check)
+		check = 0xffff;
+	return bpf_skb_store_bytes(skb, at, &check, sizeof(check), 0) == 0;
+}
+
 #endif

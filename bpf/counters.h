@@ -4,9 +4,11 @@
  *
  *   out_seen = sum(out_<parse reason>) + out_not_service + out_no_id + out_struck
  *              + requests + resent + hedges_sent + hedges_untracked + late_dropped
- *   requests = armed + reused_early + lane_busy + clone_failed + clone_congested   (mode hedge)
+ *   requests = armed + reused_early                                                (mode hedge)
+ *              + lane_busy + clone_failed + clone_congested                        (engine clone)
+ *              + queue_full + queue_broken + too_large + copy_failed               (engine queue)
  *   armed    = rescued + cancelled + early + late + budget_denied + lost + outdated + disarmed + rescue_failed
- *              + still waiting
+ *              + hedge_link_failed (engine queue) + still waiting
  *   rescued  = hedges_sent + hedges_untracked + late_dropped
  *              + those that found no way out (no neighbour, link down)
  *   in_seen  = sum(in_<parse reason>) + in_not_service + in_no_id + in_unmatched
@@ -44,6 +46,15 @@
 	X(lane_busy, "requests not armed: every HTB lane tried was busy")                      \
 	X(clone_failed, "requests not armed: the kernel could not clone the packet")           \
 	X(clone_congested, "requests not armed: the delay line's queue refused the clone")     \
+	X(queue_full, "requests not armed: the queue has no free cell")                        \
+	X(queue_broken, "requests not armed: the queue's line does not delay, so it is not used any more") \
+	X(too_large, "requests not armed: too large for a cell, and no clone to be had")       \
+	X(copy_failed, "requests not armed: the frame could not be copied")                    \
+	X(hedge_link_failed, "due, but the hedge link took no packet")                         \
+	X(sleepers, "sleepers of queues sent off: one whenever requests begin to wait")        \
+	X(stale_sleepers, "sleepers that came back after they had been taken for lost")        \
+	X(wakes, "times that a sleeper came back")                                             \
+	X(clock_busy, "sleeps for which no HTB class was free")                                \
 	X(primers, "HTB primers that crossed the delay line and were dropped")                 \
 	X(stray, "other packets on the delay link or a fault link, dropped")                   \
 	X(cancelled, "clones dropped at their deadline: the request was answered")             \

@@ -2,7 +2,7 @@
 /* The near end of the delay line: puts a clone of a request on the delay link, whose qdisc holds it until the deadline.
  * Network faults that delay have a line of their own.
  *
- * netem delays every packet by itself. An HTB class instead charges each packet one whole delay and delays the *next*
+ * netem delays every packet by itself, and so does fq (clock_fq.h). An HTB class instead charges each packet one whole delay and delays the *next*
  * one: a primer goes first, at once, and the clone follows one delay later. While its clone waits and for one delay
  * after, a lane can hold no other request. */
 #ifndef HEDGEROW_DELAY_LINE_H
@@ -94,6 +94,8 @@ static inline enum held line_hold(struct __sk_buff *skb, struct line *line, u32 
 
 	if (number == NO_LANE)
 		return HELD_LANES_BUSY;
+	if (line->kind == LINE_FQ)
+		skb->priority = fq_wait(line->delay_ns);
 	if (line->kind == LINE_HTB) {
 		skb->priority = line->lane_handle + number;
 		error = send_clone(skb, line, MARK_PRIMER | number);

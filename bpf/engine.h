@@ -7,16 +7,20 @@
  *   engine_give_back  of a place that is not needed: the packet is no new request, or must not be hedged
  *   engine_arm        keeps the packet there; the counter of the outcome, COUNT_armed or why not
  *   engine_cancel     the request was answered: its hedge need not be brought to the rescuer any more
+ *   engine_brought    a packet has come to the rescuer
+ *   engine_finish     makes it fit to be sent on; false where that is not possible
  *
- * The ticket's lower 16 bits stand in the mark of what the engine brings. */
+ * The ticket's lower 16 bits stand in the mark of what the engine brings, MARK_CLONE. Which engine it is, is decided when
+ * the programs are compiled: -DENGINE_QUEUE or -DENGINE_CLONE. */
 #ifndef HEDGEROW_ENGINE_H
 #define HEDGEROW_ENGINE_H
 
-struct reservation {
-	u32 ticket;
-	u32 refused; /* the counter that says why there is no ticket; 0 (COUNT_out_seen): there is one */
-};
-
+#ifdef ENGINE_QUEUE
+#include "queue.h"
+#include "clock_htb.h"
+#include "engine_queue.h"
+#else
 #include "engine_clone.h"
+#endif
 
 #endif

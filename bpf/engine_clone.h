@@ -3,6 +3,11 @@
 #ifndef HEDGEROW_ENGINE_CLONE_H
 #define HEDGEROW_ENGINE_CLONE_H
 
+struct reservation {
+	u32 ticket;
+	u32 refused; /* the counter that says why there is no ticket; 0 (COUNT_out_seen): there is one */
+};
+
 static inline void engine_reserve(struct __sk_buff *skb, struct context *context, struct subject *subject,
 				  struct reservation *reserved)
 {
@@ -10,7 +15,8 @@ static inline void engine_reserve(struct __sk_buff *skb, struct context *context
 	reserved->refused = reserved->ticket == NO_LANE ? COUNT_lane_busy : 0;
 }
 
-static inline void engine_give_back(struct context *context, struct subject *subject, struct reservation *reserved)
+static inline void engine_give_back(struct __sk_buff *skb, struct context *context, struct subject *subject,
+				    struct reservation *reserved)
 {
 	struct line *line = &context->config->line;
 
@@ -36,6 +42,19 @@ static inline u32 engine_arm(struct __sk_buff *skb, struct context *context, str
 /* Nothing: a qdisc gives nothing back. The rescuer sees that the request is answered. */
 static inline void engine_cancel(struct subject *subject, struct request *seen)
 {
+}
+
+/* Its lane is free again when the class has paid. */
+static inline void engine_brought(struct context *context, u32 mark)
+{
+	if (context->config->line.kind == LINE_HTB)
+		lane_release(&context->config->line, mark & MARK_VALUE, context->now_ns);
+}
+
+/* Nothing: a clone is what its request was. */
+static inline bool engine_finish(struct __sk_buff *skb, struct endpoint_key *to, struct packet *packet)
+{
+	return true;
 }
 
 #endif

@@ -3,8 +3,11 @@
  *
  *   splitter   TC egress of the client's interface: records each request, has the engine hold a copy of it, and is the
  *              tap that sees every copy leave
- *   rescuer    where the engine brings the copy at the deadline: drops it or sends it on as the hedge
+ *   rescuer    where the engine brings the copy at the deadline: drops it or sends it on as the hedge. The far end of the
+ *              delay link (engine clone) or of the hedge link (queue)
  *   responder  TC ingress of the client's interface: the first response wins, the loser's is dropped
+ *   drain      far end of the delay link (queue only): what the sleeper does when it wakes
+ *   departure  near end of a link with the qdisc fq: when each packet is to leave it
  *
  * and, for the testbed only (-DTESTBED), where a scenario declares network faults (faults.h):
  *
@@ -15,9 +18,10 @@
  *   netem_class    at the interface's own qdisc: which of netem's classes a copy of a request belongs to
  *
  * They return TC_ACT_UNSPEC where they let a packet pass, so that filters of others behind them run too.
- * LANES, BUCKETS and EVENT_PAGES are given with -D; all else comes by config_map. */
+ * LANES, BUCKETS, EVENT_PAGES and, for the queue, CELLS and LARGE_CELLS are given with -D; all else comes by config_map. */
 #include <uapi/linux/bpf.h>
 #include <uapi/linux/if_ether.h>
+#include <uapi/linux/if_packet.h>
 #include <uapi/linux/in.h>
 #include <uapi/linux/ip.h>
 #include <uapi/linux/ipv6.h>
@@ -42,6 +46,7 @@
 #ifdef TESTBED
 #include "saved_marks.h"
 #endif
+#include "clock_fq.h"
 #include "delay_line.h"
 #include "engine.h"
 #include "rewrite.h"
@@ -98,7 +103,7 @@ static inline void request_leaves(struct __sk_buff *skb, struct context *context
 	if (evicts)
 		COUNT(context, evicted_live);
 	if (hedging && noted != NOTED_NEW)
-		engine_give_back(context, subject, &reserved);
+		engine_give_back(skb, context, subject, &reserved);
 	if (noted == NOTED_AGAIN) {
 		if (!hedging && seen.copies == 2) {
 			COUNT(context, hedges_sent);
@@ -180,7 +185,7 @@ static inline u32 rescue(struct __sk_buff *skb, struct context *context, u32 mar
 	if (!budget_spend(subject.service_number))
 		return COUNT_budget_denied;
 	skb->mark = MARK_HEDGE | (mark & MARK_VALUE);
-	if (to && !rewrite(skb, &packet, REWRITE_DESTINATION, to)) {
+	if ((to && !rewrite(skb, &packet, REWRITE_DESTINATION, to)) || !engine_finish(skb, to, &packet)) {
 		budget_return(subject.service_number);
 		return COUNT_rescue_failed;
 	}
@@ -201,14 +206,14 @@ int rescuer(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	context.now_ns = bpf_ktime_get_ns();
-	if (context.config->line.kind == LINE_HTB)
-		lane_release(&context.config->line, mark & MARK_VALUE, context.now_ns);
+	engine_brought(&context, mark);
 	verdict = rescue(skb, &context, mark, &is_other);
 	count(&context, verdict);
 	if (verdict != COUNT_rescued)
 		return TC_ACT_SHOT;
-	/* The copy still has the link address of its own replica; another one's must be looked up. */
-	if (is_other)
+	/* The copy still has the link address of its own replica; another one's must be looked up. So must the way on the
+	 * loopback device, which takes only packets that have a route. */
+	if (is_other || context.config->routed)
 		return redirect_neigh(context.config->out_ifindex, NULL, 0, 0);
 	return bpf_redirect(context.config->out_ifindex, 0);
 }
@@ -295,6 +300,34 @@ int responder(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	}
 	COUNT(&context, duplicates_passed);
+	return TC_ACT_UNSPEC;
+}
+
+#ifdef ENGINE_QUEUE
+SECTION_TC
+int drain(struct __sk_buff *skb)
+{
+	u32 kind = mark_kind(skb->mark);
+	struct context context;
+	struct queue *queue;
+
+	if (!context_fill(&context))
+		return TC_ACT_SHOT;
+	context.now_ns = bpf_ktime_get_ns();
+	if (kind == MARK_CLONE)
+		return queue_drain_clone(skb, &context);
+	queue = queue_at((skb->mark & MARK_VALUE) >> GENERATION_BITS);
+	if (kind == MARK_SLEEPER && queue)
+		return queue_wake(skb, &context, queue);
+	count(&context, kind == MARK_PRIMER ? COUNT_primers : COUNT_stray);
+	return TC_ACT_SHOT;
+}
+#endif
+
+SECTION_TC
+int departure(struct __sk_buff *skb)
+{
+	fq_depart(skb);
 	return TC_ACT_UNSPEC;
 }
 

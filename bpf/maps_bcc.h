@@ -17,6 +17,14 @@ BPF_F_TABLE("array", int, struct numbers, number_map, 2, 0);
 BPF_PERCPU_ARRAY(scratch_map, struct scratch, 1);
 BPF_PERCPU_ARRAY(counts_map, struct counts, 1);
 
+#ifdef ENGINE_QUEUE
+BPF_F_TABLE("array", int, struct queue, queue_map, MAX_SERVICES, ON_PAGES);
+BPF_F_TABLE("array", int, struct cell, cell_map, CELLS, ON_PAGES);
+BPF_F_TABLE("array", int, struct settled, settled_map, CELLS, ON_PAGES);
+BPF_F_TABLE("array", int, struct large_cell, large_map, LARGE_CELLS, 0);
+BPF_F_TABLE("array", int, struct clock, clock_map, 1, 0);
+#endif
+
 #ifdef TESTBED
 BPF_F_TABLE("array", int, struct faults, fault_map, 1, 0);
 /* How many copies each rule has affected. */
@@ -76,6 +84,33 @@ static inline struct counts *counts_at(int index)
 {
 	return counts_map.lookup(&index);
 }
+
+#ifdef ENGINE_QUEUE
+static inline struct queue *queue_at(int index)
+{
+	return queue_map.lookup(&index);
+}
+
+static inline struct cell *cell_at(int index)
+{
+	return cell_map.lookup(&index);
+}
+
+static inline struct settled *settled_at(int index)
+{
+	return settled_map.lookup(&index);
+}
+
+static inline struct large_cell *large_at(int index)
+{
+	return large_map.lookup(&index);
+}
+
+static inline struct clock *clock_at(int index)
+{
+	return clock_map.lookup(&index);
+}
+#endif
 
 #ifdef TESTBED
 static inline struct faults *fault_at(int index)

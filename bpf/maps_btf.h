@@ -27,6 +27,14 @@ MAP(BPF_MAP_TYPE_ARRAY, number, struct numbers, 2, 0)
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, scratch, struct scratch, 1, 0)
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, counts, struct counts, 1, 0)
 
+#ifdef ENGINE_QUEUE
+MAP(BPF_MAP_TYPE_ARRAY, queue, struct queue, MAX_SERVICES, ON_PAGES)
+MAP(BPF_MAP_TYPE_ARRAY, cell, struct cell, CELLS, ON_PAGES)
+MAP(BPF_MAP_TYPE_ARRAY, settled, struct settled, CELLS, ON_PAGES)
+MAP(BPF_MAP_TYPE_ARRAY, large, struct large_cell, LARGE_CELLS, 0)
+MAP(BPF_MAP_TYPE_ARRAY, clock, struct clock, 1, 0)
+#endif
+
 #ifdef TESTBED
 MAP(BPF_MAP_TYPE_ARRAY, fault, struct faults, 1, 0)
 MAP(BPF_MAP_TYPE_ARRAY, fault_hit, u64, MAX_FAULT_RULES, 0)

@@ -12,6 +12,7 @@
 
 #define MARK_PRIMER (MARK_MAGIC | 0x10000)
 #define MARK_CLONE (MARK_MAGIC | 0x20000)
+#define MARK_SLEEPER (MARK_MAGIC | 0x60000)
 #define MARK_HEDGE (MARK_MAGIC | 0x30000)
 /* A network fault has duplicated the packet or held it back; saved_marks.h has its own mark. */
 #define MARK_FAULTED_REQUEST (MARK_MAGIC | 0x40000)

@@ -25,7 +25,7 @@ enum identity { IDENTITY_FLOW = 0, IDENTITY_BLOCK = 1 };
 /* Which replica the hedge goes to: the primary's, or another (scoreboard.h says which). */
 enum target { TARGET_SAME = 0, TARGET_OTHER = 1 };
 
-enum delay_line { LINE_NETEM = 1, LINE_HTB = 2 };
+enum delay_line { LINE_NETEM = 1, LINE_HTB = 2, LINE_FQ = 3 };
 
 /* A partition is a loss of everything. */
 enum fault { FAULT_LOSS = 1, FAULT_DUPLICATE = 2, FAULT_CORRUPT = 3, FAULT_DELAY = 4 };
@@ -56,6 +56,8 @@ struct config {
 	u32 block;
 	u32 out_ifindex;   /* the client's interface */
 	u32 hedge_ifindex; /* where hedges come in from, on their way there */
+	u32 hedge_near_ifindex; /* engine queue: the near end of the hedge link */
+	u32 routed;             /* hedges to the same replica are routed, too: the interface has no link addresses */
 	u32 pad;
 };
 
@@ -128,6 +130,70 @@ struct bucket {
 	u16 state[BUCKET_WAYS]; /* what it would cost to forget the request, above its age: scoreboard.h */
 	u64 print[BUCKET_WAYS];
 	struct request request[BUCKET_WAYS];
+};
+
+#define SMALL_BYTES 256
+#define LARGE_BYTES 2048
+
+/* A frame that waits for its deadline. `number` is written last and says which of the queue's it is. Most requests touch
+ * two cache lines. */
+struct cell {
+	u64 number;
+	u64 deadline_ns;
+	u32 length; /* 0: nothing waits here */
+	u32 large;  /* 1 + the index of the large cell that has the bytes; 0: they are here */
+	u64 pad;
+	u8 bytes[SMALL_BYTES + 32]; /* with room for a tag */
+};
+
+struct large_cell {
+	u64 number;
+	u8 bytes[LARGE_BYTES + 24];
+};
+
+/* That the cell of this ticket needs no hedge. Apart from the cells and close together, so that an answer writes a line
+ * that its CPU has written just before, not one of the asking CPU's. */
+struct settled {
+	u64 ticket;
+};
+
+/* Of a service. Its cells are a power of two of those there are, from `first_cell` on. */
+struct queue {
+	struct bpf_spin_lock lock;
+	u32 alive; /* a sleeper is on its way, until wake_ns */
+	u64 tail;
+	u64 last_ns; /* deadline */
+	u64 wake_ns;
+	u32 generation; /* of the sleeper: an older one dies when it wakes */
+	u32 broken;     /* the line does not delay: nothing is armed any more */
+	u32 first_cell;
+	u32 mask;
+	u32 first_large;
+	u32 large_mask;
+	u32 large_tail;
+	u32 pad;
+	/* the next line is written by the sleeper only */
+	u64 head;
+	u64 asked_ns; /* for how long the sleeper went to sleep, and when */
+	u64 asleep_ns;
+	u64 sent;  /* in this trip */
+	u32 quick; /* trips in a row that came back long before that */
+	u32 pads[7];
+};
+
+/* The classes of the HTB clock: CLOCK_COPIES of each duration, of 1 to CLOCK_STEPS steps on three scales. */
+#define CLOCK_STEPS 255
+#define CLOCK_COPIES 3
+#define CLOCK_CLASSES (3 * CLOCK_COPIES * 256)
+#define CLOCK_STEP_0_NS 10000ULL
+#define CLOCK_STEP_1_NS 2000000ULL
+#define CLOCK_STEP_2_NS 500000000ULL
+#define NO_CLASS 0xffffffff
+
+struct clock {
+	struct bpf_spin_lock lock;
+	u32 next;
+	u64 free_ns[CLOCK_CLASSES]; /* when each class will let the next packet pass at once */
 };
 
 /* Tokens are counted in millionths, so that fractions of a percent need no rounding. */

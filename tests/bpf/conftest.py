@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hedgerow_hedger.programs import DelayLineKind, KernelPrograms
-from support.engines import TESTED, loaded
+from support.engines import loaded
 from support.kernel_bench import KernelBench, kernel_bench
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("root")
 
 
-@pytest.fixture(scope="session")
-def programs() -> KernelPrograms:
-    return loaded(TESTED)
+@pytest.fixture(scope="session", params=["clone-testbed", "queue-testbed"])
+def programs(request: pytest.FixtureRequest) -> KernelPrograms:
+    """Of every engine: what is decided about a request is the same."""
+    return loaded(request.param)
 
 
 @pytest.fixture(scope="module")

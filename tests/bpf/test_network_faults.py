@@ -33,6 +33,9 @@ from support.kernel_bench import (
     run,
 )
 
+#: Engines have no part in it.
+pytestmark = pytest.mark.parametrize("programs", ["clone-testbed"], indirect=True)
+
 MARK_FAULTED_REQUEST, MARK_FAULTED_RESPONSE = 0x4ED40000, 0x4ED50000
 Ends = tuple[tuple[str, int], tuple[str, int]]
 MAX_WORD = (1 << 64) - 1

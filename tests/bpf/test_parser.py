@@ -20,6 +20,9 @@ from support.frames import (
 )
 from support.kernel_bench import PASSED, KernelBench
 
+#: Engines have no part in it.
+pytestmark = pytest.mark.parametrize("programs", ["clone-testbed"], indirect=True)
+
 REFUSED = {
     "ARP": (replace(V4, ethertype=ETH_ARP), "not_ip"),
     "three VLAN tags": (replace(V4, vlan=[ETH_VLAN] * 3), "not_ip"),

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from hedgerow_hedger.programs import Identity, Mode, Target
-from hedgerow_node.lanes import LANES
 from hedgerow_node.records import Winner
 from support.datagrams import request, response
 from support.frames import ETH_VLAN, HOP_BY_HOP, Datagram, options_header
@@ -197,16 +196,6 @@ def test_nothing_is_hedged_before_its_deadline_nor_long_after_it(bench: KernelBe
     assert bench.counted() == {"out_seen": 1, "requests": 1, "armed": 1, "late": 1}
 
 
-def test_more_requests_at_once_than_lanes(bench: KernelBench) -> None:
-    """Their clones would leave late, so they are not armed, and counted; a lane is free again after its clone."""
-    bench.configure(delay_ns=HOUR_NS, expiry_ns=10 * HOUR_NS)
-    bench.switch(Mode.HEDGE)
-    for n in range(LANES + 5):
-        bench.split(request(1000 + n).frame())
-    counted = bench.counted()
-    assert (counted["requests"], counted["armed"], counted["lane_busy"]) == (LANES + 5, LANES, 5)
-
-
 def zero_between() -> Datagram:
     """A datagram whose checksum is zero once its address is rewritten but not yet its port: IPv6 has no zero sums."""
     payload = request(56).payload + b"\0\0"
@@ -223,16 +212,6 @@ REPLICA_CASES = {
     "IPv6 with a sum that is zero in between": zero_between(),
     "IPv6 with options": Datagram(CLIENT6, SERVER6, request(55).payload, extensions=[(HOP_BY_HOP, options_header())]),
 }
-
-
-def test_a_lane_whose_clone_was_lost_does_not_delay_the_others(bench: KernelBench) -> None:
-    bench.switch(Mode.HEDGE)
-    bench.occupy_lane(0)
-    for n in range(2 * LANES):
-        bench.split(request(2000 + n).frame())
-        bench.rescue(request(2000 + n).frame())
-    counted = bench.counted()
-    assert (counted["armed"], counted.get("lane_busy")) == (2 * LANES, None)
 
 
 @pytest.mark.parametrize("name", REPLICA_CASES)

@@ -16,6 +16,9 @@ from support.kernel_bench import PASSED, KernelBench
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Engines have no part in it.
+pytestmark = pytest.mark.parametrize("programs", ["clone-testbed"], indirect=True)
+
 ETHERNET_HEADER = 14
 #: The shortest frames that BPF_PROG_TEST_RUN takes: an Ethernet and an IP header. Shorter ones go over a link.
 SHORTEST = {"IPv4": 34, "IPv6": 54}

@@ -41,10 +41,11 @@ def assert_reconciled(counters: dict[str, int]) -> None:
     assert counters["out_seen"] == total("out", "out_not_service", "out_no_id", "out_struck", *left)
     arrived = ("in_bad_checksum", "answered", "duplicates_dropped", "duplicates_passed", "in_rewrite_failed")
     assert counters["in_seen"] == total("in", "in_not_service", "in_no_id", "in_unmatched", *arrived)
-    not_armed = ("reused_early", "lane_busy", "clone_failed", "clone_congested")
+    not_armed = ["reused_early", "lane_busy", "clone_failed", "clone_congested"]
+    not_armed += ["queue_full", "queue_broken", "too_large", "copy_failed"]
     assert counters["requests"] == counters["armed"] + sum(counters[name] for name in not_armed)
     ends = ("rescued", "cancelled", "early", "late", "budget_denied", "lost", "outdated", "disarmed", "rescue_failed")
-    assert counters["armed"] == sum(counters[name] for name in ends)
+    assert counters["armed"] == sum(counters[name] for name in (*ends, "hedge_link_failed"))
     assert counters["rescued"] == sum(counters[name] for name in ("hedges_sent", "hedges_untracked", "late_dropped"))
 
 
@@ -194,7 +195,12 @@ def test_a_second_hedger_on_the_interface_is_refused(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--interface=lo"], 4, "lo: the kernel drops what is sent on here a second time"),
+        (["--interface=lo", "--engine=clone"], 4, "lo: the kernel drops the engine clone's hedges on here"),
+        (
+            ["--interface=eth0", "--engine=queue", "--delay-line=netem"],
+            2,
+            "--delay-line netem: the engine queue has no use for it",
+        ),
         (["--interface=eth7"], 4, "eth7: no such interface in this network namespace; see `ip link`"),
         (["--interface=eth0", "--delay=50us"], 2, "--delay: from 100us to 60s"),
         (["--interface=eth0", "--delay=10"], 2, "'10' is not a duration"),

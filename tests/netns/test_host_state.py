@@ -64,7 +64,7 @@ def link(near: str, far: str) -> Iterator[str]:
 
 def test_all_programs_and_maps_of_a_hedger_are_seen() -> None:
     before, held_programs, held_maps = host_state(), held(Kind.PROGRAM), held(Kind.MAP)
-    programs = KernelPrograms(Build(testbed=True))
+    programs = KernelPrograms(Build("clone", testbed=True))
     try:
         bcc = programs._bpf
         bcc.load_funcs(bcc.SCHED_CLS)

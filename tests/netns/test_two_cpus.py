@@ -53,7 +53,7 @@ def converse(program: Path, pair: Pair) -> dict[str, int]:
     return saw
 
 
-@pytest.mark.parametrize("engine", ["clone"])
+@pytest.mark.parametrize("engine", ["clone", "queue"])
 def test_of_two_answers_at_once_one_wins_and_all_are_counted(program: Path, engine: str) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         cannot_run("needs two CPUs")

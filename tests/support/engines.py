@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from hedgerow_hedger.programs import Build, KernelPrograms
-
-TESTED = "clone-testbed"  #: of VARIANTS, what the tests of the programs are made with
+from hedgerow_hedger.programs import MOST_CELLS, Build, KernelPrograms
 
 #: The objects that bpf/hedger.c is compiled to, by name.
-VARIANTS = {"clone": Build(testbed=False), TESTED: Build(testbed=True)}
+VARIANTS = {
+    "clone": Build("clone", testbed=False),
+    "clone-testbed": Build("clone", testbed=True),
+    "queue": Build("queue", testbed=False, cells=MOST_CELLS),
+    "queue-testbed": Build("queue", testbed=True, cells=MOST_CELLS),
+}
 
 #: Engines and delay lines that work together where the kernel has the qdisc.
-ENGINES_AND_LINES = (("clone", "netem"), ("clone", "htb"))
+ENGINES_AND_LINES = (("clone", "netem"), ("clone", "htb"), ("clone", "fq"), ("queue", "htb"), ("queue", "fq"))
 
 
 @cache

@@ -177,10 +177,10 @@ class KernelBench:
                 self.link.near_ifindex,
                 self._hedges_from(),
                 self.out_ifindex,
-                delay_link.LANE_HANDLE,
-                budget_ratio,
-                budget_burst,
-                max_late_ns,
+                lane_handle=delay_link.LANE_HANDLE,
+                budget_ratio=budget_ratio,
+                budget_burst=budget_burst,
+                max_late_ns=max_late_ns,
             )
         )
 
@@ -210,7 +210,7 @@ class KernelBench:
         before = self._armed()
         verdict = run(self.programs.splitter.fd, frame, **context)
         if before != self._armed():
-            self._clone_marks[frame] = MARK_CLONE | (self._next_number() - 1) % self._numbers
+            self._clone_marks[frame] = MARK_CLONE | self._last_ticket()
         return verdict
 
     def clone_mark(self, frame: bytes) -> int:
@@ -250,26 +250,27 @@ class KernelBench:
     def _armed(self) -> int:
         return self.programs.counters()["armed"] if self._hedging else 0
 
-    def _next_number(self) -> int:
-        """Of the next clone. Busy lanes are skipped."""
+    def _last_ticket(self) -> int:
+        """The lower 16 bits of the one that was given last."""
+        if self.programs.build.engine == "queue":
+            return max(int(queue.tail) for queue in self.programs.table("queue_map").values()) - 1 & 0xFFFF
         if self.link.kind == DelayLineKind.NETEM:
-            return int(self.programs.table("number_map")[ctypes.c_int(1)].next)
-        return int(self.programs.table("lane_map")[ctypes.c_int(0)].next) % LANES
-
-    @property
-    def _numbers(self) -> int:
-        return 2**16 if self.link.kind == DelayLineKind.NETEM else LANES
+            return int(self.programs.table("number_map")[ctypes.c_int(1)].next) - 1 & 0xFFFF
+        return (int(self.programs.table("lane_map")[ctypes.c_int(0)].next) - 1) % LANES
 
     def respond(self, frame: bytes, **context: int) -> Verdict:
         """A frame arrives."""
         return run(self.programs.responder.fd, frame, **context)
 
     def counted(self) -> dict[str, int]:
-        """What the counters have counted since the last call, those that stand still left out."""
+        """What the counters have counted since the last call.
+
+        Those that stand still are left out, and the sleepers of queues, which say nothing of requests.
+        """
         now = self.programs.counters()
         changed = {name: value - self._before.get(name, 0) for name, value in now.items()}
         self._before = now
-        return {name: change for name, change in changed.items() if change}
+        return {name: change for name, change in changed.items() if change and name != "sleepers"}
 
     def hedges(self) -> list[Hedge]:
         """The hedges reported since the last call."""

@@ -22,7 +22,7 @@ from hedgerow_hedger.attachments import InterfaceLock
 from hedgerow_hedger.control import HedgerSlot, add_operations
 from hedgerow_hedger.hedger import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
 from hedgerow_hedger.options import Standalone, parse_options
-from hedgerow_hedger.programs import Build, KernelPrograms, Mode
+from hedgerow_hedger.programs import LEAST_CELLS, Build, EngineName, KernelPrograms, Mode
 from hedgerow_node.control import ControlError
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
@@ -54,13 +54,30 @@ def detach(interface: str) -> None:
 
 def probe() -> dict[str, object]:
     """What this kernel offers each engine: its delay lines and whether it takes the programs; null, or why not."""
+    lines = delay_link.probe()
+    return {
+        "engines": {
+            engine: {
+                "delay_lines": {kind.name.lower(): lines[kind.name.lower()] for kind in kinds},
+                "programs": _refusal(engine),
+            }
+            for engine, kinds in delay_link.LINES.items()
+        }
+    }
+
+
+def _refusal(engine: EngineName) -> str | None:
+    """Why the kernel does not take the engine's programs, if it does not."""
     try:
-        KernelPrograms(Build(testbed=True)).close()
+        programs = KernelPrograms(Build(engine, testbed=True, cells=LEAST_CELLS))
+        try:
+            if engine == "queue":
+                programs.load("drain")
+        finally:
+            programs.close()
     except Exception as error:  # bcc raises plain exceptions; any of them is the answer
-        programs: str | None = f"{type(error).__name__}: {error}"
-    else:
-        programs = None
-    return {"engines": {"clone": {"delay_lines": delay_link.probe(), "programs": programs}}}
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def work(control: Path | None, standalone: Standalone | None) -> None:
@@ -85,7 +102,8 @@ def _begin(standalone: Standalone, supervisor: Supervisor, slot: HedgerSlot) -> 
     if standalone.stats_interval_ns is not None:
         supervisor.every(standalone.stats_interval_ns, lambda: _print_statistics(hedger))
     hedger.set_mode(standalone.mode)
-    say(f"{standalone.mode.name.lower()} on {hedger.interface}, engine clone, delay line {hedger.delay_line}")
+    how = f"engine {hedger.engine}, delay line {hedger.delay_line}"
+    say(f"{standalone.mode.name.lower()} on {hedger.interface}, {how}")
 
 
 def _print_statistics(hedger: Hedger) -> None:

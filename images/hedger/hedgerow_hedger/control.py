@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hedgerow_hedger.hedger import CANNOT, Hedger
+from hedgerow_hedger.hedger import CANNOT, Hedger, build_for
 from hedgerow_hedger.interface_state import interface_state
 from hedgerow_hedger.iproute import IprouteError, interface_towards
 from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Build, Identity, KernelPrograms, Mode
@@ -56,7 +56,7 @@ class HedgerSlot:
     ) -> Hedger:
         """Replaces the present hedger by one on `interface`; raises what `Hedger` does, and then there is none."""
         self._end()
-        build = Build(self._testbed, scoreboard_entries)
+        build = build_for(assignment, self._testbed, scoreboard_entries)
         self._hedger = Hedger(interface, assignment, lambda: self._programs_for(build), self._say, self._testbed)
         return self._hedger
 
@@ -74,7 +74,7 @@ class HedgerSlot:
         """Where and how it hedges."""
         if self._hedger is None:
             return HedgerStatus()
-        return HedgerStatus(self._hedger.interface, "clone", self._hedger.delay_line)
+        return HedgerStatus(self._hedger.interface, self._hedger.engine, self._hedger.delay_line)
 
     def _end(self) -> None:
         hedger, self._hedger = self._hedger, None

@@ -1,8 +1,8 @@
-"""The delay line: a veth pair in the client's network namespace, with the qdisc that holds clones at its near end.
-Network faults have links made here, too.
+"""The delay line: a veth pair in the client's network namespace, with the qdisc that holds packets at its near end.
+Links that delay nothing are made here, too: the queue's for hedges, and those of network faults.
 
-Which qdisc a kernel has is found by making one, never by reading version numbers: netem, the reference, is preferred,
-HTB lanes serve where it is missing.
+Which qdisc a kernel has is found by making one, never by reading version numbers. For clones netem, the reference, is
+preferred, HTB lanes serve where it is missing; the queue's sleepers need HTB classes of many durations, or fq.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import struct
 from dataclasses import dataclass
 
 from hedgerow_hedger.iproute import IprouteError, batch, links, output, qdiscs
-from hedgerow_hedger.programs import DelayLineKind
+from hedgerow_hedger.programs import DelayLineKind, EngineName
 from hedgerow_node.lanes import CHARGED_BYTES, LANES, class_rate_bytes_per_s
-from hedgerow_node.units import NS_PER_US
+from hedgerow_node.units import NS_PER_MS, NS_PER_US
 
 LINK_PREFIX = "hr"
 LINK_ALIAS = "hedgerow delay line of interface"
@@ -33,6 +33,16 @@ MTU = 65_535
 
 #: linux/ethtool.h, linux/sockios.h
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17
+
+#: The HTB clock's classes, as in bpf/types.h: so many of each duration, of 1 to CLOCK_STEPS steps on each scale.
+CLOCK_COPIES, CLOCK_STEPS = 3, 255
+CLOCK_STEPS_NS = (10 * NS_PER_US, 2 * NS_PER_MS, 500 * NS_PER_MS)
+
+#: What each engine can use, what it prefers first.
+LINES: dict[EngineName, tuple[DelayLineKind, ...]] = {
+    "clone": (DelayLineKind.NETEM, DelayLineKind.HTB, DelayLineKind.FQ),
+    "queue": (DelayLineKind.HTB, DelayLineKind.FQ),
+}
 
 LANE_HANDLE = (QDISC_HANDLE << 16) | FIRST_LANE_CLASS
 
@@ -74,6 +84,8 @@ def link_names(run_id: str, letter: str = "d") -> tuple[str, str]:
 
 def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
     """The tc commands that make `link` hold a packet (HTB: a lane's second one) for `delay_ns`, never for less."""
+    if kind is DelayLineKind.FQ:
+        return [_fq(link)]
     if kind is DelayLineKind.NETEM:
         ticks = -(-delay_ns // TICK_NS)
         return [
@@ -89,6 +101,31 @@ def qdisc_commands(link: str, kind: DelayLineKind, delay_ns: int) -> list[str]:
     return [f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: htb default 0", *lanes]
 
 
+def clock_commands(link: str, kind: DelayLineKind) -> list[str]:
+    """The tc commands that make `link` the clock of the queues (bpf/clock_htb.h, bpf/clock_fq.h)."""
+    if kind is DelayLineKind.FQ:
+        return [_fq(link)]
+    commands = [f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: htb default 0"]
+    for scale, step_ns in enumerate(CLOCK_STEPS_NS):
+        for copy in range(CLOCK_COPIES):
+            for steps in range(1, CLOCK_STEPS + 1):
+                rate = class_rate_bytes_per_s(steps * step_ns)
+                minor = FIRST_LANE_CLASS + (scale * CLOCK_COPIES + copy) * 256 + steps
+                commands.append(
+                    f"class add dev {link} parent {QDISC_HANDLE:x}: classid {QDISC_HANDLE:x}:{minor:x} htb"
+                    f" rate {rate}bps ceil {rate}bps mpu {CHARGED_BYTES} burst 1 cburst 1 quantum 200000"
+                )
+    return commands
+
+
+def _fq(link: str) -> str:
+    """Every packet has its own time of departure and a flow of its own, up to two minutes ahead."""
+    return (
+        f"qdisc add dev {link} root handle {QDISC_HANDLE:x}: fq limit {NETEM_LIMIT} flow_limit {NETEM_LIMIT}"
+        " orphan_mask 65535 horizon 120s nopacing"
+    )
+
+
 def probe(for_ifindex: int = 0) -> dict[str, str | None]:
     """For each delay line None, or the kernel's reason why it has none; makes and removes a link to find out."""
     names = link_names(secrets.token_hex(3))
@@ -99,11 +136,13 @@ def probe(for_ifindex: int = 0) -> dict[str, str | None]:
         remove(names[0])
 
 
-def choose(wanted: str, for_ifindex: int) -> DelayLineKind:
-    """The kind that `wanted` ("auto", "netem" or "htb") stands for here; DelayLineError where it cannot be had."""
+def choose(wanted: str, for_ifindex: int, engine: EngineName = "clone") -> DelayLineKind:
+    """The kind that `wanted` ("auto" or a kind's name) stands for here; DelayLineError where it cannot be had."""
     refusals = probe(for_ifindex)
-    candidates = list(DelayLineKind) if wanted == "auto" else [DelayLineKind[wanted.upper()]]
+    candidates = LINES[engine] if wanted == "auto" else (DelayLineKind[wanted.upper()],)
     for kind in candidates:
+        if kind not in LINES[engine]:
+            raise DelayLineError(f"the engine {engine} has no use for {wanted}; ask for --engine clone")
         if refusals[kind.name.lower()] is None:
             return kind
     reasons = "; ".join(f"{kind.name.lower()}: {refusals[kind.name.lower()]}" for kind in candidates)
@@ -122,8 +161,30 @@ def make(
     """
     near, far = names
     _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex} {MADE_CLSACT if makes_clsact else ''}".rstrip())
+    return _with_qdisc(near, far, kind, qdisc_commands(near, kind, delay_ns))
+
+
+def make_clock(
+    names: tuple[str, str], kind: DelayLineKind, for_ifindex: int, makes_clsact: bool = False
+) -> DelayLink:
+    """Likewise the link of the queues' sleepers.
+
+    Whatever becomes one has its checksum before it crosses: a sum left to a device would be made again of the frames
+    that the sleeper carries.
+    """
+    near, far = names
+    _add_link(near, far, alias=f"{LINK_ALIAS} {for_ifindex} {MADE_CLSACT if makes_clsact else ''}".rstrip())
     try:
-        batch("tc", qdisc_commands(near, kind, delay_ns))
+        _leave_sums_to_software(near)
+    except OSError as error:
+        remove(near)
+        raise DelayLineError(f"{near}: checksum offloading cannot be switched off: {error}") from error
+    return _with_qdisc(near, far, kind, clock_commands(near, kind))
+
+
+def _with_qdisc(near: str, far: str, kind: DelayLineKind, commands: list[str]) -> DelayLink:
+    try:
+        batch("tc", commands)
     except IprouteError:
         remove(near)
         raise

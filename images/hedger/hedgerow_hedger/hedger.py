@@ -12,6 +12,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from hedgerow_hedger import delay_link
 from hedgerow_hedger.attachments import EGRESS, INGRESS, AttachError, Attachments, InterfaceLock
+from hedgerow_hedger.engine_links import attach_programs, make_links
 from hedgerow_hedger.faults import netem as netem_faults
 from hedgerow_hedger.faults.netem import NetemError, NetemFaults
 from hedgerow_hedger.faults.network import NetworkFaults
@@ -19,7 +20,9 @@ from hedgerow_hedger.headers import HeadersMissingError
 from hedgerow_hedger.iproute import IprouteError
 from hedgerow_hedger.programs import (
     NO_PLACE,
+    Build,
     DelayLineKind,
+    EngineName,
     Identity,
     KernelPrograms,
     Mode,
@@ -27,6 +30,8 @@ from hedgerow_hedger.programs import (
     Service,
     Settings,
     Target,
+    power_of_two,
+    queue_cells,
 )
 from hedgerow_hedger.statistics import HedgeLog, quantile_ns
 from hedgerow_node.clock import now_ns
@@ -40,6 +45,12 @@ if TYPE_CHECKING:
     from hedgerow_node.protocol.hedger import Assignment
 
 _ARPHRD_ETHER, _ARPHRD_LOOPBACK = 1, 772
+_LOOPBACK = "lo"
+_LINE_NAMES: dict[DelayLineKind, Literal["netem", "fq", "htb"]] = {
+    DelayLineKind.NETEM: "netem",
+    DelayLineKind.FQ: "fq",
+    DelayLineKind.HTB: "htb",
+}
 
 
 class HedgerError(Exception):
@@ -59,15 +70,15 @@ CANNOT = (
 )
 
 
-def find_interface(ip: IPRoute, name: str) -> int:
-    """The index of interface `name`; HedgerError where there is none or its frames have no Ethernet header."""
+def find_interface(ip: IPRoute, name: str, engine: EngineName = "clone") -> int:
+    """The index of interface `name`; HedgerError where there is none that `engine` can hedge on."""
     try:
         link = ip.link("get", ifname=name)[0]
     except NetlinkError as error:
         raise HedgerError(f"{name}: no such interface in this network namespace; see `ip link`") from error
-    if link["ifi_type"] == _ARPHRD_LOOPBACK:
-        raise HedgerError(f"{name}: the kernel drops what is sent on here a second time; hedge towards another host")
-    if link["ifi_type"] != _ARPHRD_ETHER:
+    if link["ifi_type"] == _ARPHRD_LOOPBACK and engine == "clone":
+        raise HedgerError(f"{name}: the kernel drops the engine clone's hedges on here; ask for --engine queue")
+    if link["ifi_type"] not in (_ARPHRD_ETHER, _ARPHRD_LOOPBACK):
         raise HedgerError(f"{name}: its packets have no Ethernet header; choose the interface that carries them")
     return int(link["index"])
 
@@ -95,11 +106,26 @@ def services_of(assignment: Assignment) -> list[Service]:
     return [Service(replicas, places.request, places.response, copy_id, target) for replicas in assignment.services]
 
 
+def engine_of(assignment: Assignment) -> EngineName:
+    """The engine asked for; where that is left open the queue, unless only clones can use the delay line."""
+    if assignment.engine != "auto":
+        return assignment.engine
+    return "clone" if assignment.delay_line == "netem" else "queue"
+
+
+def build_for(assignment: Assignment, testbed: bool, scoreboard_entries: int) -> Build:
+    """What the programs for the assignment are compiled for."""
+    engine = engine_of(assignment)
+    cells = queue_cells(len(assignment.services), assignment.delay_ns) if engine == "queue" else 0
+    return Build(engine, testbed, scoreboard_entries, cells * power_of_two(len(assignment.services)))
+
+
 class Hedger:
     """A hedger on `interface` from construction until `close`, in mode off until `set_mode`.
 
     Raises one of `CANNOT` where it cannot be set up; then nothing of it stays. The caller closes the `programs`.
-    `say` gets messages for the operator; `keep_hedges` says whether the records of hedges are collected.
+    `say` gets messages for the operator; `testbed` says whether there may be network faults, and whether records of
+    hedges are collected.
     """
 
     def __init__(
@@ -108,16 +134,13 @@ class Hedger:
         assignment: Assignment,
         programs: Callable[[], KernelPrograms],
         say: Callable[[str], None],
-        keep_hedges: bool,
+        testbed: bool,
     ) -> None:
-        if assignment.engine == "queue" or assignment.delay_line == "fq":
-            raise HedgerError(
-                "engine queue and delay line fq are not available in this version; use clone, netem or htb"
-            )
+        self.engine = engine = engine_of(assignment)
         with ExitStack() as stack:
             self._ip = stack.enter_context(IPRoute())
             self.interface = interface
-            self._ifindex = find_interface(self._ip, interface)
+            self._ifindex = find_interface(self._ip, interface, engine)
             stack.callback(InterfaceLock(self._ifindex, interface).release)
             removed = remove_leftovers(self._ip, self._ifindex)
             if removed:
@@ -126,11 +149,9 @@ class Hedger:
             makes_clsact = not self._attachments.has_clsact(self._ifindex)
             if makes_clsact:
                 stack.callback(self._attachments.remove_clsact, self._ifindex)
-            kind = delay_link.choose(assignment.delay_line, self._ifindex)
+            kind = delay_link.choose(assignment.delay_line, self._ifindex, engine)
             token = assignment.run_id or secrets.token_hex(3)
-            names = delay_link.link_names(token)
-            self.link = delay_link.make(names, kind, assignment.delay_ns, self._ifindex, makes_clsact)
-            stack.callback(delay_link.remove, names[0])
+            self.links = make_links(stack, engine, kind, assignment.delay_ns, token, self._ifindex, makes_clsact)
             self._programs = programs()
             self._programs.configure(
                 Settings(
@@ -138,29 +159,32 @@ class Hedger:
                     delay_ns=assignment.delay_ns,
                     expiry_ns=assignment.expiry_ns,
                     delay_line=kind,
-                    delay_ifindex=self.link.near_ifindex,
-                    hedge_ifindex=self.link.far_ifindex,
+                    delay_ifindex=self.links.delay.near_ifindex,
+                    hedge_ifindex=self.links.to_rescuer.far_ifindex,
                     out_ifindex=self._ifindex,
+                    hedge_near_ifindex=self.links.to_rescuer.near_ifindex,
+                    routed=interface == _LOOPBACK,
                     lane_handle=delay_link.LANE_HANDLE,
                     budget_ratio=assignment.budget_ratio,
                     budget_burst=assignment.budget_burst,
                 )
             )
-            self._attachments.attach(self.link.far_ifindex, INGRESS, "rescuer", self._programs.rescuer.fd)
+            attach_programs(self.links, self._programs, self._attachments)
             stack.callback(self.detach)
             self.attach()
             self.replicas = max(len(replicas) for replicas in assignment.services)
-            self.network_faults = NetworkFaults(self._programs, self._attachments, self._ifindex, token, kind)
+            line = kind if engine == "clone" else delay_link.choose("auto", self._ifindex)
+            self.network_faults = NetworkFaults(self._programs, self._attachments, self._ifindex, token, line)
             stack.callback(self.network_faults.close)
             self.netem_faults = NetemFaults(self._programs, self._attachments, interface, self._ifindex)
             stack.callback(self.netem_faults.close)
-            self._log = HedgeLog(keep_hedges)
+            self._log = HedgeLog(keep=testbed)
             self._stack = stack.pop_all()
 
     @property
-    def delay_line(self) -> Literal["netem", "htb"]:
+    def delay_line(self) -> Literal["netem", "fq", "htb"]:
         """The delay line at work."""
-        return "netem" if self.link.kind is DelayLineKind.NETEM else "htb"
+        return _LINE_NAMES[self.links.delay.kind]
 
     def attach(self) -> None:
         """Attaches splitter and responder, the responder first: no hedge leaves before its loser can be dropped."""
@@ -221,4 +245,4 @@ class Hedger:
 
     def delay_line_statistics(self) -> str:
         """What `tc -s` prints for the delay line."""
-        return delay_link.statistics(self.link.near)
+        return delay_link.statistics(self.links.delay.near)

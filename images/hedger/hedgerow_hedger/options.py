@@ -12,7 +12,7 @@ from hedgerow_hedger.programs import SCOREBOARD_ENTRIES, Mode
 from hedgerow_node.addresses import parse_endpoint
 from hedgerow_node.arguments import reading
 from hedgerow_node.lanes import MAX_DELAY_NS, MIN_DELAY_NS
-from hedgerow_node.protocol.hedger import Assignment, DelayLine, Target, checked_run_id
+from hedgerow_node.protocol.hedger import Assignment, DelayLine, Engine, Target, checked_run_id
 from hedgerow_node.protocol.limits import MAX_REPLICAS, MAX_SERVICES
 from hedgerow_node.units import NS_PER_S, parse_duration_ns, parse_ratio
 from hedgerow_node.wire import RequestIdPlaces, parse_place
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         help="another replica of the service: a request to any of them is hedged with the others in turn; repeatable",
     )
     add("--target", choices=get_args(Target), help="where hedges go (default: other where there is a --replica)")
-    add("--engine", choices=["clone"], default="clone", help="how requests are held back (default: clone)")
+    add("--engine", choices=get_args(Engine), default="auto", help="how requests are held back (default: auto)")
     add("--delay-line", choices=get_args(DelayLine), default="auto", help="what holds them (default: auto)")
     add(
         "--budget",
@@ -142,6 +142,7 @@ def _standalone(parser: argparse.ArgumentParser, given: argparse.Namespace) -> S
         delay_ns=given.delay,
         expiry_ns=given.expiry or max(10 * given.delay, 2 * NS_PER_S),
         delay_line=given.delay_line,
+        engine=given.engine,
         budget_ratio=given.budget,
         budget_burst=given.burst,
         run_id=given.run_id,
@@ -163,6 +164,10 @@ def _complaint(given: argparse.Namespace) -> str | None:
         ),
         (not MIN_DELAY_NS <= given.delay <= MAX_DELAY_NS, "--delay: from 100us to 60s"),
         (given.expiry is not None and given.expiry <= given.delay, "--expiry: must be longer than --delay"),
+        (
+            given.engine == "queue" and given.delay_line == "netem",
+            "--delay-line netem: the engine queue has no use for it; ask for --engine clone",
+        ),
         (given.copy_id is not None and given.copy_id.length != 1, "--copy-id: one byte long, e.g. 4:1"),
         (not 1 <= given.burst <= 1_000_000, "--burst: from 1 to 1000000"),
         (not 1024 <= given.entries <= 1 << 24, "--entries: from 1024 to 16777216"),

@@ -7,19 +7,20 @@ come from the C sources themselves (bcc derives them), counter names are read fr
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
 import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hedgerow_hedger.endpoints import kernel_address, seed_for, slot_of
 from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
 from hedgerow_node.protocol.limits import MAX_REPLICAS
-from hedgerow_node.units import NS_PER_MS
+from hedgerow_node.units import NS_PER_MS, NS_PER_S
 from hedgerow_node.wire import IdPlace
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ MAX_LATE_NS = (
     500 * NS_PER_MS
 )  #: longer than a busy host is late; a hedge that waits for its neighbour may be seconds late
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
+QUEUE_RATE_PER_S = 65_536  #: that queues are made for: what clients ask is not known beforehand
+LEAST_CELLS, MOST_CELLS = 1_024, 65_536
+SMALL_PER_LARGE = 16
+_ORDERED = ("x86_64", "i686")  #: machines on which stores are seen in the order in which they are made
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
 
 
@@ -65,10 +70,11 @@ class Target(IntEnum):
 
 
 class DelayLineKind(IntEnum):
-    """Which qdisc holds the clones; see bpf/types.h."""
+    """Which qdisc holds packets back; see bpf/types.h."""
 
     NETEM = 1
     HTB = 2
+    FQ = 3
 
 
 class Fault(IntEnum):
@@ -94,6 +100,7 @@ class EventType(IntEnum):
     ANSWER = 2
 
 
+EngineName = Literal["clone", "queue"]
 NO_PLACE = IdPlace(0, 0)  #: the place of a field that does not exist
 
 
@@ -119,6 +126,8 @@ class Settings:
     delay_ifindex: int
     hedge_ifindex: int  #: where hedges come from on their way to the interface
     out_ifindex: int
+    hedge_near_ifindex: int = 0  #: engine queue: the near end of the hedge link
+    routed: bool = False  #: whether all hedges are routed; else one to the same replica keeps its link addresses
     lane_handle: int = 0
     budget_ratio: float = 1.0
     budget_burst: int = 100
@@ -129,13 +138,48 @@ class Settings:
 class Build:
     """What the programs are compiled for."""
 
+    engine: EngineName
     testbed: bool  #: with network faults, and requests known by block
     scoreboard_entries: int = SCOREBOARD_ENTRIES  #: at least
+    cells: int = 0  #: of all queues together, a power of two; engine clone has none
 
     @property
     def buckets(self) -> int:
         """A power of two."""
-        return 1 << (-(-self.scoreboard_entries // BUCKET_WAYS) - 1).bit_length()
+        return power_of_two(-(-self.scoreboard_entries // BUCKET_WAYS))
+
+    @property
+    def large_cells(self) -> int:
+        """Cells for frames that are too large for the others."""
+        return max(1, self.cells // SMALL_PER_LARGE)
+
+    def flags(self) -> list[str]:
+        """For the compiler."""
+        queue = [f"-DCELLS={self.cells}", f"-DLARGE_CELLS={self.large_cells}"] if self.engine == "queue" else []
+        if self.engine == "queue" and platform.machine() not in _ORDERED:
+            queue.append("-DPUBLISH_LOCKED")
+        return [
+            f"-DENGINE_{self.engine.upper()}",
+            f"-DLANES={LANES}",
+            f"-DBUCKETS={self.buckets}",
+            f"-DEVENT_PAGES={EVENT_PAGES}",
+            *queue,
+            *(["-DTESTBED"] if self.testbed else []),
+        ]
+
+
+def queue_cells(services: int, delay_ns: int) -> int:
+    """How many cells each service's queue gets: for half as many more as wait at QUEUE_RATE_PER_S, a power of two.
+
+    All queues together have no more than MOST_CELLS, which are 21 MB.
+    """
+    waiting = 3 * QUEUE_RATE_PER_S * delay_ns // (2 * NS_PER_S)
+    return max(LEAST_CELLS, min(power_of_two(waiting), MOST_CELLS // power_of_two(services)))
+
+
+def power_of_two(least: int) -> int:
+    """The least one that is not below `least`."""
+    return 1 << max(0, least - 1).bit_length()
 
 
 def inline_sources(path: Path) -> str:
@@ -166,6 +210,7 @@ class KernelPrograms:
             from bcc import BPF  # noqa: PLC0415 - slow to import, and only this class needs it
         except ImportError as error:
             raise ProgramsError(f"{error}; install bcc for Python (Debian, Ubuntu: python3-bpfcc)") from error
+        self.build = build
         try:
             self._load(BPF, build)
         except HeadersMissingError:
@@ -183,10 +228,7 @@ class KernelPrograms:
                 cflags=[
                     "-Werror=implicit-function-declaration",
                     "-Wno-macro-redefined",
-                    f"-DLANES={LANES}",
-                    f"-DBUCKETS={build.buckets}",
-                    f"-DEVENT_PAGES={EVENT_PAGES}",
-                    *(["-DTESTBED"] if build.testbed else []),
+                    *build.flags(),
                 ],
             )
         self.splitter, self.rescuer, self.responder = (
@@ -212,7 +254,10 @@ class KernelPrograms:
         line.ifindex = settings.delay_ifindex
         config.expiry_ns, config.max_late_ns = settings.expiry_ns, settings.max_late_ns
         config.out_ifindex, config.hedge_ifindex = settings.out_ifindex, settings.hedge_ifindex
+        config.hedge_near_ifindex, config.routed = settings.hedge_near_ifindex, settings.routed
         self.table("lane_map")[ctypes.c_int(0)] = self.table("lane_map").Leaf()
+        if self.build.engine == "queue":
+            self._configure_queues(len(settings.services))
         self.set_mode(Mode.OFF)
 
     def set_mode(self, mode: Mode, identity: Identity = Identity.FLOW, block: int = 0) -> None:
@@ -276,6 +321,24 @@ class KernelPrograms:
             way.address[:], way.port = address
             way.service, way.replica = index, number
             endpoints[slot] = leaf
+
+    def _configure_queues(self, services: int) -> None:
+        """Gives each service its share of the cells.
+
+        Numbers go on where those of all queues before have ended, so that no cell's old one is taken for a new one.
+        """
+        queues, clocks = self.table("queue_map"), self.table("clock_map")
+        share = self.build.cells // power_of_two(services)
+        large = max(1, self.build.large_cells // power_of_two(services))
+        first = max(queue.tail for queue in queues.values()) + MOST_CELLS
+        for index in range(services):
+            queue = queues.Leaf()
+            queue.head = queue.tail = first
+            queue.generation = first & 0xFFF
+            queue.first_cell, queue.mask = index * share, share - 1
+            queue.first_large, queue.large_mask = index * large, large - 1
+            queues[ctypes.c_int(index)] = queue
+        clocks[ctypes.c_int(0)] = clocks.Leaf()
 
     def _configure_service(self, index: int, service: Service, settings: Settings) -> None:
         leaf = self.table("service_map").Leaf()

@@ -100,5 +100,7 @@ class NetworkFaults:
         else:
             link = delay_link.make(names, self._kind, delay_ns, self._ifindex)
         stack.callback(delay_link.remove, link.near)
+        if delay_ns is not None and self._kind is DelayLineKind.FQ:
+            self._attachments.attach(link.near_ifindex, EGRESS, "departure", self._programs.load("departure"))
         self._attachments.attach(link.far_ifindex, INGRESS, program, self._programs.load(program))
         return link
