@@ -86,7 +86,7 @@ def as_text(experiment: Experiment, plan: Plan) -> Iterator[str]:
         yield from (f"  {warning}" for warning in blind)
     warnings = list(_warnings(experiment))
     if warnings:
-        yield from ("", "needs netem: HTB lanes cannot carry this rate, so a host without netem will refuse the run")
+        yield from ("", "needs netem: HTB lanes cannot carry this rate, so a run fails on a host without netem")
         yield from warnings
 
 

@@ -28,8 +28,7 @@ _KEYS: dict[tuple[str, ...], str] = {
 _VALUES: dict[tuple[str, ...], tuple[tuple[str, ...], str]] = {
     ("topology", "placement"): (("gateway",), "use sidecar"),
     ("hedging", "target"): (("least-outstanding",), "use same or other"),
-    ("hedging", "engine"): (("wheel",), "use clone or auto"),
-    ("hedging", "delay_line"): (("fq",), "use netem, htb or auto"),
+    ("hedging", "engine"): (("wheel",), "use queue, clone or auto"),
     ("hedging", "request_id"): (("dns", "memcached"), "write the id's offset and length"),
 }
 

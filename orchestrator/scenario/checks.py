@@ -25,6 +25,7 @@ def check_scenario(scenario: Scenario) -> list[Finding]:
     """Everything about the relations between `scenario`'s keys that keeps it from being run or judged."""
     return [
         *_strategies(scenario),
+        *_engines(scenario),
         *_blocks(scenario),
         *_times(scenario),
         *_payload(scenario),
@@ -61,6 +62,24 @@ def _strategies(scenario: Scenario) -> Iterator[Finding]:
             "there is only one replica, no other to hedge to",
             "set topology.replicas to 2 or more, or use same",
         )
+
+
+def _engines(scenario: Scenario) -> Iterator[Finding]:
+    if scenario.hedging.delay_line != "netem":
+        return
+    if scenario.hedging.engine == "queue":
+        yield Finding(
+            ("hedging", "delay_line"),
+            "netem serves the engine clone only, and hedging.engine is queue",
+            "use auto, fq or htb, or engine: clone",
+        )
+    for index, strategy in enumerate(scenario.strategies):
+        if strategy_named(strategy).engine == "queue":
+            yield Finding(
+                ("strategies", index),
+                f"{strategy} cannot use hedging.delay_line netem, which serves the engine clone only",
+                "set hedging.delay_line to auto, fq or htb",
+            )
 
 
 def _blocks(scenario: Scenario) -> Iterator[Finding]:

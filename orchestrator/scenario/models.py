@@ -267,9 +267,14 @@ class Hedging(Section):
     copy_id: CopyId | None = Field(
         default=None, description="Where responses say which copy they answer; if left out, winners are unknown."
     )
-    engine: Literal["clone", "auto"] = Field(default="auto", description="How the kernel holds a hedge back.")
-    delay_line: Literal["netem", "htb", "auto"] = Field(
-        default="auto", description="The qdisc that holds clones back; auto probes for netem, then for htb."
+    engine: Literal["clone", "queue", "auto"] = Field(
+        default="auto",
+        description="How the kernel holds a hedge back: it clones each request, or lets requests wait in a queue; "
+        "auto: queue, with delay_line: netem clone.",
+    )
+    delay_line: Literal["netem", "fq", "htb", "auto"] = Field(
+        default="auto",
+        description="The qdisc that holds clones back or, but for netem, wakes the queue; auto: what the kernel has.",
     )
 
 

@@ -95,7 +95,7 @@ def test_faults_reach_containers_and_leave_them(tmp_path: Path) -> None:
     assert {row["outcome"] for row in last} == {"answered"}
 
 
-@pytest.mark.parametrize("name", ["gc_pause", "packet_loss", "replica_crash"])
+@pytest.mark.parametrize("name", ["gc_pause", "packet_loss", "replica_crash", "engines"])
 def test_the_quick_variants_of_scenarios_run_and_prove_their_faults(name: str, tmp_path: Path) -> None:
     run_quick_variant(SCENARIOS / f"{name}.yaml", tmp_path, backend="docker")
 

@@ -81,6 +81,21 @@ def test_configured_twice_then_released(pair: Pair, tmp_path: Path) -> None:
     assert process.wait(60) == 0
 
 
+def test_another_engine_is_compiled_once_and_kept(pair: Pair, tmp_path: Path) -> None:
+    process, control = idle_hedger(pair, tmp_path / "hedger.sock")
+    links, loaded = pair.links(), []
+    for engine in ("clone", "queue", "clone", "queue"):
+        assert control.call("configure", **ASSIGNMENT, engine=engine)["engine"] == engine
+        assert pair.hooks() == ["hedgerow:responder", "hedgerow:splitter"]
+        loaded.append(held(Kind.PROGRAM, process.pid))
+    assert loaded[3] == loaded[2] == loaded[1], "compiled again"
+    assert set(loaded[1]) > set(loaded[0])
+    control.call("release")
+    assert (pair.hooks(), pair.links()) == ([], links)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from hedgerow_node.strategies import strategy_named
 from orchestrator.scenario.load import load_experiment
 from support.scenario_files import finish, start_run
 
@@ -34,9 +35,14 @@ def run_quick_variant(scenario: Path, results: Path, backend: str = "netns") -> 
         for strategy in part["strategies"].values():
             assert strategy["answered"] > 0
             assert strategy["requests"] == strategy["answered"] + strategy["timeouts"] + strategy["errors"]
-        kernel = part["strategies"]["kernel"]
-        assert kernel["duplicates_delivered"] == 0
-        assert kernel["hedges"] > 0
+        strategies = part["strategies"]
+        hedged = {name: strategies[name] for name in strategies if strategy_named(name).hedges_in == "kernel"}
+        assert hedged
+        for name, strategy in hedged.items():
+            assert strategy["duplicates_delivered"] == 0
+            assert strategy["hedges"] > 0
+            assert strategy["engine"] in ("clone", "queue")
+            assert strategy_named(name).engine in (None, strategy["engine"])
     samples = pq.read_table(run.folder / "samples.parquet")
     assert samples.num_rows == sum(
         strategy["requests"] for part in parts(run.summary) for strategy in part["strategies"].values()

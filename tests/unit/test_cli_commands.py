@@ -193,16 +193,17 @@ def test_plan_says_perhaps_where_only_the_run_can_tell(capsys: pytest.CaptureFix
 
 def test_plan_warns_of_what_only_netem_carries(arms: str, capsys: pytest.CaptureFixture[str]) -> None:
     rate = ["--set", "workload.arrivals.rate=20000/s", "--set", "workload.requests=60000"]
+    rate += ["--set", "hedging.engine=clone"]
     assert run(["plan", arms]) == 0
     assert "needs netem" not in capsys.readouterr().out
     assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [
-        "needs netem: HTB lanes cannot carry this rate, so a host without netem will refuse the run",
+        "needs netem: HTB lanes cannot carry this rate, so a run fails on a host without netem",
         "  one: 256 HTB lanes hold 12800 requests per second for 10ms, the workload can reach 20000 per second; "
-        "use a lower rate, a shorter hedge delay, or a host with netem",
+        "use a lower rate, a shorter hedge delay, the engine queue, or a host with netem",
         "  all: 256 HTB lanes hold 6400 requests per second for 20ms, the workload can reach 20000 per second; "
-        "use a lower rate, a shorter hedge delay, or a host with netem",
+        "use a lower rate, a shorter hedge delay, the engine queue, or a host with netem",
     ]
     assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]", "--json"]) == 0
     warnings = json.loads(capsys.readouterr().out)["needs_netem"]
@@ -210,8 +211,9 @@ def test_plan_warns_of_what_only_netem_carries(arms: str, capsys: pytest.Capture
         ("one", "hedging.delay_line"),
         ("all", "hedging.delay_line"),
     ]
-    assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]", "--set", "hedging.delay_line=netem"]) == 0
-    assert "needs netem" not in capsys.readouterr().out
+    for other in ("hedging.delay_line=netem", "hedging.engine=auto", "hedging.engine=queue"):
+        assert run(["plan", arms, *rate, "--set", "arms.all.faults=[]", "--set", other]) == 0
+        assert "needs netem" not in capsys.readouterr().out
 
 
 def test_plan_of_the_smoke_variant(arms: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -117,7 +117,7 @@ def test_overrides_replace_and_add_keys(smallest: Path) -> None:
         ("strategies=baseline, kernel", "strategies: 'baseline, kernel' is not a list; write [baseline, kernel]"),
         ("design.block=5", "--set design.block=5: design.block: unknown key; did you mean blocks?"),
         ("name=[", "--set name=[: name: '[' is not a YAML value; quote it"),
-        ("hedging.engine=wheel", "hedging.engine: wheel is not available in this version; use clone or auto"),
+        ("hedging.engine=wheel", "hedging.engine: wheel is not available in this version; use queue, clone or auto"),
     ],
 )
 def test_an_invalid_override_is_named(smallest: Path, option: str, message: str) -> None:

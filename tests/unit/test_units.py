@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hedgerow_node import ring
 from hedgerow_node.lanes import capacity_per_s, class_rate_bytes_per_s
 from hedgerow_node.units import (
     format_bit_rate,
@@ -84,3 +85,22 @@ def test_a_lane_carries_one_request_per_two_delays() -> None:
     assert capacity_per_s(10_000_000, lanes=256) == 12_800
     # At the class's rate one packet of the charged size takes the delay or a trifle longer, never less.
     assert 65_535 / class_rate_bytes_per_s(10_000_000) >= 0.010
+
+
+@pytest.mark.parametrize(
+    ("delay_ns", "rate_per_s", "cells"),
+    [
+        (10_000_000, 1_000, 1_024),  # never fewer
+        (10_000_000, 60_000, 1_024),  # 900
+        (10_000_000, 70_000, 2_048),  # 1,050
+        (10_000_000, 204_800 / 1.5, 2_048),  # exactly
+        (60_000_000_000, 60_000, 65_536),  # never more
+    ],
+)
+def test_a_ring_holds_half_as_many_again_as_come_in_a_delay(delay_ns: int, rate_per_s: float, cells: int) -> None:
+    assert ring.cells_for(delay_ns, rate_per_s) == cells
+
+
+def test_a_ring_carries_as_many_requests_as_it_has_cells_in_each_delay() -> None:
+    assert ring.capacity_per_s(10_000_000) == 102_400
+    assert ring.capacity_per_s(1_000_000_000) == 65_536

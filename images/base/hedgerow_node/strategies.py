@@ -59,6 +59,7 @@ STRATEGIES = (
     Strategy("proxy", "client", proxy_program="proxy"),
     Strategy("kernel", "kernel"),
     Strategy("kernel-clone", "kernel", engine="clone", runs_as="kernel"),
+    Strategy("kernel-queue", "kernel", engine="queue", runs_as="kernel"),
 )
 STRATEGY_NAMES = tuple(strategy.name for strategy in STRATEGIES)
 #: A block with nothing attached to the client's interface; for `bench`, not for scenarios.

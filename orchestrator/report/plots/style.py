@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: A colour, and a line style as matplotlib takes it.
 Style = tuple[str, LineStyleType]
 
-#: Okabe and Ito's palette, distinct to the colour-blind, each with its own dashes for print without colour.
+#: Okabe and Ito's palette, a grey and a wine red: distinct to the colour-blind, and by their dashes without colour.
 STYLES: dict[str, Style] = {
     "baseline": ("#000000", "solid"),
     "app-seed": ("#D55E00", (0, (5, 1.5))),
@@ -43,9 +43,10 @@ STYLES: dict[str, Style] = {
     "proxy": ("#767676", (0, (2.5, 1.5))),
     "kernel": ("#0072B2", "solid"),
     "kernel-clone": ("#009E73", (0, (1, 1))),
+    "kernel-queue": ("#882255", (0, (4, 1, 1, 1, 1, 1))),
 }
 #: A mark each where single points are drawn.
-MARKS = dict(zip(STYLES, "osP^vXDp", strict=True))
+MARKS = dict(zip(STYLES, "osP^vXDp*", strict=True))
 #: Solid lines lie below all others and below each other, the first the widest: where curves coincide all can be seen.
 _SOLID = [name for name, (_, dashes) in STYLES.items() if dashes == "solid"]
 _WIDEST, _NARROWER, _DASHED = 3.0, 1.2, 1.5  # points
