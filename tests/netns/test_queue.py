@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hedgerow_hedger.programs import MOST_CELLS
+from hedgerow_node.ring import MAX_CELLS
 from orchestrator.host.namespaces import inside
 from orchestrator.topology.programs import HEDGER
 from support.node_programs import connect
@@ -144,7 +144,7 @@ def test_nothing_runs_while_nothing_waits(queue: Queue) -> None:
 
 def test_a_full_queue_lets_requests_pass_unhedged_and_counts_them(queue: Queue) -> None:
     queue.configure(delay_ns=5_000_000_000, services=15)
-    share, more = MOST_CELLS // 16, 100
+    share, more = MAX_CELLS // 16, 100
     with queue.pair.socket(socket.AF_INET) as client:
         ask(client, range(share + more))
     counted = queue.counters()

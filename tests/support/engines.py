@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from hedgerow_hedger.programs import MOST_CELLS, Build, KernelPrograms
+from hedgerow_hedger.programs import Build, KernelPrograms
+from hedgerow_node.ring import MAX_CELLS
 
 #: The objects that bpf/hedger.c is compiled to, by name.
 VARIANTS = {
     "clone": Build("clone", testbed=False),
     "clone-testbed": Build("clone", testbed=True),
-    "queue": Build("queue", testbed=False, cells=MOST_CELLS),
-    "queue-testbed": Build("queue", testbed=True, cells=MOST_CELLS),
+    "queue": Build("queue", testbed=False, cells=MAX_CELLS),
+    "queue-testbed": Build("queue", testbed=True, cells=MAX_CELLS),
 }
 
 #: Engines and delay lines that work together where the kernel has the qdisc.

@@ -22,8 +22,9 @@ from hedgerow_hedger.attachments import InterfaceLock
 from hedgerow_hedger.control import HedgerSlot, add_operations
 from hedgerow_hedger.hedger import CANNOT, Hedger, HedgerError, find_interface, remove_leftovers
 from hedgerow_hedger.options import Standalone, parse_options
-from hedgerow_hedger.programs import LEAST_CELLS, Build, EngineName, KernelPrograms, Mode
+from hedgerow_hedger.programs import Build, EngineName, KernelPrograms, Mode
 from hedgerow_node.control import ControlError
+from hedgerow_node.ring import MIN_CELLS
 from hedgerow_node.supervisor import Supervisor
 from hedgerow_node.units import NS_PER_MS
 
@@ -69,7 +70,7 @@ def probe() -> dict[str, object]:
 def _refusal(engine: EngineName) -> str | None:
     """Why the kernel does not take the engine's programs, if it does not."""
     try:
-        programs = KernelPrograms(Build(engine, testbed=True, cells=LEAST_CELLS))
+        programs = KernelPrograms(Build(engine, testbed=True, cells=MIN_CELLS))
         try:
             if engine == "queue":
                 programs.load("drain")

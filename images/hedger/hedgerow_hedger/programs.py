@@ -20,7 +20,8 @@ from hedgerow_hedger.endpoints import kernel_address, seed_for, slot_of
 from hedgerow_hedger.headers import HeadersMissingError, stub_kernel_tree
 from hedgerow_node.lanes import LANES
 from hedgerow_node.protocol.limits import MAX_REPLICAS
-from hedgerow_node.units import NS_PER_MS, NS_PER_S
+from hedgerow_node.ring import MAX_CELLS, MIN_CELLS, cells_for
+from hedgerow_node.units import NS_PER_MS
 from hedgerow_node.wire import IdPlace
 
 if TYPE_CHECKING:
@@ -32,12 +33,9 @@ BPF_SOURCES = Path(__file__).resolve().parent / "bpf"  #: package data; in a che
 SCOREBOARD_ENTRIES = 65_536
 BUCKET_WAYS = 6
 EVENT_PAGES = 1_024  #: of 4 KiB: room for about 50,000 hedges between two readings
-MAX_LATE_NS = (
-    500 * NS_PER_MS
-)  #: longer than a busy host is late; a hedge that waits for its neighbour may be seconds late
+#: Longer than a busy host is late; a hedge that waits for its neighbour may be seconds late.
+MAX_LATE_NS = 500 * NS_PER_MS
 TOKEN = 1_000_000  #: a hedge's price in the budget's unit
-QUEUE_RATE_PER_S = 65_536  #: that queues are made for: what clients ask is not known beforehand
-LEAST_CELLS, MOST_CELLS = 1_024, 65_536
 SMALL_PER_LARGE = 16
 _ORDERED = ("x86_64", "i686")  #: machines on which stores are seen in the order in which they are made
 _SPLITTER, _RESCUER, _RESPONDER = "splitter", "rescuer", "responder"
@@ -169,12 +167,11 @@ class Build:
 
 
 def queue_cells(services: int, delay_ns: int) -> int:
-    """How many cells each service's queue gets: for half as many more as wait at QUEUE_RATE_PER_S, a power of two.
+    """How many cells each service's queue gets: those of its ring, unless all together had more than MAX_CELLS.
 
-    All queues together have no more than MOST_CELLS, which are 21 MB.
+    That many are 21 MB.
     """
-    waiting = 3 * QUEUE_RATE_PER_S * delay_ns // (2 * NS_PER_S)
-    return max(LEAST_CELLS, min(power_of_two(waiting), MOST_CELLS // power_of_two(services)))
+    return max(MIN_CELLS, min(cells_for(delay_ns), MAX_CELLS // power_of_two(services)))
 
 
 def power_of_two(least: int) -> int:
@@ -330,7 +327,7 @@ class KernelPrograms:
         queues, clocks = self.table("queue_map"), self.table("clock_map")
         share = self.build.cells // power_of_two(services)
         large = max(1, self.build.large_cells // power_of_two(services))
-        first = max(queue.tail for queue in queues.values()) + MOST_CELLS
+        first = max(queue.tail for queue in queues.values()) + MAX_CELLS
         for index in range(services):
             queue = queues.Leaf()
             queue.head = queue.tail = first
