@@ -199,7 +199,8 @@ def test_what_cannot_be_run_is_refused_before_anything_starts(
 def test_more_requests_than_the_lanes_carry_are_refused_once_the_delay_line_is_known(tmp_path: Path) -> None:
     """256 HTB lanes at 10 ms carry 12,800 requests a second."""
     scenario = write_scenario(tmp_path, users=100, think="0s", service_time="1ms")
-    process = start_run(scenario, tmp_path / "results", "--json", "--set", "hedging.delay_line=htb")
+    clones = ("--set", "hedging.engine=clone", "--set", "hedging.delay_line=htb")
+    process = start_run(scenario, tmp_path / "results", "--json", *clones)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "hedging.delay_line" in json.loads(output)["error"]["message"]
