@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* The engine of the deadline queue (queue.h): nothing is cloned for a request but what really leaves. The sleeper lives
  * on the delay link, whose far end has the program `drain`; what is due goes over the hedge link, which delays nothing,
- * to the rescuer. A frame that fits no cell waits by itself, as a clone on the delay link. */
+ * to the rescuer. A frame that fits no cell, or has a VLAN tag, waits by itself, as a clone on the delay link. */
 #ifndef HEDGEROW_ENGINE_QUEUE_H
 #define HEDGEROW_ENGINE_QUEUE_H
 
@@ -20,10 +20,10 @@ struct reservation {
 	struct place place;
 };
 
-/* Of the frame as it is on the wire. */
-static inline u32 frame_length(struct __sk_buff *skb)
+/* Whether the frame waits as a clone: it fits no cell, or has a tag that the kernel keeps beside it. */
+static inline bool waits_as_clone(struct __sk_buff *skb)
 {
-	return skb->len + (skb->vlan_present ? VLAN_BYTES : 0);
+	return skb->len > LARGE_BYTES || skb->vlan_present;
 }
 
 static inline void engine_reserve(struct __sk_buff *skb, struct context *context, struct subject *subject,
@@ -31,12 +31,11 @@ static inline void engine_reserve(struct __sk_buff *skb, struct context *context
 {
 	struct queue *queue = queue_at(subject->service_number);
 	u64 deadline_ns = context->now_ns + subject->service->delay_ns;
-	u32 length = frame_length(skb);
 
 	reserved->refused = COUNT_queue_full;
 	if (!queue)
 		return;
-	queue_take(queue, context->now_ns, deadline_ns, length > SMALL_BYTES && length <= LARGE_BYTES,
+	queue_take(queue, context->now_ns, deadline_ns, skb->len > SMALL_BYTES && !waits_as_clone(skb),
 		   &reserved->place);
 	reserved->ticket = reserved->place.number;
 	if (reserved->place.found)
@@ -85,7 +84,7 @@ static inline u32 engine_arm(struct __sk_buff *skb, struct context *context, str
 {
 	struct place *place = &reserved->place;
 	struct queue *queue = queue_at(subject->service_number);
-	u32 length = frame_length(skb), outcome = COUNT_armed, mark = skb->mark, priority = skb->priority;
+	u32 length = skb->len, outcome = COUNT_armed, mark = skb->mark, priority = skb->priority;
 	struct cell *cell;
 
 	if (!queue)
@@ -94,7 +93,7 @@ static inline u32 engine_arm(struct __sk_buff *skb, struct context *context, str
 	if (!cell)
 		return COUNT_copy_failed;
 	cell->deadline_ns = place->deadline_ns;
-	if (length > LARGE_BYTES) {
+	if (waits_as_clone(skb)) {
 		skb->mark = MARK_CLONE | ((u32)place->number & MARK_VALUE);
 		skb->priority = 0;
 		if (bpf_clone_redirect(skb, context->config->line.ifindex, 0))

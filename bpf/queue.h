@@ -7,8 +7,6 @@
 
 /* A sleeper that is so much later than it wanted is taken for lost, and another is born. */
 #define QUEUE_GRACE_NS 20000000ULL
-#define VLAN_BYTES 4
-#define LINK_ADDRESSES 12 /* bytes of a frame before its tags */
 #define PADDED_BYTES 128
 
 /* A place in the queue. */
@@ -100,20 +98,6 @@ static inline bool queue_published(struct queue *queue, struct cell *cell, u64 n
 	return published == number;
 }
 
-/* The frame as it is on the wire: a tag that the kernel keeps beside it is put where it belongs. */
-static inline bool frame_load(struct __sk_buff *skb, u8 *bytes, u32 length, u32 room)
-{
-	__be16 *tag = (__be16 *)(bytes + LINK_ADDRESSES);
-
-	if (!skb->vlan_present)
-		return bpf_skb_load_bytes(skb, 0, bytes, BOUNDED(length, room)) == 0;
-	tag[0] = skb->vlan_proto;
-	tag[1] = bpf_htons(skb->vlan_tci);
-	length = BOUNDED(length - LINK_ADDRESSES, room);
-	return bpf_skb_load_bytes(skb, 0, bytes, LINK_ADDRESSES) == 0 &&
-	       bpf_skb_load_bytes(skb, LINK_ADDRESSES, bytes + LINK_ADDRESSES + VLAN_BYTES, length) == 0;
-}
-
 /* Copies the frame of `length` bytes to its cell; false where that is not possible. The cell is not published yet. */
 static inline bool queue_fill(struct __sk_buff *skb, struct queue *queue, struct cell *cell, struct place *place,
 			      u32 length)
@@ -124,14 +108,14 @@ static inline bool queue_fill(struct __sk_buff *skb, struct queue *queue, struct
 	cell->large = 0;
 	cell->length = length;
 	if (length <= SMALL_BYTES)
-		return frame_load(skb, cell->bytes, length, SMALL_BYTES);
+		return bpf_skb_load_bytes(skb, 0, cell->bytes, BOUNDED(length, SMALL_BYTES)) == 0;
 	which = queue->first_large + (place->large & queue->large_mask);
 	large = large_at(which);
 	if (!large)
 		return false;
 	cell->large = which + 1;
 	large->number = place->number;
-	return frame_load(skb, large->bytes, length, LARGE_BYTES);
+	return bpf_skb_load_bytes(skb, 0, large->bytes, BOUNDED(length, LARGE_BYTES)) == 0;
 }
 
 /* Puts the cell's frame into the packet. One that was longer-headed may not be cut to every length: then it keeps some

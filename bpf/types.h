@@ -143,7 +143,7 @@ struct cell {
 	u32 length; /* 0: nothing waits here */
 	u32 large;  /* 1 + the index of the large cell that has the bytes; 0: they are here */
 	u64 pad;
-	u8 bytes[SMALL_BYTES + 32]; /* with room for a tag */
+	u8 bytes[SMALL_BYTES + 32];
 };
 
 struct large_cell {

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("root")
 
 
-@pytest.fixture(scope="session", params=["clone-testbed", "queue-testbed"])
+@pytest.fixture(scope="module", params=["clone-testbed", "queue-testbed"])
 def programs(request: pytest.FixtureRequest) -> KernelPrograms:
     """Of every engine: what is decided about a request is the same."""
     return loaded(request.param)
