@@ -124,8 +124,8 @@ static inline void engine_brought(struct context *context, u32 mark)
 }
 
 /* Makes the packet that came to the rescuer fit to be sent on. Its bytes are those of its request, whose sum may have
- * been left to a device; `to` is the other replica that it goes to, if any. Nobody addressed it to the hedge link, which
- * the loopback device would not mend. */
+ * been left to a device; `to` is the other replica that it goes to, if any. Its link address is not the hedge link's,
+ * so the kernel takes it for a packet to another host; only other devices than the loopback would mend that. */
 static inline bool engine_finish(struct __sk_buff *skb, struct endpoint_key *to, struct packet *packet)
 {
 	if (to)
@@ -235,7 +235,7 @@ static inline int queue_wake(struct __sk_buff *skb, struct context *context, str
 		queue->broken = 1;
 		return TC_ACT_SHOT;
 	}
-	/* Born of a tagged packet, or one whose last frame was tagged. */
+	/* It was born of a tagged packet, which may have two tags. */
 	if (skb->vlan_present && bpf_skb_vlan_pop(skb) < 0)
 		return TC_ACT_SHOT;
 	if (skb->vlan_present && bpf_skb_vlan_pop(skb) < 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* Hashes with seeds of this start, so that nobody can choose packets that fall into one place. */
+/* Hashes with seeds that are new at each start: packets cannot be made to fall into one place. */
 #ifndef HEDGEROW_HASH_H
 #define HEDGEROW_HASH_H
 

@@ -121,7 +121,7 @@ def test_the_budget_is_a_token_bucket(bench: KernelBench) -> None:
 
 
 def test_a_hedge_whose_request_is_forgotten_does_not_leave(bench: KernelBench) -> None:
-    """Nobody knows any more whether it was answered, or whose mark it should bear."""
+    """Whether it was answered, and which mark it should have, is not known any more."""
     bench.switch(Mode.HEDGE)
     verdict = bench.leave(request(11).frame(), MARK_HEDGE | 0x1234)
     assert verdict.action == STOLEN

@@ -1,4 +1,4 @@
-"""Who has to go where a bucket of the scoreboard is full, and that nobody is taken for somebody else."""
+"""Which request makes room in a full bucket of the scoreboard, and that none is taken for another."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_bucket_of_waiting_requests_gives_up_the_oldest_and_counts_it(
 def test_those_that_owe_a_response_stay_before_the_waiting_but_only_in_half_a_bucket(
     bench: KernelBench, crowd: Callable[[int], Datagram]
 ) -> None:
-    """A loser that nobody knows any more is delivered: worse than a request that is not hedged."""
+    """A loser whose request is forgotten is delivered: worse than a request that is not hedged."""
     for number in range(BUCKET_WAYS):
         bench.split(crowd(number).frame())
     for number in (0, 1):

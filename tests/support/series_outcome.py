@@ -1,4 +1,4 @@
-"""A series of blocks that nobody runs: what it told the hedger, and what it left."""
+"""A series of blocks that are not run: what it told the hedger, and what it left."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Told:
 
 
 class Outcome:
-    """What a series left: `blocks` are run by nobody, each attempt gives what `proven` says of its serial."""
+    """What a series left: `blocks` are not run, each attempt gives what `proven` says of its serial."""
 
     def __init__(
         self,

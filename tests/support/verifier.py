@@ -1,6 +1,6 @@
 """What the verifier makes of each program: how many instructions it follows, how many the kernel then has.
 
-Programs are loaded again by the raw system call: bcc hands the verifier's log to nobody.
+Programs are loaded again by the raw system call: bcc does not hand out the verifier's log.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def empty_program() -> Iterator[int]:
 
 
 def _bcc(programs: KernelPrograms) -> BpfClass:
-    """What nobody but these tests asks of the loaded object."""
+    """The parts of the loaded object that only these tests use."""
     return programs._bpf
 
 

@@ -23,7 +23,7 @@ STRENGTH = {"refuted": 0, "inconclusive": 1, "supported": 2}
 
 @st.composite
 def runs(draw: st.DrawFn) -> Evidence:
-    """Two strategies in 5 to 7 blocks that differ a little or a lot, with few hedges or many.
+    """Two strategies in 5 to 7 blocks that differ little or much, with few hedges or many.
 
     In some runs many latencies are the same, and in some requests are lost, a few of each block or most of one.
     """

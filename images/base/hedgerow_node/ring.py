@@ -9,7 +9,7 @@ import math
 
 from hedgerow_node.units import NS_PER_S
 
-#: What rings are made for where nobody names a rate.
+#: What rings are made for where no rate is given.
 RATE_PER_S = 65_536
 MIN_CELLS, MAX_CELLS = 1_024, 65_536
 
