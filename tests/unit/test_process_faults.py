@@ -403,7 +403,7 @@ def test_a_successor_collects_what_is_still_to_come(server: Server) -> None:
     inject(server, "gc", at_ns, key="g")
     inject(server, "restart", now_ns(), key="r")
     new_worker_of(server, old)
-    eventually(lambda: now_ns() > at_ns)
+    eventually(lambda: now_ns() > at_ns + 2_000 * MS)  # asking takes back what a slow host has not done yet
     report = faults_done(server)[0]
     assert len(report["proof"]["collections"]) == 1
     assert report["applied_ns"] >= at_ns
