@@ -33,8 +33,8 @@ UNANSWERED = {request_id for request_id in range(REQUESTS) if request_id % 2}
 SPACING_S = 0.001
 DELAY_NS = 10_000_000
 P99_US = 60  #: of lateness
-#: Its maximum. Of 300 hedges on one line, a single one left 474 us late (clone on fq, 6.12) and another 551 us (queue on
-#: HTB, 5.10), all others within 50 us; what delayed these two is not known.
+#: Its maximum. Of 300 hedges on one line, a single one left 474 us late (clone on fq, 6.12) and another 551 us (queue
+#: on HTB, 5.10), all others of those lines far below; what delayed these two is not known.
 MOST_US = 2_000
 HEDGES_MARK = 0x4ED31234  #: a client may have any mark of its own: by that alone nothing is a hedge
 SERVER = (ipv4(SERVER_HOSTS[0]), PORT)
